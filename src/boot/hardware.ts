@@ -1,0 +1,163 @@
+/**
+ * What a kernel finds when it starts: the machine and the build of the kernel,
+ * before any parameter is applied. Everything else in this layer is computed
+ * from `Hardware`, a parsed command line and, where there is one, a boot log.
+ */
+import type { Range } from "../base/range.ts";
+import type { FirmwareRange, NodeRange, SratRange } from "../formats/boot-log.ts";
+import type { Arch } from "../kernels/policy.ts";
+
+/** What the kernel's configuration decides. */
+export interface Build {
+  /** Release as in `uname -r`, e.g. "6.1.0-50-amd64"; null when unknown. */
+  readonly release: string | null;
+  /**
+   * Name of the flavour whose measured constants apply (`src/kernels/builds.ts`),
+   * e.g. "amd64", "686-pae", "armmp-lpae"; null for an unknown build.
+   */
+  readonly flavour: string | null;
+  readonly pageSize: number;
+  /** x86-32 PAE or ARM LPAE: physical addresses above 4 GiB. */
+  readonly physicalExtension: boolean;
+  readonly zoneDma: boolean;
+  readonly zoneDma32: boolean;
+  readonly highmem: boolean;
+  /** Whether /proc/zoneinfo has a Device zone (CONFIG_ZONE_DEVICE). */
+  readonly zoneDevice: boolean;
+  readonly cma: boolean;
+  /** Default size of the CMA area in bytes when `cma=` is not given; 0 for none. */
+  readonly cmaDefaultBytes: number;
+  readonly thp: boolean;
+  readonly thpDefault: "always" | "madvise" | "never";
+  readonly numa: boolean;
+  /** Pages in a pageblock: 512 with 2 MiB huge pages, 1024 without PAE, … */
+  readonly pageblockPages: number;
+  /** x86-32: end of the vmalloc area (virtual address), build dependent. */
+  readonly vmallocEnd: number | null;
+  /** 32-bit: where the kernel's half of the address space starts. */
+  readonly pageOffset: number | null;
+}
+
+/** A zone of a machine that no kernel has: every pfn below `limit` that no lower zone took. */
+export interface CustomZone {
+  readonly name: string;
+  /** Exclusive upper limit in bytes; Infinity for "the rest". */
+  readonly limit: number;
+}
+
+export interface Cpus {
+  readonly possible: number;
+  readonly online: number;
+  /** Online CPUs of each node; a CPU may count in several (numa=fake). Null when not known. */
+  readonly byNode: ReadonlyMap<number, readonly number[]> | null;
+}
+
+export interface Hardware {
+  readonly arch: Arch;
+  readonly build: Build;
+  /** The firmware's map before any parameter: e820, devicetree memory, or plain RAM. Bytes. */
+  readonly memory: readonly FirmwareRange[];
+  /** Memory affinity: SRAT or devicetree; empty for one node. Bytes. */
+  readonly affinity: readonly SratRange[];
+  /** Nodes that exist without memory or are named by firmware, ascending; empty for just what `affinity` names. */
+  readonly nodes: readonly number[];
+  readonly cpus: Cpus;
+  /** arm64, arm: highest CPU address that every restricted device reaches (devicetree dma-ranges, IORT), exclusive bytes; null for no limit. */
+  readonly dmaLimit: number | null;
+  /** arm: `dma_zone_size` of the machine description in bytes, null for none. */
+  readonly armDmaZoneBytes: number | null;
+  /** Zones of arch "custom", lowest first. */
+  readonly customZones: readonly CustomZone[];
+}
+
+/** One zone of one node. All in pages. An empty zone has spanned 0 and startPfn 0. */
+export interface ZoneSpan {
+  readonly node: number;
+  /** Position among the kernel's zones; the same on every node. */
+  readonly index: number;
+  readonly name: string;
+  readonly startPfn: number;
+  readonly spanned: number;
+  readonly present: number;
+}
+
+/** Which pfns are in which zone: the outcome of sizing the zones at boot. */
+export interface Layout {
+  /** Names of all zones that /proc/zoneinfo prints, lowest first, empty ones too. */
+  readonly zoneNames: readonly string[];
+  /** Every node × every zone, by node then index. */
+  readonly zones: readonly ZoneSpan[];
+  /** Online nodes, ascending; those without memory too. */
+  readonly nodes: readonly number[];
+  /** RAM as the buddy allocator could see it, by node, in pfns, sorted by start. */
+  readonly memory: readonly NodeRange[];
+  /** First pfn of Movable by node, where there is one. */
+  readonly movableStart: ReadonlyMap<number, number>;
+  /** End of low memory in pfn: the last permanently mapped page + 1. */
+  readonly maxLowPfn: number;
+  /** End of RAM in pfn, after parameters. */
+  readonly maxPfn: number;
+  /** End of RAM in pfn as x86 asks before `highmem=` trims and after `mem=`; swiotlb depends on it. */
+  readonly maxPossiblePfn: number;
+  /** Exclusive limit of DMA zone in pfn that arm/arm64 call the DMA limit; null where that is no notion. */
+  readonly dmaLimitPfn: number | null;
+  /** "log" when taken from the log's own zone lines, "parameters" when computed. */
+  readonly from: "log" | "parameters";
+}
+
+/**
+ * How many pages a zone holds at the moments that matter, in pages.
+ *
+ *   m0        handed over by memblock
+ *   t1        when init_per_zone_wmark_min() ran: protection and first marks
+ *   t2        when khugepaged raised min_free_kbytes: marks and pageset
+ *   end       what /proc/zoneinfo prints as managed
+ */
+export interface ManagedCounts {
+  readonly node: number;
+  readonly index: number;
+  readonly m0: number;
+  readonly t1: number;
+  readonly t2: number;
+  readonly end: number;
+  /** Bounds of `end`; equal to it when exact. */
+  readonly low: number;
+  readonly high: number;
+  readonly exact: boolean;
+}
+
+/** Where managed counts came from. */
+export type ManagedSource = "memblock log" | "boot log" | "given" | "parameters";
+
+export interface Managed {
+  readonly zones: readonly ManagedCounts[];
+  readonly source: ManagedSource;
+}
+
+export interface SwiotlbPool {
+  /** Bytes; null when the place is not known (parameters alone). */
+  readonly start: number | null;
+  readonly bytes: number;
+  readonly slots: number;
+  /** 1 before areas existed. */
+  readonly areas: number;
+  /** Largest single mapping, bytes. */
+  readonly maxMapping: number;
+  /** Why there is a pool, in words: "RAM above 4 GiB", "swiotlb=force" … */
+  readonly reason: string;
+}
+
+export interface CmaArea {
+  readonly name: string;
+  readonly start: number | null;
+  readonly bytes: number;
+}
+
+export interface Pools {
+  readonly swiotlb: SwiotlbPool | null;
+  /** Why there is no pool, when there is none. */
+  readonly swiotlbWhyNot: string | null;
+  readonly cma: readonly CmaArea[];
+  readonly crashkernel: readonly Range[];
+  readonly hugePages: readonly { readonly pageBytes: number; readonly count: number }[];
+}
