@@ -1,0 +1,23 @@
+// The captures that tests run on: corpus/layouts/NAME.tar.gz, unpacked in memory.
+import { readdirSync, readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+import { readTar } from "../../src/io/tar.ts";
+
+const LAYOUTS = new URL("../../corpus/layouts/", import.meta.url);
+
+/** Names of all captures, sorted; `pattern` selects by name. */
+export function corpusNames(pattern = /./): string[] {
+  return readdirSync(LAYOUTS)
+    .filter((file) => file.endsWith(".tar.gz"))
+    .map((file) => file.slice(0, -".tar.gz".length))
+    .filter((name) => pattern.test(name))
+    .sort();
+}
+
+/** A capture's files: path (`zoneinfo`, `vm/min_free_kbytes`, `sysctl/min1M/zoneinfo` …) to text. */
+export function corpusFiles(name: string): ReadonlyMap<string, string> {
+  const archive = gunzipSync(readFileSync(new URL(`${name}.tar.gz`, LAYOUTS)));
+  const files = new Map<string, string>();
+  for (const [path, bytes] of readTar(archive).value) files.set(path, new TextDecoder().decode(bytes));
+  return files;
+}
