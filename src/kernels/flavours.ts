@@ -1,0 +1,102 @@
+/**
+ * What a kernel's configuration decides about memory, for the flavours that
+ * Debian builds: used where the machine does not come with its own
+ * /boot/config. Read from the config files of the captured kernels.
+ */
+import type { Arch } from "./policy.ts";
+
+const MIB = 1024 * 1024;
+
+export interface FlavourFacts {
+  readonly arch: Arch;
+  readonly physicalExtension: boolean;
+  readonly zoneDma: boolean;
+  readonly zoneDma32: boolean;
+  readonly highmem: boolean;
+  readonly zoneDevice: boolean;
+  readonly cma: boolean;
+  readonly cmaDefaultBytes: number;
+  readonly thp: boolean;
+  readonly thpDefault: "always" | "madvise" | "never";
+  readonly numa: boolean;
+  readonly pageblockPages: number;
+  /** x86-32 only, see below. */
+  readonly vmallocEnd: number | null;
+  readonly pageOffset: number | null;
+}
+
+/** What all of them share unless they say otherwise. */
+const COMMON: FlavourFacts = {
+  arch: "x86_64",
+  physicalExtension: false,
+  zoneDma: true,
+  zoneDma32: false,
+  highmem: false,
+  zoneDevice: false,
+  cma: false,
+  cmaDefaultBytes: 0,
+  thp: true,
+  thpDefault: "always",
+  numa: false,
+  pageblockPages: 512,
+  vmallocEnd: null,
+  pageOffset: null,
+};
+
+const AMD64: FlavourFacts = { ...COMMON, zoneDma32: true, zoneDevice: true, numa: true };
+
+const I686: FlavourFacts = {
+  ...COMMON,
+  arch: "i386",
+  highmem: true,
+  pageOffset: 0xc0000000, // VMSPLIT_3G
+  // VMALLOC_END lies below the persistent kmap area, whose place depends on the build's fixmap:
+  // measured as the end of low memory on captures of 6.1 686.
+  vmallocEnd: 0xfebfe000,
+  pageblockPages: 1024, // 4 MiB huge pages without PAE
+};
+
+const ARMMP: FlavourFacts = {
+  ...COMMON,
+  arch: "arm",
+  highmem: true,
+  cma: true,
+  cmaDefaultBytes: 16 * MIB, // CONFIG_CMA_SIZE_MBYTES
+  thp: false,
+  pageOffset: 0xc0000000,
+  pageblockPages: 2048, // no huge pages: the largest order, and ARCH_FORCE_MAX_ORDER is 12
+};
+
+const ARM64: FlavourFacts = {
+  ...COMMON,
+  arch: "arm64",
+  zoneDma32: true,
+  zoneDevice: true,
+  numa: true,
+  cma: true,
+  cmaDefaultBytes: 64 * MIB, // CONFIG_CMA_SIZE_MBYTES
+};
+
+/** By the suffix of the release that Debian gives the flavour. */
+export const FLAVOURS: ReadonlyMap<string, FlavourFacts> = new Map([
+  ["amd64", AMD64],
+  ["686", I686],
+  // Measured as the end of low memory on captures of 5.10 and 6.1 686-pae.
+  ["686-pae", { ...I686, physicalExtension: true, vmallocEnd: 0xfeffe000, pageblockPages: 512 }],
+  ["armmp", ARMMP],
+  ["armmp-lpae", { ...ARMMP, physicalExtension: true, thp: true, pageblockPages: 512 }],
+  ["arm64", ARM64],
+]);
+
+/** The flavour that stands for an architecture when nothing else is known. */
+export function typicalFlavour(arch: Arch, physicalExtension: boolean): string {
+  if (arch === "i386") return physicalExtension ? "686-pae" : "686";
+  if (arch === "arm") return physicalExtension ? "armmp-lpae" : "armmp";
+  return arch === "arm64" ? "arm64" : "amd64";
+}
+
+/** The flavour named at the end of a release such as "6.1.0-50-686-pae"; null for other builds. */
+export function flavourOf(release: string): string | null {
+  const names = [...FLAVOURS.keys()].sort((a, b) => b.length - a.length);
+  return names.find((name) => release.endsWith(`-${name}`)) ?? null;
+}
