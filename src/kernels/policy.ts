@@ -16,6 +16,9 @@ export type Arch = "x86_64" | "i386" | "arm" | "arm64" | "custom";
  */
 export type Basis = "captured" | "read" | "inferred";
 
+/** The sysctl that sets pageset high as a fraction of the zone, renamed in 5.14. */
+export type FractionSysctl = "percpu_pagelist_high_fraction" | "percpu_pagelist_fraction";
+
 export interface Policy {
   /** e.g. "6.1". */
   readonly name: string;
@@ -29,6 +32,10 @@ export interface Policy {
     /** Whether /proc/zoneinfo prints a promo mark, and the model therefore predicts it. */
     readonly promo: boolean;
   };
+  readonly sysctls: {
+    /** Upper bound of watermark_scale_factor. */
+    readonly watermarkScaleFactorMax: number;
+  };
   readonly khugepaged: {
     /** Whether booting with transparent_hugepage=never runs the default formula once more. */
     readonly neverRecomputes: boolean;
@@ -39,7 +46,7 @@ export interface Policy {
     /** Since 6.7 high is tuned at run time between high_min and high_max. */
     readonly tuned: boolean;
     /** The sysctl that overrides high, and whether it divides by the CPUs of the node. */
-    readonly fractionSysctl: "percpu_pagelist_high_fraction" | "percpu_pagelist_fraction";
+    readonly fractionSysctl: FractionSysctl;
   };
   readonly swiotlb: {
     /** Whether the pool is divided into areas (6.0+). */
@@ -56,5 +63,7 @@ export interface Policy {
     readonly memoryLineAfterAlternatives: boolean;
     /** arm64: "bits" = zone_dma_bits (5.11), "limit" = zone_dma_limit (6.12). */
     readonly arm64ZoneDma: "bits" | "limit";
+    /** Whether arm64 kernels have a Device zone, where no configuration file tells. */
+    readonly arm64ZoneDevice: boolean;
   };
 }

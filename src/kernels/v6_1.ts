@@ -13,6 +13,7 @@ export const V6_1: Policy = {
     movableIsSpecial: "donated-by-highmem", // is_highmem_idx(): Movable counts while HighMem feeds it
     promo: false, // struct zone has it since 5.18, zoneinfo prints it later
   },
+  sysctls: { watermarkScaleFactorMax: 3000 }, // vm_table[], kernel/sysctl.c
   khugepaged: { neverRecomputes: true },
   pageset: { high: "low-mark", tuned: false, fractionSysctl: "percpu_pagelist_high_fraction" },
   swiotlb: {
@@ -20,5 +21,10 @@ export const V6_1: Policy = {
     slotMetadataBytes: { bits64: 24, bits32: 16 }, // struct io_tlb_slot
     alwaysOnArm64: false,
   },
-  boot: { reservesFirstMib: true, memoryLineAfterAlternatives: false, arm64ZoneDma: "bits" },
+  boot: {
+    reservesFirstMib: true,
+    memoryLineAfterAlternatives: false,
+    arm64ZoneDma: "bits",
+    arm64ZoneDevice: false,
+  },
 };

@@ -13,5 +13,10 @@ export const V6_12: Policy = {
   watermarks: { ...V6_1.watermarks, movableIsSpecial: "always", promo: true },
   pageset: { ...V6_1.pageset, tuned: true }, // since 6.7: between high_min and high_max
   swiotlb: { ...V6_1.swiotlb, alwaysOnArm64: true },
-  boot: { reservesFirstMib: true, memoryLineAfterAlternatives: true, arm64ZoneDma: "limit" },
+  boot: {
+    reservesFirstMib: true,
+    memoryLineAfterAlternatives: true,
+    arm64ZoneDma: "limit",
+    arm64ZoneDevice: true,
+  },
 };

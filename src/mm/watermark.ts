@@ -45,12 +45,11 @@ export function zoneMarks(rows: readonly MarkRow[], settings: MarkSettings): Mar
   let lowmem = 0;
   for (const row of rows) if (!row.special) lowmem += row.managed;
   return rows.map((row) => {
-    // The products pass 2^53 only beyond 2^53 / 2^28 pages: exact up to 128 TiB of 4 KiB pages.
-    const share = lowmem === 0 ? 0 : Math.floor((pagesMin * row.managed) / lowmem);
-    const scaled = Math.floor((row.managed * settings.watermarkScaleFactor) / 10000);
+    const share = lowmem === 0 ? 0 : mulDiv(pagesMin, row.managed, lowmem);
     const min = row.special ? specialMin(row.managed) : share;
     // The gap comes from the share itself, also where min was clamped.
-    const gap = Math.max(share >= 0 ? Math.floor(share / 4) : 0, scaled);
+    const scaled = mulDiv(row.managed, settings.watermarkScaleFactor, 10000);
+    const gap = Math.max(Math.floor(share / 4), scaled);
     return { min, low: min + gap, high: min + 2 * gap, promo: min + 3 * gap };
   });
 }
@@ -94,6 +93,13 @@ export function khugepagedMinFreeKbytes(
 
 /** Unmovable, Movable, Reclaimable. */
 const MIGRATE_PCPTYPES = 3;
+
+/** floor(a * b / c), exact as the kernel's 64-bit product is. */
+function mulDiv(a: number, b: number, c: number): number {
+  const product = a * b;
+  if (product <= Number.MAX_SAFE_INTEGER) return Math.floor(product / c);
+  return Number((BigInt(a) * BigInt(b)) / BigInt(c));
+}
 
 /** floor(sqrt(n)), exact for every safe integer. */
 function integerSqrt(n: number): number {
