@@ -18,6 +18,7 @@ export function corpusNames(pattern = /./): string[] {
 export function corpusFiles(name: string): ReadonlyMap<string, string> {
   const archive = gunzipSync(readFileSync(new URL(`${name}.tar.gz`, LAYOUTS)));
   const files = new Map<string, string>();
-  for (const [path, bytes] of readTar(archive).value) files.set(path, new TextDecoder().decode(bytes));
+  for (const [path, bytes] of readTar(archive).value)
+    files.set(path, new TextDecoder().decode(bytes));
   return files;
 }

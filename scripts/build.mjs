@@ -1,0 +1,112 @@
+/**
+ * Builds dist/:  node scripts/build.mjs [--clean]
+ *
+ *   dist/<layer>/*.js, *.d.ts   the engine as a library, file for file (tsc -b)
+ *   dist/cli/zonewright.js      the command line as one file, third parties inside (rolldown)
+ *
+ * The bundle is made from src/ and needs no tsc, so bin/zonewright can refresh it in a moment. It
+ * is stale when the fingerprint of src/ (count, bytes, newest change) is not the one in its stamp.
+ * The fingerprint is taken before the sources are read: an edit during a build makes it stale
+ * again. Plain JavaScript without dependencies at load, because any Node from 22.15 may run it.
+ */
+import { spawnSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const entry = join(root, "src/cli/main.ts");
+const outFile = join(root, "dist/cli/zonewright.js");
+const stamp = join(root, "dist/cli/.zonewright.stamp");
+
+/** Whether dist/cli/zonewright.js is older than the sources. */
+export function isStale() {
+  if (!existsSync(outFile) || !existsSync(stamp)) return true;
+  return readFileSync(stamp, "utf8") !== fingerprint();
+}
+
+/** Writes dist/cli/zonewright.js. Throws with the compiler's message when src/ does not compile. */
+export async function bundle() {
+  const print = fingerprint();
+  const { rolldown } = await import("rolldown");
+  const build = await rolldown({
+    input: entry,
+    platform: "node",
+    external: /^node:/,
+    treeshake: true,
+    onLog: (level, log, handle) => level === "warn" && handle("error", log),
+  });
+  const { output } = await build.generate({ format: "esm", codeSplitting: false });
+  await build.close();
+  const [chunk, ...others] = output;
+  if (others.length > 0) throw new Error(`the bundle has ${output.length} files, not one`);
+  mkdirSync(join(root, "dist/cli"), { recursive: true });
+  // Renamed into place: another process may be starting from the old one.
+  const fresh = `${outFile}.${process.pid}`;
+  writeFileSync(fresh, chunk.code);
+  renameSync(fresh, outFile);
+  writeFileSync(stamp, print);
+}
+
+/** Runs `tsc -b` on the library and drops what no source stands behind any more. True if it compiles. */
+export function compile() {
+  for (const path of leftOvers()) rmSync(path);
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  const { status } = spawnSync(process.execPath, [tsc, "-b", "src", "src/cli"], {
+    cwd: root,
+    stdio: "inherit",
+  });
+  return status === 0;
+}
+
+/** Files of dist/ whose source is gone: they would still be published, and imported. */
+function leftOvers() {
+  const dist = join(root, "dist");
+  if (!existsSync(dist)) return [];
+  const files = readdirSync(dist, { recursive: true }).filter((path) =>
+    /\.(js|d\.ts)(\.map)?$/.test(path),
+  );
+  const sourceOf = (path) => join(root, "src", path.replace(/\.(js|d\.ts)(\.map)?$/, ".ts"));
+  return files
+    .filter((path) => !existsSync(sourceOf(path)) && join(dist, path) !== outFile)
+    .map((path) => join(dist, path));
+}
+
+function fingerprint() {
+  let count = 0;
+  let bytes = 0;
+  let newest = 0;
+  const see = (path) => {
+    const { size, mtimeMs } = statSync(path);
+    count++;
+    bytes += size;
+    newest = Math.max(newest, mtimeMs);
+  };
+  const walk = (folder) => {
+    for (const file of readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, file.name);
+      if (file.isDirectory()) walk(path);
+      else if (file.name.endsWith(".ts")) see(path);
+    }
+  };
+  walk(join(root, "src"));
+  for (const path of ["package-lock.json", "scripts/build.mjs"]) see(join(root, path));
+  return `${count} files, ${bytes} bytes, newest ${newest}`;
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  if (process.argv.includes("--clean"))
+    rmSync(join(root, "dist"), { recursive: true, force: true });
+  if (!compile()) process.exitCode = 1;
+  else await bundle();
+}
