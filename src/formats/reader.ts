@@ -11,6 +11,8 @@ import type { Issue, Outcome } from "../base/issue.ts";
 export interface Reader<T> {
   /** Takes the next line, without its line end. */
   line(text: string): void;
+  /** Says, before `end`, that the last line had no line end: it may be cut. */
+  unterminated?(): void;
   /** The record, and what was wrong. Call once, after the last line. */
   end(): Outcome<T>;
 }
@@ -61,9 +63,12 @@ export class LineFeeder {
     if (this.#rest.length > MAX_LINE_LENGTH) this.#rest = this.#rest.slice(0, MAX_LINE_LENGTH + 1);
   }
 
-  end(): void {
-    if (this.#rest !== "") this.#emit(this.#rest);
+  /** Feeds what is left; true when the last line had no line end. */
+  end(): boolean {
+    const unterminated = this.#rest !== "";
+    if (unterminated) this.#emit(this.#rest);
     this.#rest = "";
+    return unterminated;
   }
 
   #emit(line: string): void {
@@ -75,7 +80,7 @@ export class LineFeeder {
 export function readText<T>(reader: Reader<T>, text: string): Outcome<T> {
   const feeder = new LineFeeder((line) => reader.line(line));
   feeder.push(text);
-  feeder.end();
+  if (feeder.end()) reader.unterminated?.();
   return reader.end();
 }
 
@@ -86,6 +91,6 @@ export async function readStream<T>(
 ): Promise<Outcome<T>> {
   const feeder = new LineFeeder((line) => reader.line(line));
   for await (const chunk of chunks) feeder.push(chunk);
-  feeder.end();
+  if (feeder.end()) reader.unterminated?.();
   return reader.end();
 }

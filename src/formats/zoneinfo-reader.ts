@@ -1,0 +1,342 @@
+/**
+ * Reads /proc/zoneinfo of any kernel from 2.6.13 on. The shape is found in the
+ * text, never in a version: a line is known by its name and its colon, and
+ * indentation decides only between names nobody has seen yet.
+ *
+ *   Node 0, zone      DMA        heading
+ *     per-node stats             counters below are the node's
+ *     pages free     N           sizes below are the zone's
+ *           min      N           size: a known name, or eight blanks
+ *         nr_free_pages N        counter: four or six blanks
+ *           protection: (a, b)
+ *       cpu: 0 [pcp: 0]          pageset, its fields and threshold below
+ *     start_pfn:  N              tail
+ *
+ * A zone is whole when its sizes are there and it ends with start_pfn, or has
+ * no pages and ends with protection. Others are reported and left out.
+ */
+
+import type { Reader } from "./reader.ts";
+import { type LineLog, type Table, tableReader } from "./table.ts";
+import type { Zoneinfo, ZoneinfoLayout, ZoneinfoPageset, ZoneinfoZone } from "./zoneinfo.ts";
+import { MODERN_LAYOUT } from "./zoneinfo.ts";
+
+const HEADING = /^Node +(\d+), zone +(\S+)\s*$/;
+const FREE = /^\s+pages free\s+(\d+)\s*$/;
+const PAIR = /^(\s+)([A-Za-z_][\w()-]*)\s+(-?\d+)\s*$/;
+// A counter beyond the kernel's table of names: six blanks, twelve for the name, one.
+const NAMELESS = /^ {13,}(\d+)\s*$/;
+const SCANNED = /^\s+scanned\s+(\d+) \(((?:\w+: \d+ ?)+)\)\s*$/;
+const PROTECTION = /^\s+protection: \((-?\d+(?:, -?\d+)*)\)\s*$/;
+const CPU = /^\s+cpu: (\d+)(?: pcp: (\d+))?\s*$/;
+const LABEL = /^(\s+)(([a-z_][a-z_ ]*):\s+)(-?\d+)\s*$/;
+
+/** Sizes by their name, whatever their indentation. */
+const SIZES: ReadonlySet<string> = new Set([
+  "boost",
+  "min",
+  "low",
+  "high",
+  "promo",
+  "active",
+  "inactive",
+  "scanned",
+  "node_scanned",
+  "spanned",
+  "present",
+  "managed",
+  "cma",
+]);
+const PAGESET_FIELDS: ReadonlySet<string> = new Set([
+  "count",
+  "low",
+  "high",
+  "batch",
+  "high_min",
+  "high_max",
+]);
+/** Per-CPU NUMA counters of 2.6.13 to 2.6.17. */
+const PAGESET_NUMA: ReadonlySet<string> = new Set([
+  "numa_hit",
+  "numa_miss",
+  "numa_foreign",
+  "interleave_hit",
+  "local_node",
+  "other_node",
+]);
+/** Without these a zone is of no use. */
+const REQUIRED: readonly string[] = ["min", "low", "high", "spanned", "present"];
+const CUT_MEND = "copy the file again, whole";
+
+/** Pages and counts as in `ZoneinfoZone`. Issues name the line; a zone cut short is an error. */
+export function zoneinfoReader(): Reader<Zoneinfo> {
+  return tableReader(new ZoneinfoTable());
+}
+
+interface PagesetDraft {
+  readonly cpu: number;
+  readonly pcp: number | null;
+  readonly fields: Map<string, number>;
+  readonly numa: Map<string, number>;
+  threshold: number | null;
+}
+
+/** A zone while its lines come in. */
+class ZoneDraft {
+  readonly node: number;
+  readonly name: string;
+  readonly line: number;
+  lastLine: number;
+  free: number | null = null;
+  nodeStats = false;
+  protection: number[] | null = null;
+  hasPagesets = false;
+  readonly sizes = new Map<string, number>();
+  readonly scannedBy = new Map<string, number>();
+  readonly nodeCounters = new Map<string, number>();
+  readonly counters = new Map<string, number>();
+  readonly pagesets: PagesetDraft[] = [];
+  readonly tail = new Map<string, number>();
+
+  constructor(node: number, name: string, line: number) {
+    this.node = node;
+    this.name = name;
+    this.line = line;
+    this.lastLine = line;
+  }
+
+  /** What a whole zone would have and this one lacks, or null. */
+  lacks(tail: readonly string[]): string | null {
+    if (this.free === null) return "pages free";
+    for (const name of REQUIRED) if (!this.sizes.has(name)) return name;
+    if (this.tail.size > 0) return tail.find((label) => !this.tail.has(label)) ?? null;
+    const empty = this.sizes.get("present") === 0 && !this.hasPagesets && this.counters.size === 0;
+    if (!empty) return "start_pfn";
+    return this.protection === null ? "protection" : null;
+  }
+}
+
+class ZoneinfoTable implements Table<Zoneinfo> {
+  readonly name = "zoneinfo";
+  readonly #zones: ZoneinfoZone[] = [];
+  readonly #nodeCounters = new Map<number, ReadonlyMap<string, number>>();
+  readonly #seen = new Set<string>();
+  readonly #tail: string[] = [];
+  #draft: ZoneDraft | null = null;
+  #counterIndent: number | null = null;
+  #protectionLast: boolean | null = null;
+  #pagesetWidth: number | null = null;
+  #tailWidth: number | null = null;
+
+  take(text: string, log: LineLog): boolean {
+    if (text.trim() === "") return true;
+    if (text.startsWith("Node ")) return this.#heading(text, log);
+    const zone = this.#draft;
+    if (zone === null) return false;
+    const read = this.#below(zone, text, log);
+    if (read) zone.lastLine = log.line;
+    return read;
+  }
+
+  finish(log: LineLog): Zoneinfo {
+    this.#close(log);
+    const layout: ZoneinfoLayout = {
+      counterIndent: this.#counterIndent ?? MODERN_LAYOUT.counterIndent,
+      protectionLast: this.#protectionLast ?? MODERN_LAYOUT.protectionLast,
+      pagesetWidth: this.#pagesetWidth ?? MODERN_LAYOUT.pagesetWidth,
+      tail: this.#tail.length > 0 ? this.#tail : MODERN_LAYOUT.tail,
+      tailWidth: this.#tailWidth ?? MODERN_LAYOUT.tailWidth,
+    };
+    return { zones: this.#zones, nodeCounters: this.#nodeCounters, layout };
+  }
+
+  #heading(text: string, log: LineLog): boolean {
+    const [, node, name] = HEADING.exec(text) ?? [];
+    if (node === undefined || name === undefined) return false;
+    this.#close(log);
+    this.#draft = new ZoneDraft(log.decimal(node), name, log.line);
+    return true;
+  }
+
+  #below(zone: ZoneDraft, text: string, log: LineLog): boolean {
+    if (text.includes(")")) return this.#bracketed(zone, text, log);
+    if (text.includes(":")) return this.#labelled(zone, text, log);
+    const [, indent, name, digits] = PAIR.exec(text) ?? [];
+    if (indent !== undefined && name !== undefined && digits !== undefined) {
+      return this.#pair(zone, indent.length, name, digits, log);
+    }
+    const [, free] = FREE.exec(text) ?? [];
+    if (free !== undefined) {
+      if (zone.free !== null) return false;
+      zone.free = log.decimal(free);
+      return true;
+    }
+    const [, value] = NAMELESS.exec(text) ?? [];
+    if (value !== undefined) {
+      return setNew(zone.free === null ? zone.nodeCounters : zone.counters, "", value, log);
+    }
+    if (text.trim() === "per-node stats") {
+      const first = !zone.nodeStats && zone.free === null;
+      zone.nodeStats = true;
+      return first;
+    }
+    if (text.trim() !== "pagesets" || zone.hasPagesets) return false;
+    zone.hasPagesets = true;
+    return true;
+  }
+
+  #pair(zone: ZoneDraft, indent: number, name: string, digits: string, log: LineLog): boolean {
+    if (zone.free === null) return zone.nodeStats && setNew(zone.nodeCounters, name, digits, log);
+    if (SIZES.has(name) || (indent === 8 && zone.counters.size === 0)) {
+      return setNew(zone.sizes, name, digits, log);
+    }
+    this.#counterIndent ??= indent;
+    return setNew(zone.counters, name, digits, log);
+  }
+
+  #bracketed(zone: ZoneDraft, text: string, log: LineLog): boolean {
+    const [, list] = PROTECTION.exec(text) ?? [];
+    if (list !== undefined) {
+      if (zone.protection !== null || zone.free === null) return false;
+      zone.protection = list.split(", ").map((digits) => log.decimal(digits));
+      // Only a zone with counters tells; kernels before 2.6.18 have none at all.
+      if (zone.counters.size > 0) this.#protectionLast ??= true;
+      return true;
+    }
+    const [, total, parts] = SCANNED.exec(text) ?? [];
+    if (total === undefined || parts === undefined || zone.free === null) return false;
+    if (!setNew(zone.sizes, "scanned", total, log)) return false;
+    for (const [, name, digits] of parts.matchAll(/(\w+): (\d+)/g)) {
+      if (name !== undefined && digits !== undefined) zone.scannedBy.set(name, log.decimal(digits));
+    }
+    return true;
+  }
+
+  #labelled(zone: ZoneDraft, text: string, log: LineLog): boolean {
+    const [, cpu, pcp] = CPU.exec(text) ?? [];
+    if (cpu !== undefined) {
+      if (!zone.hasPagesets || zone.tail.size > 0) return false;
+      zone.pagesets.push({
+        cpu: log.decimal(cpu),
+        pcp: pcp === undefined ? null : log.decimal(pcp),
+        fields: new Map(),
+        numa: new Map(),
+        threshold: null,
+      });
+      return true;
+    }
+    const [, indent, padded, label, digits] = LABEL.exec(text) ?? [];
+    if (indent === undefined || padded === undefined || label === undefined) return false;
+    if (digits === undefined || !zone.hasPagesets) return false;
+    const pageset = zone.pagesets.at(-1);
+    if (label === "vm stats threshold") {
+      if (pageset === undefined || pageset.threshold !== null) return false;
+      pageset.threshold = log.decimal(digits);
+      return true;
+    }
+    if (PAGESET_NUMA.has(label)) {
+      return pageset !== undefined && setNew(pageset.numa, label, digits, log);
+    }
+    if (PAGESET_FIELDS.has(label) || indent.length > 8) {
+      if (pageset === undefined || !PAGESET_FIELDS.has(label)) return false;
+      this.#pagesetWidth ??= padded.length;
+      return setNew(pageset.fields, label, digits, log);
+    }
+    if (!setNew(zone.tail, label, digits, log)) return false;
+    this.#tailWidth ??= padded.length;
+    if (!this.#tail.includes(label)) this.#tail.push(label);
+    return true;
+  }
+
+  #close(log: LineLog): void {
+    const draft = this.#draft;
+    this.#draft = null;
+    if (draft === null) return;
+    const called = `zone ${draft.name} of node ${draft.node}`;
+    const lacks = draft.lacks(this.#tail);
+    if (lacks !== null) {
+      const message = `${called} is cut short: its ${lacks} is missing`;
+      log.report("error", message, CUT_MEND, draft.lastLine);
+      return;
+    }
+    const key = `${draft.node} ${draft.name}`;
+    if (this.#seen.has(key)) {
+      const mend = "give one file at a time";
+      log.report("warning", `left out ${called}: it was there before`, mend, draft.line);
+      return;
+    }
+    this.#seen.add(key);
+    if (draft.nodeStats) this.#nodeCounters.set(draft.node, draft.nodeCounters);
+    this.#zones.push(zoneOf(draft, log));
+  }
+}
+
+/** Sets a value that must not have one yet. */
+function setNew(map: Map<string, number>, name: string, digits: string, log: LineLog): boolean {
+  if (map.has(name)) return false;
+  map.set(name, log.decimal(digits));
+  return true;
+}
+
+/** The record of a draft that lacks nothing. */
+function zoneOf(draft: ZoneDraft, log: LineLog): ZoneinfoZone {
+  const { sizes, tail } = draft;
+  const other = new Map(sizes);
+  const size = (name: string): number | null => {
+    other.delete(name);
+    return sizes.get(name) ?? null;
+  };
+  const zone: ZoneinfoZone = {
+    node: draft.node,
+    name: draft.name,
+    line: draft.line,
+    free: draft.free ?? 0,
+    boost: size("boost"),
+    min: size("min") ?? 0,
+    low: size("low") ?? 0,
+    high: size("high") ?? 0,
+    promo: size("promo"),
+    spanned: size("spanned") ?? 0,
+    present: size("present") ?? 0,
+    managed: size("managed"),
+    cma: size("cma"),
+    protection: draft.protection ?? [],
+    counters: draft.counters,
+    pagesets: draft.pagesets.flatMap((pageset) => pagesetOf(pageset, draft, log)),
+    startPfn: tail.get("start_pfn") ?? null,
+  };
+  tail.delete("start_pfn");
+  return {
+    ...zone,
+    ...(other.size > 0 ? { otherSizes: other } : {}),
+    ...(draft.scannedBy.size > 0 ? { scannedBy: draft.scannedBy } : {}),
+    ...(tail.size > 0 ? { tail } : {}),
+  };
+}
+
+function pagesetOf(draft: PagesetDraft, zone: ZoneDraft, log: LineLog): ZoneinfoPageset[] {
+  const { fields, numa, pcp, threshold } = draft;
+  const count = fields.get("count");
+  const high = fields.get("high");
+  const batch = fields.get("batch");
+  if (count === undefined || high === undefined || batch === undefined) {
+    const message = `left out the pageset of CPU ${draft.cpu} in ${zone.name}: a line is missing`;
+    log.report("warning", message, CUT_MEND, zone.lastLine);
+    return [];
+  }
+  const low = fields.get("low");
+  return [
+    {
+      cpu: draft.cpu,
+      count,
+      high,
+      batch,
+      highMin: fields.get("high_min") ?? null,
+      highMax: fields.get("high_max") ?? null,
+      ...(pcp === null ? {} : { pcp }),
+      ...(low === undefined ? {} : { low }),
+      ...(numa.size > 0 ? { numa } : {}),
+      ...(threshold === null ? {} : { statThreshold: threshold }),
+    },
+  ];
+}
