@@ -1,5 +1,5 @@
 /**
- * Builds dist/:  node scripts/build.mjs [--clean]
+ * Builds dist/ (--clean: from nothing; --bundle, --prune: that step alone).
  *
  *   dist/<layer>/*.js, *.d.ts   the engine as a library, file for file (tsc -b)
  *   dist/cli/zonewright.js      the command line as one file, third parties inside (rolldown)
@@ -58,28 +58,23 @@ export async function bundle() {
   writeFileSync(stamp, print);
 }
 
-/** Runs `tsc -b` on the library and drops what no source stands behind any more. True if it compiles. */
-export function compile() {
-  for (const path of leftOvers()) rmSync(path);
+/** Runs `tsc -b` on the library. True if it compiles. */
+function compile() {
   const tsc = join(root, "node_modules/typescript/bin/tsc");
-  const { status } = spawnSync(process.execPath, [tsc, "-b", "src", "src/cli"], {
-    cwd: root,
-    stdio: "inherit",
-  });
-  return status === 0;
+  const args = [tsc, "-b", "src", "src/cli"];
+  return spawnSync(process.execPath, args, { cwd: root, stdio: "inherit" }).status === 0;
 }
 
-/** Files of dist/ whose source is gone: they would still be published, and imported. */
-function leftOvers() {
+/** Drops files of dist/ whose source is gone: they would still be published, and imported. */
+function prune() {
   const dist = join(root, "dist");
-  if (!existsSync(dist)) return [];
-  const files = readdirSync(dist, { recursive: true }).filter((path) =>
-    /\.(js|d\.ts)(\.map)?$/.test(path),
-  );
-  const sourceOf = (path) => join(root, "src", path.replace(/\.(js|d\.ts)(\.map)?$/, ".ts"));
-  return files
-    .filter((path) => !existsSync(sourceOf(path)) && join(dist, path) !== outFile)
-    .map((path) => join(dist, path));
+  if (!existsSync(dist)) return;
+  const emitted = /\.(js|d\.ts)(\.map)?$/;
+  for (const path of readdirSync(dist, { recursive: true })) {
+    const file = join(dist, path);
+    const source = join(root, "src", path.replace(emitted, ".ts"));
+    if (emitted.test(path) && file !== outFile && !existsSync(source)) rmSync(file);
+  }
 }
 
 function fingerprint() {
@@ -104,9 +99,14 @@ function fingerprint() {
   return `${count} files, ${bytes} bytes, newest ${newest}`;
 }
 
+async function main(options) {
+  if (options.has("--clean")) rmSync(join(root, "dist"), { recursive: true, force: true });
+  prune();
+  const only = options.has("--prune") || options.has("--bundle");
+  if (!only && !compile()) process.exitCode = 1;
+  else if (!options.has("--prune")) await bundle();
+}
+
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  if (process.argv.includes("--clean"))
-    rmSync(join(root, "dist"), { recursive: true, force: true });
-  if (!compile()) process.exitCode = 1;
-  else await bundle();
+  await main(new Set(process.argv.slice(2)));
 }
