@@ -1,0 +1,229 @@
+/**
+ * A capture on disk: a folder with files named as in /proc and /sys, or a tar
+ * archive of one (plain, gzip or zstd).
+ *
+ * Files are opened only when asked for, and streamed; what `skip` names is not
+ * even looked at, so a plan cannot peek at what it predicts. Something in the
+ * place of a file that cannot be one (a folder, binary data, gigabytes) is
+ * reported and left out.
+ */
+import { readdir, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { Issue, Outcome } from "../base/issue.ts";
+import type { CaptureFiles } from "../formats/capture.ts";
+import { readTar, type TarFiles } from "../io/tar.ts";
+import {
+  decodeText,
+  InputError,
+  inputErrorOf,
+  openUnpacked,
+  packingOf,
+  readHead,
+  readWhole,
+  STREAM_LIMIT,
+} from "./bytes.ts";
+
+export interface OpenOptions {
+  /** Paths below the capture that must not be touched. */
+  readonly skip?: (path: string) => boolean;
+}
+
+/** Any one of these tells that a folder is a capture. */
+const EVIDENCE: readonly string[] = [
+  "zoneinfo",
+  "dmesg",
+  "firmware_memmap",
+  "iomem",
+  "meminfo",
+  "buddyinfo",
+  "fdt",
+];
+/** Files of /proc are names of files, whatever lies there. */
+const PLAIN_FILES: ReadonlySet<string> = new Set([
+  ...EVIDENCE,
+  "pagetypeinfo",
+  "vmstat",
+  "cmdline",
+  "version",
+  "cpuinfo",
+  "config",
+  "thp_enabled",
+  "devices",
+]);
+const MAX_FILES = 20_000;
+const MAX_DEPTH = 6;
+/** No text of /proc, and no kernel log, comes near. */
+const MAX_FILE_BYTES: number = 256 * 1024 ** 2;
+const HEAD_BYTES = 4096;
+
+/** Value null, with an error, when `path` is no capture. Issues carry the path. */
+export async function openCaptureFiles(
+  path: string,
+  options: OpenOptions = {},
+): Promise<Outcome<CaptureFiles | null>> {
+  try {
+    const found = await stat(path);
+    if (found.isDirectory()) return await openFolder(path, options);
+    if (!found.isFile()) return failed(path, "it is neither a folder nor an archive");
+    return await openArchive(path, options);
+  } catch (error) {
+    const wrong = inputErrorOf(error);
+    return failed(path, wrong.message, wrong.mend);
+  }
+}
+
+/** A capture in an archive that was read already, e.g. from standard input. */
+export function captureFromTar(
+  name: string,
+  archive: Uint8Array,
+  options: OpenOptions = {},
+): Outcome<CaptureFiles | null> {
+  const { value, issues } = readTar(archive);
+  const placed: Issue[] = issues.map((issue) => ({ ...issue, source: name }));
+  if (value.size === 0) {
+    if (placed.length > 0) return { value: null, issues: placed };
+    return failed(
+      name,
+      "the archive is empty",
+      "pack the folder of a capture: tar czf x.tar.gz DIR",
+    );
+  }
+  const files = belowCommonFolder(value);
+  const paths = [...files.keys()].filter((path) => options.skip?.(path) !== true);
+  const issue = missingEvidence(name, [...files.keys()]);
+  if (issue !== null) return { value: null, issues: [...placed, issue] };
+  const open = async function* (path: string): AsyncGenerator<string> {
+    const bytes = files.get(path);
+    if (bytes !== undefined) yield* decodeText(chunksOf(bytes));
+  };
+  return { value: { name: captureName(name), paths, open }, issues: placed };
+}
+
+/** Whether `head`, 512 bytes or more, starts a tar archive. */
+export function looksLikeTar(head: Uint8Array): boolean {
+  return String.fromCharCode(...head.subarray(257, 262)) === "ustar";
+}
+
+async function openArchive(
+  path: string,
+  options: OpenOptions,
+): Promise<Outcome<CaptureFiles | null>> {
+  const head = await readHead(path, 512);
+  if (head.length === 0) return failed(path, "the file is empty", "copy it again");
+  if (packingOf(head) === "none" && !looksLikeTar(head)) {
+    const mend = "give a folder, .tar, .tar.gz or .tar.zst of a capture";
+    return failed(path, "it is not an archive of a capture", mend);
+  }
+  const archive = await readWhole(path);
+  if (!looksLikeTar(archive)) {
+    return failed(
+      path,
+      "what it unpacks to is not a tar archive",
+      "pack the folder of a capture with tar",
+    );
+  }
+  return captureFromTar(path, archive, options);
+}
+
+async function openFolder(
+  path: string,
+  options: OpenOptions,
+): Promise<Outcome<CaptureFiles | null>> {
+  const listed = await listFiles(path);
+  const evidence = missingEvidence(path, [...listed.files.keys(), ...listed.folders]);
+  if (evidence !== null) return { value: null, issues: [evidence] };
+  const issues: Issue[] = [];
+  const places = new Map<string, string>();
+  for (const folder of listed.folders) {
+    if (!PLAIN_FILES.has(folder) || options.skip?.(folder) === true) continue;
+    const mend = "put the file of that name there";
+    issues.push(wrong(join(path, folder), "it is a folder where a file should be", mend));
+  }
+  for (const [file, place] of listed.files) {
+    if (options.skip?.(file) === true) continue;
+    const trouble = PLAIN_FILES.has(file) ? await troubleWith(place) : null;
+    if (trouble === null) places.set(file, place);
+    else issues.push(wrong(place, trouble.message, trouble.mend));
+  }
+  const open = async function* (file: string): AsyncGenerator<string> {
+    const place = places.get(file);
+    if (place !== undefined) yield* decodeText(openUnpacked(place, STREAM_LIMIT));
+  };
+  return { value: { name: captureName(path), paths: [...places.keys()], open }, issues };
+}
+
+/** Paths below `root` (without `.gz`, `.zst`) to where they are; and the folders met. */
+async function listFiles(root: string): Promise<{ files: Map<string, string>; folders: string[] }> {
+  const files = new Map<string, string>();
+  const folders: string[] = [];
+  const pending: { place: string; path: string; depth: number }[] = [
+    { place: root, path: "", depth: 0 },
+  ];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const entries = await readdir(next.place, { withFileTypes: true });
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const path = next.path === "" ? entry.name : `${next.path}/${entry.name}`;
+      const place = join(next.place, entry.name);
+      if (entry.isDirectory()) {
+        folders.push(path);
+        if (next.depth < MAX_DEPTH) pending.push({ place, path, depth: next.depth + 1 });
+      } else if (entry.isFile() || entry.isSymbolicLink()) {
+        files.set(path.replace(/\.(gz|zst)$/, ""), place);
+      }
+      if (files.size > MAX_FILES) {
+        throw new InputError(
+          `more than ${MAX_FILES} files are in it`,
+          "give the folder of one capture",
+        );
+      }
+    }
+  }
+  return { files, folders };
+}
+
+async function troubleWith(place: string): Promise<InputError | null> {
+  try {
+    const { size } = await stat(place);
+    if (size > MAX_FILE_BYTES) {
+      const mib = Math.floor(size / 1024 ** 2);
+      return new InputError(`${mib} MiB are too many for this file`, "copy it from /proc again");
+    }
+    const head = await readHead(place, HEAD_BYTES);
+    if (packingOf(head) !== "none" || !head.includes(0)) return null;
+    return new InputError("it holds binary data, not text", "copy the file from /proc again");
+  } catch (error) {
+    return inputErrorOf(error);
+  }
+}
+
+function missingEvidence(source: string, paths: readonly string[]): Issue | null {
+  if (paths.some((path) => EVIDENCE.includes(path))) return null;
+  const mend = `a capture holds at least one of ${EVIDENCE.slice(0, 4).join(", ")}`;
+  return wrong(source, "no file of a capture is in it", mend);
+}
+
+/** Archives are made of the folder or of its contents: both are the same capture. */
+function belowCommonFolder(files: TarFiles): TarFiles {
+  if ([...files.keys()].some((path) => !path.includes("/"))) return files;
+  const tops = new Set([...files.keys()].map((path) => path.split("/", 1)[0]));
+  if (tops.size !== 1) return files;
+  return new Map([...files].map(([path, bytes]) => [path.slice(path.indexOf("/") + 1), bytes]));
+}
+
+function captureName(path: string): string {
+  return basename(path).replace(/(\.tar)?(\.gz|\.zst|\.tgz)?$/, "") || path;
+}
+
+async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  const step = 1 << 16;
+  for (let at = 0; at < bytes.length; at += step) yield bytes.subarray(at, at + step);
+}
+
+function wrong(source: string, message: string, mend?: string): Issue {
+  const issue: Issue = { severity: "error", source, message };
+  return mend === undefined ? issue : { ...issue, mend };
+}
+
+function failed(source: string, message: string, mend?: string): Outcome<null> {
+  return { value: null, issues: [wrong(source, message, mend)] };
+}

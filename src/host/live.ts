@@ -1,0 +1,164 @@
+/**
+ * This machine as a capture: the same files, read from /proc and /sys now.
+ *
+ * Works without root, in a container and where /sys is thin: what could not be
+ * had is remembered with the reason, so that a screen can say it. Addresses
+ * that the kernel hides (zeros in /proc/iomem) count as not there.
+ */
+import { readdir, readFile } from "node:fs/promises";
+import type { CaptureFiles } from "../formats/capture.ts";
+import { unpackWhole } from "./bytes.ts";
+import { readDevices } from "./live-devices.ts";
+import { readKernelLog } from "./live-log.ts";
+
+/** Where one file of the capture came from, or why it is missing. */
+export interface LiveSource {
+  /** Path in the capture, e.g. "firmware_memmap". */
+  readonly path: string;
+  /** Where it was read, e.g. "/sys/firmware/memmap". */
+  readonly from: string;
+  /** null when it was read. */
+  readonly missing: string | null;
+}
+
+export interface LiveCapture {
+  readonly files: CaptureFiles;
+  readonly sources: readonly LiveSource[];
+}
+
+const PROC_FILES: readonly string[] = [
+  "zoneinfo",
+  "buddyinfo",
+  "pagetypeinfo",
+  "vmstat",
+  "meminfo",
+  "iomem",
+  "cmdline",
+  "version",
+  "cpuinfo",
+];
+/** Optional everywhere: their absence is not worth a line on the screen. */
+const QUIET: ReadonlySet<string> = new Set(["pagetypeinfo", "vmstat"]);
+const SWIOTLB = "/sys/kernel/debug/swiotlb";
+const NODES = "/sys/devices/system/node";
+
+/** Whether this machine runs Linux at all. */
+export async function isLinux(): Promise<boolean> {
+  return (await textOf("/proc/version")).text?.startsWith("Linux") ?? false;
+}
+
+/** Reads everything now; takes at most about two seconds, for the log. */
+export async function liveCapture(): Promise<LiveCapture> {
+  const texts = new Map<string, string>();
+  const sources: LiveSource[] = [];
+  const put = (path: string, from: string, text: string | null, why: string): void => {
+    if (text !== null) texts.set(path, text);
+    sources.push({ path, from, missing: text === null ? why : null });
+  };
+  for (const file of PROC_FILES) {
+    const { text, why } = await textOf(`/proc/${file}`);
+    const hidden = file === "iomem" && text !== null && addressesHidden(text);
+    if (hidden) put(file, "/proc/iomem", null, "addresses are zeros: not root");
+    else if (text !== null || !QUIET.has(file)) put(file, `/proc/${file}`, text, why);
+  }
+  const memmap = await firmwareMemmap();
+  put("firmware_memmap", "/sys/firmware/memmap", memmap, "not there");
+  await folder(texts, "/proc/sys/vm", "vm");
+  await nodeFiles(texts);
+  const thp = await textOf("/sys/kernel/mm/transparent_hugepage/enabled");
+  put("thp_enabled", "/sys/kernel/mm/transparent_hugepage/enabled", thp.text, thp.why);
+  const config = await kernelConfig();
+  put("config", config.from, config.text, "no /boot/config and no /proc/config.gz");
+  const log = await readKernelLog();
+  put("dmesg", log.from, log.text, log.why);
+  for (const file of ["io_tlb_nslabs", "io_tlb_used"]) {
+    const { text, why } = await textOf(`${SWIOTLB}/${file}`);
+    put(`debug/swiotlb/${file}`, `${SWIOTLB}/${file}`, text, why);
+  }
+  const devices = await readDevices();
+  put("devices", "/sys/bus/*/devices/*/dma_mask_bits", devices, "no device shows a DMA mask");
+  return { files: captureOf(texts), sources };
+}
+
+function captureOf(texts: ReadonlyMap<string, string>): CaptureFiles {
+  return {
+    name: "this machine",
+    paths: [...texts.keys()],
+    async *open(path: string): AsyncGenerator<string> {
+      const text = texts.get(path);
+      if (text !== undefined) yield text;
+    },
+  };
+}
+
+/** Text of a small file of /proc or /sys, or in words why there is none. */
+export async function textOf(path: string): Promise<{ text: string | null; why: string }> {
+  try {
+    return { text: await readFile(path, "utf8"), why: "" };
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : "";
+    const refused = code === "EACCES" || code === "EPERM";
+    return { text: null, why: refused ? "only root may read it" : "not there" };
+  }
+}
+
+/** Names in a folder, sorted as numbers where they are; empty when it cannot be read. */
+export async function namesIn(path: string): Promise<string[]> {
+  try {
+    const names = await readdir(path);
+    return names.sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  } catch {
+    return [];
+  }
+}
+
+function addressesHidden(iomem: string): boolean {
+  return !/^\s*[0-9a-f]*[1-9a-f][0-9a-f]*-|-[0-9a-f]*[1-9a-f]/m.test(iomem);
+}
+
+/** Entries in the order of the map, as lines `0xstart 0xend Type`. Linux: drivers/firmware/memmap.c */
+async function firmwareMemmap(): Promise<string | null> {
+  const lines: string[] = [];
+  for (const entry of await namesIn("/sys/firmware/memmap")) {
+    const parts: string[] = [];
+    for (const file of ["start", "end", "type"]) {
+      parts.push(((await textOf(`/sys/firmware/memmap/${entry}/${file}`)).text ?? "").trim());
+    }
+    if (parts.every((part) => part !== "")) lines.push(parts.join(" "));
+  }
+  return lines.length === 0 ? null : `${lines.join("\n")}\n`;
+}
+
+async function folder(texts: Map<string, string>, from: string, to: string): Promise<void> {
+  for (const name of await namesIn(from)) {
+    const { text } = await textOf(`${from}/${name}`);
+    if (text !== null) texts.set(`${to}/${name}`, text);
+  }
+}
+
+async function nodeFiles(texts: Map<string, string>): Promise<void> {
+  for (const name of await namesIn(NODES)) {
+    if (!/^node\d+$/.test(name)) {
+      const { text } = await textOf(`${NODES}/${name}`);
+      if (text !== null) texts.set(`node/${name}`, text);
+      continue;
+    }
+    for (const file of ["cpulist", "distance", "meminfo"]) {
+      const { text } = await textOf(`${NODES}/${name}/${file}`);
+      if (text !== null) texts.set(`node/${name}/${file}`, text);
+    }
+  }
+}
+
+async function kernelConfig(): Promise<{ text: string | null; from: string }> {
+  const release = ((await textOf("/proc/sys/kernel/osrelease")).text ?? "").trim();
+  const boot = `/boot/config-${release}`;
+  const { text } = await textOf(boot);
+  if (text !== null) return { text, from: boot };
+  try {
+    const bytes = await unpackWhole(await readFile("/proc/config.gz"));
+    return { text: new TextDecoder().decode(bytes), from: "/proc/config.gz" };
+  } catch {
+    return { text: null, from: boot };
+  }
+}
