@@ -8,7 +8,7 @@
  * Linux: frag_show_print(), mm/vmstat.c
  */
 import type { Reader } from "./reader.ts";
-import { type LineLog, tableReader } from "./table.ts";
+import { CUT_MEND, type LineLog, tableReader } from "./table.ts";
 
 export interface BuddyinfoZone {
   readonly node: number;
@@ -71,7 +71,7 @@ export function fullRows<T extends { readonly line: number }>(
     const missing = width - columns(row).length;
     if (missing === 0) return true;
     const message = `the line is cut short: it lacks ${missing} of ${width} numbers`;
-    log.report("error", message, "copy the file again, whole", row.line);
+    log.report("error", message, CUT_MEND, row.line);
     return false;
   });
 }

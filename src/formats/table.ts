@@ -10,6 +10,9 @@
 import type { Issue, Outcome, Severity } from "../base/issue.ts";
 import { IssueList, MAX_LINE_LENGTH, type Reader } from "./reader.ts";
 
+/** What to do about a file that was cut. */
+export const CUT_MEND = "copy the file again, whole";
+
 /** A file format, line by line. Both functions may report through `log`. */
 export interface Table<T> {
   /** What the file is called in messages, e.g. "zoneinfo". */

@@ -17,16 +17,21 @@
  */
 
 import type { Reader } from "./reader.ts";
-import { type LineLog, type Table, tableReader } from "./table.ts";
-import type { Zoneinfo, ZoneinfoLayout, ZoneinfoPageset, ZoneinfoZone } from "./zoneinfo.ts";
-import { MODERN_LAYOUT } from "./zoneinfo.ts";
+import { CUT_MEND, type LineLog, type Table, tableReader } from "./table.ts";
+import {
+  MODERN_LAYOUT,
+  type Zoneinfo,
+  type ZoneinfoLayout,
+  type ZoneinfoZone,
+} from "./zoneinfo.ts";
+import { ZoneDraft, zoneOf } from "./zoneinfo-draft.ts";
 
 const HEADING = /^Node +(\d+), zone +(\S+)\s*$/;
 const FREE = /^\s+pages free\s+(\d+)\s*$/;
 const PAIR = /^(\s+)([A-Za-z_][\w()-]*)\s+(-?\d+)\s*$/;
 // A counter beyond the kernel's table of names: six blanks, twelve for the name, one.
 const NAMELESS = /^ {13,}(\d+)\s*$/;
-const SCANNED = /^\s+scanned\s+(\d+) \(((?:\w+: \d+ ?)+)\)\s*$/;
+const SCANNED = /^\s+scanned\s+(\d+) \((\w+: \d+(?: \w+: \d+)*)\)\s*$/;
 const PROTECTION = /^\s+protection: \((-?\d+(?:, -?\d+)*)\)\s*$/;
 const CPU = /^\s+cpu: (\d+)(?: pcp: (\d+))?\s*$/;
 const LABEL = /^(\s+)(([a-z_][a-z_ ]*):\s+)(-?\d+)\s*$/;
@@ -64,56 +69,10 @@ const PAGESET_NUMA: ReadonlySet<string> = new Set([
   "local_node",
   "other_node",
 ]);
-/** Without these a zone is of no use. */
-const REQUIRED: readonly string[] = ["min", "low", "high", "spanned", "present"];
-const CUT_MEND = "copy the file again, whole";
 
 /** Pages and counts as in `ZoneinfoZone`. Issues name the line; a zone cut short is an error. */
 export function zoneinfoReader(): Reader<Zoneinfo> {
   return tableReader(new ZoneinfoTable());
-}
-
-interface PagesetDraft {
-  readonly cpu: number;
-  readonly pcp: number | null;
-  readonly fields: Map<string, number>;
-  readonly numa: Map<string, number>;
-  threshold: number | null;
-}
-
-/** A zone while its lines come in. */
-class ZoneDraft {
-  readonly node: number;
-  readonly name: string;
-  readonly line: number;
-  lastLine: number;
-  free: number | null = null;
-  nodeStats = false;
-  protection: number[] | null = null;
-  hasPagesets = false;
-  readonly sizes = new Map<string, number>();
-  readonly scannedBy = new Map<string, number>();
-  readonly nodeCounters = new Map<string, number>();
-  readonly counters = new Map<string, number>();
-  readonly pagesets: PagesetDraft[] = [];
-  readonly tail = new Map<string, number>();
-
-  constructor(node: number, name: string, line: number) {
-    this.node = node;
-    this.name = name;
-    this.line = line;
-    this.lastLine = line;
-  }
-
-  /** What a whole zone would have and this one lacks, or null. */
-  lacks(tail: readonly string[]): string | null {
-    if (this.free === null) return "pages free";
-    for (const name of REQUIRED) if (!this.sizes.has(name)) return name;
-    if (this.tail.size > 0) return tail.find((label) => !this.tail.has(label)) ?? null;
-    const empty = this.sizes.get("present") === 0 && !this.hasPagesets && this.counters.size === 0;
-    if (!empty) return "start_pfn";
-    return this.protection === null ? "protection" : null;
-  }
 }
 
 class ZoneinfoTable implements Table<Zoneinfo> {
@@ -276,67 +235,4 @@ function setNew(map: Map<string, number>, name: string, digits: string, log: Lin
   if (map.has(name)) return false;
   map.set(name, log.decimal(digits));
   return true;
-}
-
-/** The record of a draft that lacks nothing. */
-function zoneOf(draft: ZoneDraft, log: LineLog): ZoneinfoZone {
-  const { sizes, tail } = draft;
-  const other = new Map(sizes);
-  const size = (name: string): number | null => {
-    other.delete(name);
-    return sizes.get(name) ?? null;
-  };
-  const zone: ZoneinfoZone = {
-    node: draft.node,
-    name: draft.name,
-    line: draft.line,
-    free: draft.free ?? 0,
-    boost: size("boost"),
-    min: size("min") ?? 0,
-    low: size("low") ?? 0,
-    high: size("high") ?? 0,
-    promo: size("promo"),
-    spanned: size("spanned") ?? 0,
-    present: size("present") ?? 0,
-    managed: size("managed"),
-    cma: size("cma"),
-    protection: draft.protection ?? [],
-    counters: draft.counters,
-    pagesets: draft.pagesets.flatMap((pageset) => pagesetOf(pageset, draft, log)),
-    startPfn: tail.get("start_pfn") ?? null,
-  };
-  tail.delete("start_pfn");
-  return {
-    ...zone,
-    ...(other.size > 0 ? { otherSizes: other } : {}),
-    ...(draft.scannedBy.size > 0 ? { scannedBy: draft.scannedBy } : {}),
-    ...(tail.size > 0 ? { tail } : {}),
-  };
-}
-
-function pagesetOf(draft: PagesetDraft, zone: ZoneDraft, log: LineLog): ZoneinfoPageset[] {
-  const { fields, numa, pcp, threshold } = draft;
-  const count = fields.get("count");
-  const high = fields.get("high");
-  const batch = fields.get("batch");
-  if (count === undefined || high === undefined || batch === undefined) {
-    const message = `left out the pageset of CPU ${draft.cpu} in ${zone.name}: a line is missing`;
-    log.report("warning", message, CUT_MEND, zone.lastLine);
-    return [];
-  }
-  const low = fields.get("low");
-  return [
-    {
-      cpu: draft.cpu,
-      count,
-      high,
-      batch,
-      highMin: fields.get("high_min") ?? null,
-      highMax: fields.get("high_max") ?? null,
-      ...(pcp === null ? {} : { pcp }),
-      ...(low === undefined ? {} : { low }),
-      ...(numa.size > 0 ? { numa } : {}),
-      ...(threshold === null ? {} : { statThreshold: threshold }),
-    },
-  ];
 }
