@@ -3,6 +3,7 @@
  *
  *   dist/<layer>/*.js, *.d.ts   the engine as a library, file for file (tsc -b)
  *   dist/cli/zonewright.js      the command line as one file, third parties inside (rolldown)
+ *   dist/vendor/*.js            third parties of the library, see vendor.mjs
  *
  * The bundle is made from src/ and needs no tsc, so bin/zonewright can refresh it in a moment. It
  * is stale when the fingerprint of src/ (count, bytes, newest change) is not the one in its stamp.
@@ -35,27 +36,18 @@ export function isStale() {
   return readFileSync(stamp, "utf8") !== fingerprint();
 }
 
-/** Writes dist/cli/zonewright.js. Throws with the compiler's message when src/ does not compile. */
+/** Writes dist/cli/zonewright.js; gives the packages inside. Throws when src/ does not compile. */
 export async function bundle() {
   const print = fingerprint();
-  const { rolldown } = await import("rolldown");
-  const build = await rolldown({
-    input: entry,
-    platform: "node",
-    external: /^node:/,
-    treeshake: true,
-    onLog: (level, log, handle) => level === "warn" && handle("error", log),
-  });
-  const { output } = await build.generate({ format: "esm", codeSplitting: false });
-  await build.close();
-  const [chunk, ...others] = output;
-  if (others.length > 0) throw new Error(`the bundle has ${output.length} files, not one`);
+  const { bundleOne } = await import("./vendor.mjs");
+  const { code, packages } = await bundleOne(entry);
   mkdirSync(join(root, "dist/cli"), { recursive: true });
   // Renamed into place: another process may be starting from the old one.
   const fresh = `${outFile}.${process.pid}`;
-  writeFileSync(fresh, chunk.code);
+  writeFileSync(fresh, code);
   renameSync(fresh, outFile);
   writeFileSync(stamp, print);
+  return packages;
 }
 
 /** Runs `tsc -b` on the library. True if it compiles. */
@@ -73,7 +65,8 @@ function prune() {
   for (const path of readdirSync(dist, { recursive: true })) {
     const file = join(dist, path);
     const source = join(root, "src", path.replace(emitted, ".ts"));
-    if (emitted.test(path) && file !== outFile && !existsSync(source)) rmSync(file);
+    const bundled = file === outFile || /^vendor[/\\]/.test(path);
+    if (emitted.test(path) && !bundled && !existsSync(source)) rmSync(file);
   }
 }
 
@@ -102,9 +95,13 @@ function fingerprint() {
 async function main(options) {
   if (options.has("--clean")) rmSync(join(root, "dist"), { recursive: true, force: true });
   prune();
-  const only = options.has("--prune") || options.has("--bundle");
-  if (!only && !compile()) process.exitCode = 1;
-  else if (!options.has("--prune")) await bundle();
+  if (options.has("--prune")) return;
+  if (!options.has("--bundle") && !compile()) {
+    process.exitCode = 1;
+    return;
+  }
+  const { vendorAll } = await import("./vendor.mjs");
+  await vendorAll(await bundle());
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -3,10 +3,11 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { describe, test } from "node:test";
 import { z } from "zod";
 import { corpusFiles, corpusNames } from "../support/corpus.ts";
-import { ROOT } from "./project.ts";
+import { ROOT, run } from "./project.ts";
 
 const CORPUS_BYTES = 15_000_000;
 
@@ -57,6 +58,11 @@ describe("each capture", () => {
     });
     deepEqual(lacking, []);
   });
+});
+
+test("docs/corpus.md lists every capture", () => {
+  const { status, stderr } = run(process.execPath, ["scripts/corpus-table.ts", "--check"]);
+  equal(status, 0, stderr);
 });
 
 function words(text: string): string {

@@ -1,6 +1,6 @@
 // What the house tests share: the repository's root, its tracked files, its TypeScript projects.
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
@@ -45,9 +45,14 @@ export function run(
   return spawnSync(program, args, { cwd: ROOT, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 });
 }
 
-/** Paths of all files under version control, or of all files a first commit would take. */
+/** Paths of all files under version control; in a copy without history, of all that would be. */
 export function trackedFiles(): string[] {
-  return outputOf("git", ["ls-files", "-z"])
-    .split("\0")
-    .filter((path) => path !== "");
+  if (existsSync(join(ROOT, ".git"))) {
+    return outputOf("git", ["ls-files", "-z"])
+      .split("\0")
+      .filter((path) => path !== "");
+  }
+  return readdirSync(ROOT, { recursive: true, encoding: "utf8" }).filter(
+    (path) => !/^(node_modules|dist)\b/.test(path),
+  );
 }

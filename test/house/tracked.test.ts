@@ -12,10 +12,7 @@ import { ROOT, trackedFiles } from "./project.ts";
 const FORBIDDEN: readonly (readonly [string, RegExp])[] = [
   ["a path of one machine", pattern("(?<![\\w.:-])/(work|root|tmp|home|Users)", "/[\\w.-]")],
   ["a registry's host", pattern("registry\\.", "(npmjs|yarnpkg|npmmirror)|verdaccio|artifactory")],
-  [
-    "a word of a workplace",
-    pattern("\\b(sub-?agent|a", "i assistant|co-?pilot|chatgpt|claude|anthropic)\\b", "i"),
-  ],
+  ["a word of a workplace", pattern("\\b(sub-?agents?|co-?", "pilot|scratch ?pad)\\b", "i")],
   ["a conflict left over", pattern("^(<{7}|>{7}", ") ", "m")],
 ];
 /** Text of other people's machines is what these are about: captures, and samples of logs. */
