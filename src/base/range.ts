@@ -20,7 +20,9 @@ export function totalLength(ranges: readonly Range[]): number {
 
 /** Makes a range list of ranges in any order: sorts, drops empty ones, joins what overlaps or touches. */
 export function rangeList(ranges: readonly Range[]): Range[] {
-  const sorted = ranges.filter((r) => r.end > r.start).sort((a, b) => a.start - b.start || a.end - b.end);
+  const sorted = ranges
+    .filter((r) => r.end > r.start)
+    .sort((a, b) => a.start - b.start || a.end - b.end);
   const joined: { start: number; end: number }[] = [];
   for (const { start, end } of sorted) {
     const last = joined.at(-1);

@@ -17,7 +17,7 @@
  * `sysctl -a`) reads or writes them all.
  */
 import type { Policy } from "../kernels/policy.ts";
-import { pagesetSize, type PagesetSize } from "../mm/pageset.ts";
+import { type PagesetSize, pagesetSize } from "../mm/pageset.ts";
 import { defaultReserveRatios, lowmemReserve } from "../mm/protection.ts";
 import {
   defaultMinFreeKbytes,

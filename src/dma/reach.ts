@@ -106,9 +106,10 @@ export function deviceReach(device: DeviceSpec, memory: ReachMemory): DeviceReac
     coherentFits: supported ? coherent.fits : 0,
     streaming,
     limit: unlimited ? Number.POSITIVE_INFINITY : streamingLimit,
-    maxMapping: unlimited && memory.swiotlb?.forced !== true
-      ? Number.POSITIVE_INFINITY
-      : (memory.swiotlb?.maxMapping ?? 0),
+    maxMapping:
+      unlimited && memory.swiotlb?.forced !== true
+        ? Number.POSITIVE_INFINITY
+        : (memory.swiotlb?.maxMapping ?? 0),
     streamingWords: streamingWords(streaming, streamingLimit, supported),
     notes,
   };
@@ -242,7 +243,8 @@ function reachNotes(
   supported: boolean,
 ): string[] {
   const notes: string[] = [];
-  if (!supported) notes.push("the mask covers neither ZONE_DMA nor all of RAM: dma_set_mask() says -EIO");
+  if (!supported)
+    notes.push("the mask covers neither ZONE_DMA nor all of RAM: dma_set_mask() says -EIO");
   if (streaming === "unreachable" && supported) {
     notes.push(
       memory.swiotlb === null
@@ -254,7 +256,9 @@ function reachNotes(
     notes.push("every streaming mapping bounces, whatever its address");
   }
   const coherentLast = lastAddress(device.coherentBits, device);
-  const area = memory.cma.find((cma) => cma.start !== null && cma.start + cma.bytes - 1 <= coherentLast);
+  const area = memory.cma.find(
+    (cma) => cma.start !== null && cma.start + cma.bytes - 1 <= coherentLast,
+  );
   if (area !== undefined && !device.iommu) {
     notes.push("coherent buffers of more than a page come from CMA first");
   }

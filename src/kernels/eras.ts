@@ -58,8 +58,10 @@ function remarkOn(
   verified: boolean,
 ): string | null {
   if (verified) return null;
-  if (arch === "custom") return `no kernel has this machine: rules of ${policy.name} applied to its zones`;
-  if (!exact) return `${version} is unverified: the rules of ${policy.name}, the nearest older era, are used`;
+  if (arch === "custom")
+    return `no kernel has this machine: rules of ${policy.name} applied to its zones`;
+  if (!exact)
+    return `${version} is unverified: the rules of ${policy.name}, the nearest older era, are used`;
   return `${policy.name} on ${arch} is unverified: no capture of it has been reproduced`;
 }
 

@@ -7,10 +7,11 @@
  */
 import type { Issue } from "../base/issue.ts";
 import type { Range } from "../base/range.ts";
-import type { CmaArea, ManagedSource, SwiotlbPool } from "../boot/hardware.ts";
-
-import type { Arch, Basis } from "../kernels/policy.ts";
+import type { ManagedSource, Pools } from "../boot/hardware.ts";
+import type { Settings } from "../boot/timeline.ts";
 import type { DeviceReach } from "../dma/reach.ts";
+import type { Arch, Basis } from "../kernels/policy.ts";
+import type { PagesetSize } from "../mm/pageset.ts";
 
 /**
  * When the printed marks, reserves and pagesets were computed.
@@ -32,13 +33,6 @@ export interface PlannedManaged {
   readonly high: number;
 }
 
-export interface PlannedPageset {
-  /** For a tuned pageset (6.7+): the lower bound, `high` moves between the two at run time. */
-  readonly high: number;
-  readonly batch: number;
-  readonly tunedTo: { readonly min: number; readonly max: number } | null;
-}
-
 export interface PlannedZone {
   readonly name: string;
   readonly index: number;
@@ -51,13 +45,13 @@ export interface PlannedZone {
     readonly min: number;
     readonly low: number;
     readonly high: number;
-    /** Where the era prints it. */
+    /** null where zoneinfo of the era does not print it. */
     readonly promo: number | null;
   };
   /** lowmem_reserve[]: pages kept from requests that could use zone j, by zone index. */
   readonly protection: readonly number[];
   /** null for an empty zone, which has no pageset. */
-  readonly pageset: PlannedPageset | null;
+  readonly pageset: PagesetSize | null;
   /** RAM of the zone in pfns, sorted: what lies between are holes. */
   readonly ram: readonly Range[];
 }
@@ -75,28 +69,21 @@ export interface Plan {
   readonly machine: string;
   /** The kernel asked for: a release, or an era's name. */
   readonly kernel: string;
-  readonly era: { readonly name: string; readonly basis: Basis };
+  readonly era: {
+    readonly name: string;
+    readonly basis: Basis;
+    /** False: say "unverified", no capture of this era on this architecture was reproduced. */
+    readonly verified: boolean;
+  };
   readonly arch: Arch;
   readonly pageSize: number;
+  /** Zones taken from the boot log's own lines, or computed. */
+  readonly layoutFrom: "log" | "parameters";
   readonly moment: Moment;
   readonly nodes: readonly PlannedNode[];
   /** Values in force after boot and the given sysctl writes. */
-  readonly sysctls: {
-    readonly minFreeKbytes: number;
-    /** "default", "khugepaged" (raised by it) or "given". */
-    readonly minFreeKbytesFrom: "default" | "khugepaged" | "given";
-    readonly watermarkScaleFactor: number;
-    readonly lowmemReserveRatio: readonly number[];
-    /** 0 = not set. */
-    readonly pagelistFraction: number;
-  };
-  readonly pools: {
-    readonly swiotlb: SwiotlbPool | null;
-    readonly swiotlbWhyNot: string | null;
-    readonly cma: readonly CmaArea[];
-    readonly crashkernel: readonly Range[];
-    readonly hugePages: readonly { readonly pageBytes: number; readonly count: number }[];
-  };
+  readonly sysctls: Settings;
+  readonly pools: Pools;
   readonly devices: readonly DeviceReach[];
   readonly issues: readonly Issue[];
 }

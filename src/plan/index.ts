@@ -1,0 +1,20 @@
+/** Planning: machines in, plans, checks and differences out. */
+export { type Check, type CheckOptions, checkCapture, type Difference } from "./check.ts";
+export {
+  type Affected,
+  type Change,
+  diffPlans,
+  EFFECTS,
+  type Effect,
+  type PlanDiff,
+} from "./diff.ts";
+export type { MachineInput, MachineOptions } from "./machine.ts";
+export { machineFromCapture } from "./machine-from-capture.ts";
+export {
+  type DescribedNode,
+  type MachineDescription,
+  machineFromDescription,
+} from "./machine-from-description.ts";
+export type { Moment, Plan, PlannedManaged, PlannedNode, PlannedZone } from "./plan.ts";
+export { type PlanOptions, planMachine } from "./plan-machine.ts";
+export { KNOWN_SYSCTLS, type SysctlWrite } from "./sysctls.ts";

@@ -1,0 +1,182 @@
+/**
+ * A machine from a capture of a real one: what its firmware, its log and its
+ * /proc and /sys say about hardware and parameters. Never looks at zoneinfo,
+ * buddyinfo or pagetypeinfo: those are what the plan predicts.
+ */
+import type { Issue, Outcome } from "../base/issue.ts";
+import type { Range } from "../base/range.ts";
+import type { Cpus, Hardware } from "../boot/hardware.ts";
+import { type DeviceSpec, simpleDevice } from "../dma/device.ts";
+import type { BootLog, FirmwareRange, SratRange } from "../formats/boot-log.ts";
+import type { Capture } from "../formats/capture.ts";
+import { FLAVOURS, flavourOf } from "../kernels/flavours.ts";
+import type { Arch } from "../kernels/policy.ts";
+import {
+  buildFor,
+  commandLineWith,
+  eraFor,
+  type MachineInput,
+  type MachineOptions,
+} from "./machine.ts";
+import { resizeMemory } from "./memory-size.ts";
+
+/** Value null, with an error that says what is missing, when no machine can be made of the capture. */
+export function machineFromCapture(
+  capture: Capture,
+  options: MachineOptions = {},
+): Outcome<MachineInput | null> {
+  const issues: Issue[] = [];
+  const ownRelease = capture.version?.release ?? null;
+  const release = options.kernel ?? ownRelease;
+  if (release === null) {
+    const mend = "add the machine's /proc/version or dmesg, or give --kernel";
+    return failed(`which kernel the machine runs is not in ${capture.name}`, mend);
+  }
+  const arch = archOf(capture, ownRelease);
+  if (arch === null) {
+    const mend = "add cpuinfo, a config or a complete dmesg";
+    return failed(`which architecture the machine has is not in ${capture.name}`, mend);
+  }
+  const era = eraFor(release, arch);
+  if ("severity" in era) return { value: null, issues: [era] };
+  if (era.remark !== null) issues.push({ severity: "note", source: "kernel", message: era.remark });
+
+  const extended = capture.cpuinfo?.physicalExtension ?? false;
+  const build = buildFor(ownRelease ?? release, arch, extended, capture.config, era);
+  const log = capture.bootLog;
+  const text = capture.commandLine ?? log?.commandLine ?? "";
+  const parsed = commandLineWith(text, options, arch, build.pageSize);
+  issues.push(...parsed.issues);
+
+  const memory = memoryOf(capture, arch, issues);
+  if (memory.length === 0) {
+    const mend = "add dmesg, /sys/firmware/memmap or, read as root, /proc/iomem";
+    return failed(`the memory map of the machine is not in ${capture.name}`, mend);
+  }
+  const hardware: Hardware = {
+    arch,
+    build,
+    memory: options.ramBytes === undefined ? memory : resizeMemory(memory, options.ramBytes, arch),
+    affinity: affinityOf(log, parsed.commandLine.numa.kind !== "auto"),
+    nodes: capture.nodes?.online ?? [],
+    cpus: cpusOf(capture, parsed.commandLine.numa.kind, options),
+    dmaLimit: null,
+    armDmaZoneBytes: null,
+    customZones: [],
+  };
+  const changed =
+    options.kernel !== undefined ||
+    options.ramBytes !== undefined ||
+    options.cpus !== undefined ||
+    (options.set ?? []).length > 0;
+  const input: MachineInput = {
+    name: capture.name,
+    hardware,
+    commandLine: parsed.commandLine,
+    log: changed ? null : log,
+    era,
+    devices: [...devicesOf(capture), ...(options.devices ?? [])],
+    thpAtRuntime: changed ? null : capture.thpEnabled,
+    distances: capture.nodes?.distances ?? null,
+    issues,
+  };
+  return { value: input, issues };
+}
+
+function failed(message: string, mend: string): Outcome<null> {
+  return { value: null, issues: [{ severity: "error", message, mend }] };
+}
+
+/** By the flavour in the release, then the configuration, then what cpuinfo and log look like. */
+function archOf(capture: Capture, release: string | null): Arch | null {
+  const flavour = release === null ? null : flavourOf(release);
+  const named = flavour === null ? undefined : FLAVOURS.get(flavour);
+  if (named !== undefined) return named.arch;
+  const config = capture.config;
+  if (config?.get("CONFIG_X86_64") === "y") return "x86_64";
+  if (config?.get("CONFIG_X86_32") === "y") return "i386";
+  if (config?.get("CONFIG_ARM64") === "y") return "arm64";
+  if (config?.get("CONFIG_ARM") === "y") return "arm";
+  if (capture.cpuinfo?.arch != null) return capture.cpuinfo.arch;
+  return (capture.bootLog?.e820.length ?? 0) > 0 ? "x86_64" : null;
+}
+
+/**
+ * The map before parameters where firmware tells it; otherwise what the boot
+ * made of it, with a note. Bytes.
+ */
+function memoryOf(capture: Capture, arch: Arch, issues: Issue[]): readonly FirmwareRange[] {
+  const log = capture.bootLog;
+  if (log !== null && log.e820.length > 0) return log.e820;
+  const x86 = arch === "x86_64" || arch === "i386";
+  if (x86 && capture.firmwareMemmap !== null) return capture.firmwareMemmap.map(asE820);
+  const seen = log === null ? [] : memoryInLog(log);
+  if (seen.length > 0) return seen;
+  const iomem = capture.iomem?.ram ?? [];
+  if (iomem.length > 0 && x86) {
+    const message = "memory map taken from /proc/iomem, which already has mem= and memmap= applied";
+    issues.push({ severity: "note", source: "iomem", message });
+  }
+  return iomem.map((range) => ({ ...range, type: "usable" }));
+}
+
+/** /sys/firmware/memmap says "System RAM" where the log says "usable". */
+function asE820(range: FirmwareRange): FirmwareRange {
+  return range.type.toLowerCase() === "system ram" ? { ...range, type: "usable" } : range;
+}
+
+/** RAM as memblock or the node lines show it: for machines whose firmware map is not printed. */
+function memoryInLog(log: BootLog): FirmwareRange[] {
+  const dump = log.memblock.findLast((event) => event.kind === "dump" && event.complete);
+  const ranges: readonly Range[] = dump?.kind === "dump" ? dump.memory : log.nodeRanges;
+  return ranges.map(({ start, end }) => ({ start, end, type: "usable" }));
+}
+
+/** SRAT, or the nodes of the log's early ranges where they come from a devicetree. */
+function affinityOf(log: BootLog | null, overridden: boolean): readonly SratRange[] {
+  if (log === null || log.sratRanges.length > 0) return log?.sratRanges ?? [];
+  const nodes = new Set(log.nodeRanges.map((range) => range.node));
+  if (nodes.size < 2 || overridden || log.e820.length > 0) return [];
+  return log.nodeRanges.map((range) => ({ ...range, hotplug: false }));
+}
+
+function cpusOf(capture: Capture, numa: string, options: MachineOptions): Cpus {
+  const log = capture.bootLog;
+  const inLog = log?.broughtUp?.cpus;
+  const online = options.cpus ?? inLog ?? capture.cpuinfo?.processors ?? 1;
+  const groups = log?.percpuGroups.flatMap((group) => group.cpus) ?? [];
+  const possible =
+    options.cpus ?? log?.possibleCpus ?? (groups.length > 0 ? groups.length : online);
+  if (options.cpus !== undefined) return { online, possible, byNode: null };
+  return { online, possible, byNode: capture.nodes?.cpus ?? cpusInLog(log, numa, online) };
+}
+
+/** CPUs of each node as the log tells it: SRAT on x86, the percpu groups elsewhere. */
+function cpusInLog(
+  log: BootLog | null,
+  numa: string,
+  online: number,
+): ReadonlyMap<number, readonly number[]> | null {
+  if (log === null || numa === "off") return null;
+  const all = Array.from({ length: online }, (_, cpu) => cpu);
+  // A CPU of a faked machine belongs to every fake node.
+  if (log.fakeNodes.length > 0) return new Map(log.fakeNodes.map((range) => [range.node, all]));
+  const byNode = new Map<number, number[]>();
+  const add = (node: number, cpu: number): void => {
+    if (cpu < online) byNode.set(node, [...(byNode.get(node) ?? []), cpu]);
+  };
+  for (const [cpu, { node }] of log.sratCpus.entries()) add(node, cpu);
+  if (log.sratCpus.length === 0) {
+    for (const { group, cpus } of log.percpuGroups) for (const cpu of cpus) add(group, cpu);
+  }
+  return byNode.size > 1 ? byNode : null;
+}
+
+function devicesOf(capture: Capture): DeviceSpec[] {
+  return capture.devices.map((device) => ({
+    ...simpleDevice(device.name, device.dmaMaskBits),
+    coherentBits: device.coherentMaskBits ?? device.dmaMaskBits,
+    iommu: device.iommu,
+    node: device.node,
+  }));
+}

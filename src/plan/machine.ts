@@ -1,0 +1,133 @@
+/**
+ * A machine to plan: hardware, build, parameters and whatever log of a real
+ * boot there is. `machine-from-capture.ts` and `machine-from-description.ts`
+ * make one.
+ */
+import type { Issue } from "../base/issue.ts";
+import type { CommandLine } from "../boot/command-line.ts";
+import { parseCommandLine } from "../boot/command-line.ts";
+import type { Build, Hardware } from "../boot/hardware.ts";
+import type { DeviceSpec } from "../dma/device.ts";
+import type { BootLog } from "../formats/boot-log.ts";
+import { eraNames, type ResolvedEra, resolveEra } from "../kernels/eras.ts";
+import { FLAVOURS, flavourOf, typicalFlavour } from "../kernels/flavours.ts";
+import type { Arch } from "../kernels/policy.ts";
+
+export interface MachineInput {
+  readonly name: string;
+  readonly hardware: Hardware;
+  readonly commandLine: CommandLine;
+  /** The log of the very boot that is planned; null when something was changed since. */
+  readonly log: BootLog | null;
+  readonly era: ResolvedEra;
+  readonly devices: readonly DeviceSpec[];
+  /** What transparent_hugepage/enabled says on the running machine; null when not known. */
+  readonly thpAtRuntime: "always" | "madvise" | "never" | null;
+  /** SLIT distances by node, where known; 10 and 20 otherwise. */
+  readonly distances: ReadonlyMap<number, readonly number[]> | null;
+  readonly issues: readonly Issue[];
+}
+
+/** What the user changes: with any of the first four the log of the old boot no longer counts. */
+export interface MachineOptions {
+  /** A version or era in place of the machine's own. */
+  readonly kernel?: string;
+  /** Kernel parameters to add or, where the name is already there, to replace: "cma=128M". */
+  readonly set?: readonly string[];
+  /** All of RAM, bytes: the top range is cut or grown. */
+  readonly ramBytes?: number;
+  /** Online and possible CPUs. */
+  readonly cpus?: number;
+  readonly devices?: readonly DeviceSpec[];
+}
+
+/** Parameters that are given as often as one likes; `set` adds another one. */
+const REPEATED = new Set(["memmap", "hugepagesz", "hugepages", "crashkernel"]);
+
+/** `text` with each of `set` put in place of the parameter of its name, or added at the end. */
+export function changeParameters(text: string, set: readonly string[]): string {
+  let words = text.split(/\s+/).filter((word) => word !== "");
+  for (const parameter of set) {
+    const name = parameter.split("=", 1)[0] ?? "";
+    if (!REPEATED.has(name)) words = words.filter((word) => word.split("=", 1)[0] !== name);
+    words.push(parameter);
+  }
+  return words.join(" ");
+}
+
+/** Parses the command line with the changes of `options`, and says what is wrong with either. */
+export function commandLineWith(
+  text: string,
+  options: MachineOptions,
+  arch: Arch,
+  pageSize: number,
+): { readonly commandLine: CommandLine; readonly issues: readonly Issue[] } {
+  const changed = changeParameters(text, options.set ?? []);
+  const parsed = parseCommandLine(changed, arch, pageSize);
+  return { commandLine: parsed.value, issues: parsed.issues };
+}
+
+/** The era for `version`, or an issue that names the eras there are. */
+export function eraFor(version: string, arch: Arch): ResolvedEra | Issue {
+  const era = resolveEra(version, arch);
+  if (era !== null) return era;
+  return {
+    severity: "error",
+    source: "kernel",
+    message: `no rules for kernel "${version}"`,
+    mend: `give one of ${eraNames().join(", ")} or a later version, e.g. --kernel 6.1`,
+  };
+}
+
+/** `config` as in /boot/config: names with CONFIG_ to their values ("y", "m", "n", numbers). */
+export type KernelConfig = ReadonlyMap<string, string>;
+
+/**
+ * Build facts: from the kernel's own configuration where there is one, else
+ * from the flavour named in the release, else what is typical of the architecture.
+ */
+export function buildFor(
+  release: string | null,
+  arch: Arch,
+  physicalExtension: boolean,
+  config: KernelConfig | null,
+  era: ResolvedEra,
+): Build {
+  const named = release === null ? null : flavourOf(release);
+  const facts = FLAVOURS.get(named ?? typicalFlavour(arch, physicalExtension));
+  if (facts === undefined) throw new TypeError("typicalFlavour() names no flavour");
+  const arm64 = arch === "arm64";
+  const base: Build = {
+    release,
+    flavour: named,
+    pageSize: 4096,
+    ...facts,
+    zoneDevice: arm64 ? era.policy.boot.arm64ZoneDevice : facts.zoneDevice,
+  };
+  return config === null || config.size === 0 ? base : configured(base, arch, config);
+}
+
+/** `base` corrected by what the configuration file says. */
+function configured(base: Build, arch: Arch, config: KernelConfig): Build {
+  const on = (name: string): boolean => ["y", "m"].includes(config.get(`CONFIG_${name}`) ?? "n");
+  const thp = on("TRANSPARENT_HUGEPAGE");
+  const madvise = on("TRANSPARENT_HUGEPAGE_MADVISE");
+  const never = on("TRANSPARENT_HUGEPAGE_NEVER");
+  const offset = config.get("CONFIG_PAGE_OFFSET");
+  const megabytes = Number(config.get("CONFIG_CMA_SIZE_MBYTES") ?? 0);
+  return {
+    ...base,
+    pageSize: on("ARM64_64K_PAGES") ? 65536 : on("ARM64_16K_PAGES") ? 16384 : base.pageSize,
+    physicalExtension: on("X86_PAE") || on("ARM_LPAE"),
+    zoneDma: on("ZONE_DMA"),
+    zoneDma32: on("ZONE_DMA32"),
+    highmem: arch === "i386" || arch === "arm" ? on("HIGHMEM") : false,
+    zoneDevice: on("ZONE_DEVICE"),
+    cma: on("CMA") && on("DMA_CMA"),
+    cmaDefaultBytes: on("DMA_CMA") ? megabytes * 1024 * 1024 : 0,
+    thp,
+    thpDefault: never ? "never" : madvise ? "madvise" : "always",
+    numa: on("NUMA"),
+    pageOffset: offset === undefined ? base.pageOffset : Number(offset),
+  };
+}

@@ -1,0 +1,67 @@
+/**
+ * Sysctl writes after boot, judged as the kernel's handlers judge them.
+ *
+ * Linux: vm_table[], kernel/sysctl.c; min_free_kbytes_sysctl_handler() and its
+ * neighbours, mm/page_alloc.c
+ */
+import type { Issue, Outcome } from "../base/issue.ts";
+import type { Settings, SettingsChange } from "../boot/timeline.ts";
+import type { Policy } from "../kernels/policy.ts";
+
+export interface SysctlWrite {
+  /** Name below vm/, e.g. "min_free_kbytes". */
+  readonly name: string;
+  readonly values: readonly number[];
+}
+
+/** MIN_PERCPU_PAGELIST_HIGH_FRACTION: smaller fractions but 0 are refused. */
+const FRACTION_MIN = 8;
+
+/** Names that planning knows, for messages and help. */
+export const KNOWN_SYSCTLS: readonly string[] = [
+  "min_free_kbytes",
+  "watermark_scale_factor",
+  "lowmem_reserve_ratio",
+  "percpu_pagelist_high_fraction",
+  "percpu_pagelist_fraction",
+];
+
+/** The change that `writes` make one after the other. A write the kernel would refuse is an error. */
+export function applySysctls(
+  writes: readonly SysctlWrite[],
+  settings: Settings,
+  policy: Policy,
+): Outcome<SettingsChange> {
+  const issues: Issue[] = [];
+  let change: SettingsChange = {};
+  for (const { name, values } of writes) {
+    const refuse = (message: string, mend?: string): void => {
+      const source = `sysctl ${name}`;
+      issues.push({ severity: "error", source, message, ...(mend === undefined ? {} : { mend }) });
+    };
+    const value = values[0];
+    if (value === undefined || values.some((v) => !Number.isSafeInteger(v) || v < 0)) {
+      refuse("needs whole numbers of 0 or more");
+    } else if (name === "min_free_kbytes") {
+      change = { ...change, minFreeKbytes: value };
+    } else if (name === "watermark_scale_factor") {
+      const max = policy.sysctls.watermarkScaleFactorMax;
+      if (value < 1 || value > max) refuse(`${value} is out of range`, `give 1 to ${max}`);
+      else change = { ...change, watermarkScaleFactor: value };
+    } else if (name === "lowmem_reserve_ratio") {
+      const before = change.lowmemReserveRatio ?? settings.lowmemReserveRatio;
+      const ratios = before.map((old, i) => values[i] ?? old);
+      change = { ...change, lowmemReserveRatio: ratios };
+    } else if (name === policy.pageset.fractionSysctl) {
+      if (value !== 0 && value < FRACTION_MIN) {
+        refuse(`${value} is refused by the kernel`, `give 0, or ${FRACTION_MIN} and more`);
+      } else change = { ...change, pagelistFraction: value };
+    } else if (name === "percpu_pagelist_fraction" || name === "percpu_pagelist_high_fraction") {
+      const message = `kernel ${policy.name} has no ${name}: ignored; its name is ${policy.pageset.fractionSysctl}`;
+      issues.push({ severity: "warning", source: "sysctl", message });
+    } else {
+      refuse("does not change zones, marks or reserves", `known are ${KNOWN_SYSCTLS.join(", ")}`);
+    }
+  }
+  return { value: change, issues };
+}
