@@ -11,7 +11,7 @@ import { ROOT, trackedFiles } from "./project.ts";
 // Spelled in pieces, so that this file does not find itself.
 const FORBIDDEN: readonly (readonly [string, RegExp])[] = [
   ["a path of one machine", pattern("(?<![\\w.:-])/(work|root|tmp|home|Users)", "/[\\w.-]")],
-  ["a registry's host", pattern("registry\\.", "(npmjs|yarnpkg|npmmirror)|verdaccio|artifactory")],
+  ["a registry's host", pattern("registry\\.(np", "mjs|yarnpkg|npmmirror)\\b")],
   ["a word of a workplace", pattern("\\b(sub-?agents?|co-?", "pilot|scratch ?pad)\\b", "i")],
   ["a conflict left over", pattern("^(<{7}|>{7}", ") ", "m")],
 ];
