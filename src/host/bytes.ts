@@ -57,17 +57,14 @@ export async function* openUnpacked(path: string, limit: number): AsyncGenerator
 }
 
 /** A whole unpacked file. */
-export async function readWhole(path: string, limit: number = WHOLE_LIMIT): Promise<Uint8Array> {
+export function readWhole(path: string, limit: number = WHOLE_LIMIT): Promise<Uint8Array> {
   return collect(openUnpacked(path, limit));
 }
 
 /** What `bytes` hold when unpacked, or `bytes` themselves. */
-export async function unpackWhole(
-  bytes: Uint8Array,
-  limit: number = WHOLE_LIMIT,
-): Promise<Uint8Array> {
+export function unpackWhole(bytes: Uint8Array, limit: number = WHOLE_LIMIT): Promise<Uint8Array> {
   const packing = packingOf(bytes);
-  if (packing === "none") return bytes;
+  if (packing === "none") return Promise.resolve(bytes);
   return collect(unpacked(Readable.from([bytes]), packing, limit));
 }
 
@@ -88,7 +85,9 @@ export async function readAll(
 }
 
 /** Text of UTF-8 chunks; what is not UTF-8 becomes U+FFFD. */
-export async function* decodeText(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+export async function* decodeText(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8");
   for await (const chunk of chunks) yield decoder.decode(chunk, { stream: true });
   const rest = decoder.decode();

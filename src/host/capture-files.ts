@@ -214,7 +214,7 @@ function captureName(path: string): string {
   return basename(path).replace(/(\.tar)?(\.gz|\.zst|\.tgz)?$/, "") || path;
 }
 
-async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+function* chunksOf(bytes: Uint8Array): Generator<Uint8Array> {
   const step = 1 << 16;
   for (let at = 0; at < bytes.length; at += step) yield bytes.subarray(at, at + step);
 }

@@ -6,6 +6,7 @@
  * that the kernel hides (zeros in /proc/iomem) count as not there.
  */
 import { readdir, readFile } from "node:fs/promises";
+import { Readable } from "node:stream";
 import type { CaptureFiles } from "../formats/capture.ts";
 import { unpackWhole } from "./bytes.ts";
 import { readDevices } from "./live-devices.ts";
@@ -84,9 +85,8 @@ function captureOf(texts: ReadonlyMap<string, string>): CaptureFiles {
   return {
     name: "this machine",
     paths: [...texts.keys()],
-    async *open(path: string): AsyncGenerator<string> {
-      const text = texts.get(path);
-      if (text !== undefined) yield text;
+    open(path: string): AsyncIterable<string> {
+      return Readable.from([texts.get(path) ?? ""]);
     },
   };
 }

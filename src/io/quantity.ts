@@ -1,28 +1,17 @@
 /**
- * Numbers as people write them: sizes (`4G`, `0x40000000`, `1.5M`), ranges in
- * the style of /proc/iomem (`0x0-0x9fbff`, the end belongs to it) and lists of
- * CPUs (`0-3,8`). Everything returns null for what it cannot read exactly.
- *
- * Linux: memparse(), lib/cmdline.c (K M G T P E are powers of 1024)
+ * Numbers as people write them: ranges in the style of /proc/iomem
+ * (`0x0-0x9fbff`, the end belongs to it), counts, lists of CPUs (`0-3,8`).
+ * Everything returns null for what it cannot read exactly.
  */
 import type { Range } from "../base/range.ts";
-
-const SUFFIXES = "KMGTPE";
-
-/** Bytes; null unless it is a whole number of bytes below 2^53. */
-export function parseBytes(text: string): number | null {
-  const hex = /^0x([0-9a-f]{1,16})([KMGTP])?$/i.exec(text.trim());
-  if (hex !== null) return scaled(Number.parseInt(hex[1] ?? "", 16), hex[2]);
-  const decimal = /^(\d{1,20}(?:\.\d{1,9})?)\s?([KMGTPE])?(?:i?B)?$/i.exec(text.trim());
-  return decimal === null ? null : scaled(Number(decimal[1]), decimal[2]);
-}
+import { parseSize } from "../base/units.ts";
 
 /** Bytes, half-open, from `START-LAST` with an inclusive last byte. */
 export function parseInclusiveRange(text: string): Range | null {
   const parts = /^\s*(\S+?)\s*-\s*(\S+)\s*$/.exec(text);
   if (parts === null) return null;
-  const start = parseBytes(parts[1] ?? "");
-  const last = parseBytes(parts[2] ?? "");
+  const start = parseSize(parts[1] ?? "");
+  const last = parseSize(parts[2] ?? "");
   if (start === null || last === null || last + 1 > Number.MAX_SAFE_INTEGER) return null;
   return { start, end: last + 1 };
 }
@@ -60,12 +49,6 @@ export function nearest(word: string, candidates: readonly string[]): string | n
     }
   }
   return best;
-}
-
-function scaled(value: number, suffix: string | undefined): number | null {
-  const power = suffix === undefined ? 0 : SUFFIXES.indexOf(suffix.toUpperCase()) + 1;
-  const bytes = value * 1024 ** power;
-  return Number.isSafeInteger(bytes) ? bytes : null;
 }
 
 /** Levenshtein; words longer than 64 letters are cut, nobody mistypes those. */

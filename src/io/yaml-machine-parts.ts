@@ -4,7 +4,8 @@
  * what is wrong there; null means that it was reported.
  */
 import type { Range } from "../base/range.ts";
-import { nearest, parseBytes, parseCount, parseCpuList, parseInclusiveRange } from "./quantity.ts";
+import { parseSize } from "../base/units.ts";
+import { nearest, parseCount, parseCpuList, parseInclusiveRange } from "./quantity.ts";
 import type { DescribedDevice, DescribedNode, DescribedZone } from "./yaml-machine.ts";
 import { nameOf, type YamlNode, type YamlTree } from "./yaml-tree.ts";
 
@@ -50,7 +51,7 @@ export class MachineParts {
   bytes(node: YamlNode): number | null {
     const text = this.#tree.text(node);
     if (text === null) return null;
-    const bytes = parseBytes(text);
+    const bytes = parseSize(text);
     if (bytes !== null) return bytes;
     return this.#tree.error(
       node,
