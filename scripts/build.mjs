@@ -2,7 +2,8 @@
  * Builds dist/ (--clean: from nothing; --bundle, --prune: that step alone).
  *
  *   dist/<layer>/*.js, *.d.ts   the engine as a library, file for file (tsc -b)
- *   dist/cli/zonewright.js      the command line as one file, third parties inside (rolldown)
+ *   dist/cli/zonewright.js      the command line as one file, third parties inside (rolldown);
+ *                               tsc only checks src/cli, nothing runs from it
  *   dist/vendor/*.js            third parties of the library, see vendor.mjs
  *
  * The bundle is made from src/ and needs no tsc, so bin/zonewright can refresh it in a moment. It
