@@ -23,6 +23,8 @@ export interface Cpuinfo {
   readonly lm: boolean;
   /** arm: the CPU has the large physical address extension. */
   readonly lpae: boolean;
+  /** Either of the two; whether the kernel uses it, its flavour tells. */
+  readonly physicalExtension: boolean;
   /** x86: `address sizes`; null elsewhere. */
   readonly physicalBits: number | null;
   /** Flags or features of the first processor. */
@@ -64,6 +66,7 @@ class CpuinfoTable implements Table<Cpuinfo> {
       pae: flags.has("pae"),
       lm: flags.has("lm"),
       lpae: flags.has("lpae"),
+      physicalExtension: flags.has("pae") || flags.has("lpae"),
       physicalBits: bits === undefined ? null : log.decimal(bits),
       flags,
     };

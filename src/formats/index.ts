@@ -1,7 +1,20 @@
 /** The formats of /proc, /sys and the boot log: readers, writers and their records. */
 export * from "./boot-log.ts";
+export * from "./boot-log-reader.ts";
 export * from "./buddyinfo.ts";
+export * from "./capture.ts";
+export * from "./config.ts";
+export * from "./cpuinfo.ts";
+export * from "./devices.ts";
+export * from "./firmware-memmap.ts";
+export * from "./iomem.ts";
+export * from "./meminfo.ts";
+export type * from "./nodes.ts";
+export * from "./pagetypeinfo.ts";
 export * from "./reader.ts";
+export * from "./values.ts";
+export * from "./version.ts";
+export * from "./vmstat.ts";
 export * from "./zoneinfo.ts";
 export * from "./zoneinfo-reader.ts";
 export * from "./zoneinfo-writer.ts";

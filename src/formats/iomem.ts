@@ -30,6 +30,8 @@ export interface Iomem {
   readonly entries: readonly IomemEntry[];
   /** True when all addresses were printed as zeros. */
   readonly redacted: boolean;
+  /** The roots named "System RAM": memory after mem= and memmap=. Empty when redacted. */
+  readonly ram: readonly Range[];
 }
 
 const LINE = /^( *)([0-9a-f]+)-([0-9a-f]+) : (.*)$/i;
@@ -78,8 +80,12 @@ class IomemTable implements Table<Iomem> {
 
   finish(log: LineLog): Iomem {
     const redacted = this.#zeros && this.#entries.length > 0;
-    if (!redacted) return { entries: this.#entries, redacted };
-    log.report("note", "all addresses are zero", "read /proc/iomem as root", 0);
-    return { entries: this.#entries.map((entry) => ({ ...entry, start: 0, end: 0 })), redacted };
+    if (redacted) {
+      log.report("note", "all addresses are zero", "read /proc/iomem as root", 0);
+      const entries = this.#entries.map((entry) => ({ ...entry, start: 0, end: 0 }));
+      return { entries, redacted, ram: [] };
+    }
+    const ram = this.#entries.filter(({ depth, name }) => depth === 0 && name === "System RAM");
+    return { entries: this.#entries, redacted, ram: ram.map(({ start, end }) => ({ start, end })) };
   }
 }

@@ -42,11 +42,17 @@ export class ZoneDraft {
     this.lastLine = line;
   }
 
-  /** What a whole zone would have and this one lacks, or null. */
-  lacks(tail: readonly string[]): string | null {
+  /**
+   * What a whole zone would have and this one lacks, or null. `sizes` and `tail`
+   * name what the zones before it had: within a file all zones are alike.
+   */
+  lacks(sizes: readonly string[], tail: readonly string[]): string | null {
     if (this.free === null) return "pages free";
-    for (const name of REQUIRED) if (!this.sizes.has(name)) return name;
-    if (this.tail.size > 0) return tail.find((label) => !this.tail.has(label)) ?? null;
+    const size = [...REQUIRED, ...sizes].find((name) => !this.sizes.has(name));
+    if (size !== undefined) return size;
+    if (this.tail.size > 0) {
+      return ["start_pfn", ...tail].find((label) => !this.tail.has(label)) ?? null;
+    }
     const empty = this.sizes.get("present") === 0 && !this.hasPagesets && this.counters.size === 0;
     if (!empty) return "start_pfn";
     return this.protection === null ? "protection" : null;

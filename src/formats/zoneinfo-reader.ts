@@ -80,6 +80,8 @@ class ZoneinfoTable implements Table<Zoneinfo> {
   readonly #zones: ZoneinfoZone[] = [];
   readonly #nodeCounters = new Map<number, ReadonlyMap<string, number>>();
   readonly #seen = new Set<string>();
+  /** Sizes of the first whole zone; labels of the tail so far. */
+  #sizes: readonly string[] = [];
   readonly #tail: string[] = [];
   #draft: ZoneDraft | null = null;
   #counterIndent: number | null = null;
@@ -212,7 +214,7 @@ class ZoneinfoTable implements Table<Zoneinfo> {
     this.#draft = null;
     if (draft === null) return;
     const called = `zone ${draft.name} of node ${draft.node}`;
-    const lacks = draft.lacks(this.#tail);
+    const lacks = draft.lacks(this.#sizes, this.#tail);
     if (lacks !== null) {
       const message = `${called} is cut short: its ${lacks} is missing`;
       log.report("error", message, CUT_MEND, draft.lastLine);
@@ -226,6 +228,7 @@ class ZoneinfoTable implements Table<Zoneinfo> {
     }
     this.#seen.add(key);
     if (draft.nodeStats) this.#nodeCounters.set(draft.node, draft.nodeCounters);
+    if (this.#zones.length === 0) this.#sizes = [...draft.sizes.keys()];
     this.#zones.push(zoneOf(draft, log));
   }
 }
