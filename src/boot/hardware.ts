@@ -32,6 +32,12 @@ export interface Build {
   readonly numa: boolean;
   /** Pages in a pageblock: 512 with 2 MiB huge pages, 1024 without PAE, … */
   readonly pageblockPages: number;
+  /**
+   * Pages in a block of the highest order (MAX_ORDER_NR_PAGES); Movable starts are
+   * rounded up to it. Absent: 1024, or what the page size implies (CONFIG_ARCH_FORCE_MAX_ORDER
+   * says otherwise: Debian's armmp kernels have 2048).
+   */
+  readonly maxOrderPages?: number;
   /** x86-32: end of the vmalloc area (virtual address), build dependent. */
   readonly vmallocEnd: number | null;
   /** 32-bit: where the kernel's half of the address space starts. */
@@ -59,6 +65,8 @@ export interface Hardware {
   readonly memory: readonly FirmwareRange[];
   /** Memory affinity: SRAT or devicetree; empty for one node. Bytes. */
   readonly affinity: readonly SratRange[];
+  /** EFI's "more reliable" ranges, for kernelcore=mirror; absent for none. Bytes. */
+  readonly mirrored?: readonly Range[];
   /** Nodes that exist without memory or are named by firmware, ascending; empty for just what `affinity` names. */
   readonly nodes: readonly number[];
   readonly cpus: Cpus;

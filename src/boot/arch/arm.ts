@@ -1,0 +1,142 @@
+/**
+ * arm (32-bit): all low memory is DMA unless the machine description narrows
+ * it, what the narrow window leaves is Normal, HighMem follows or is truncated.
+ *
+ * `mem=` replaces the firmware's banks by its own. Without LPAE physical
+ * addresses have 32 bits and the last page below 4 GiB is lost.
+ */
+import type { Issue } from "../../base/issue.ts";
+import { clip, type Range, rangeList } from "../../base/range.ts";
+import type { Policy } from "../../kernels/policy.ts";
+import type { CommandLine } from "../command-line.ts";
+import type { Hardware } from "../hardware.ts";
+import { plainRam, wholePages } from "../memory-map.ts";
+import { type Bounds, endOf, reportNoRam, type ZoneBound } from "./bounds.ts";
+
+const MIB = 2 ** 20;
+/** Linux: VMALLOC_END and VMALLOC_OFFSET, arch/arm/include/asm/pgtable.h */
+const VMALLOC_END = 0xff800000;
+const VMALLOC_OFFSET_BYTES = 8 * MIB;
+/** Linux: vmalloc_size, early_vmalloc(), arch/arm/mm/mmu.c */
+const VMALLOC_DEFAULT_BYTES = 240 * MIB;
+const VMALLOC_LEAST_BYTES = 16 * MIB;
+/** Low memory that `vmalloc=` must leave, same place. */
+const LOWMEM_LEAST_BYTES = 32 * MIB;
+const PAGE_OFFSET_DEFAULT = 0xc0000000;
+/** PMD_SIZE, with and without LPAE. */
+const SECTION_PAIR_BYTES = 2 * MIB;
+/** arm_dma_limit of machines that name none: the last byte below 4 GiB. */
+const DMA_LIMIT_DEFAULT = 0xffffffff;
+/** PHYS_ADDR_MAX without LPAE: memblock cannot hold a range that ends above it. */
+const PHYSICAL_END_32 = 0xffffffff;
+
+/**
+ * Linux: adjust_lowmem_bounds(), setup_dma_zone(), zone_sizes_init(), arch/arm/mm/
+ */
+export function boundsArm(
+  hardware: Hardware,
+  commandLine: CommandLine,
+  _policy: Policy,
+  issues: Issue[],
+): Bounds | null {
+  const { build } = hardware;
+  const page = build.pageSize;
+  const firmware = plainRam(hardware.memory, issues);
+  const banks = banksOf(firmware, hardware, commandLine, issues);
+  const all = wholePages(banks, page);
+  const first = all[0];
+  if (first === undefined) return reportNoRam(wholePages(firmware, page), issues);
+
+  const physOffset = Math.floor((first.start * page) / SECTION_PAIR_BYTES) * SECTION_PAIR_BYTES;
+  const lowEnd = lowMemoryEnd(banks, physOffset, hardware, commandLine, issues);
+  const maxLowPfn = Math.floor(lowEnd / page);
+  const ram = build.highmem ? all : truncated(all, lowEnd, page, issues);
+  const maxPfn = endOf(ram);
+  // The limit is the last byte that is reached, and becomes an exclusive pfn: the
+  // window's last page falls to Normal.
+  const lastDmaByte =
+    hardware.armDmaZoneBytes === null
+      ? DMA_LIMIT_DEFAULT
+      : physOffset + hardware.armDmaZoneBytes - 1;
+  const dmaLimitPfn = Math.max(0, Math.floor(lastDmaByte / page));
+  const zones: ZoneBound[] = [];
+  if (build.zoneDma) zones.push({ name: "DMA", limitPfn: Math.min(dmaLimitPfn, maxLowPfn) });
+  zones.push({ name: "Normal", limitPfn: maxLowPfn });
+  if (build.highmem) zones.push({ name: "HighMem", limitPfn: maxPfn });
+  return { ram, zones, maxLowPfn, maxPfn, maxPossiblePfn: maxPfn, dmaLimitPfn };
+}
+
+/** RAM in bytes: the firmware's, or what `mem=` names. Linux: early_mem(), arch/arm/kernel/setup.c */
+function banksOf(
+  firmware: readonly Range[],
+  { build }: Hardware,
+  { edits }: CommandLine,
+  issues: Issue[],
+): Range[] {
+  const base = firmware[0]?.start ?? 0;
+  const given: Range[] = [];
+  for (const edit of edits) {
+    if (edit.kind !== "mem") continue;
+    const start = edit.start ?? base;
+    given.push({ start, end: Math.min(start + edit.bytes, Number.MAX_SAFE_INTEGER) });
+  }
+  const banks = edits.some(({ kind }) => kind === "mem") ? rangeList(given) : [...firmware];
+  if (given.length > 0 && banks.some((bank) => !firmware.some((r) => holds(r, bank)))) {
+    issues.push({
+      severity: "warning",
+      message: "mem= names memory that the machine does not have; the kernel believes it",
+      mend: "keep mem= inside the RAM that the firmware describes",
+    });
+  }
+  if (build.physicalExtension) return banks;
+  if (banks.some(({ end }) => end > PHYSICAL_END_32 + 1)) {
+    issues.push({
+      severity: "warning",
+      message: "without LPAE the kernel does not see RAM above 4 GiB",
+      mend: "use an LPAE kernel",
+    });
+  }
+  return clip(banks, 0, PHYSICAL_END_32);
+}
+
+function holds(outer: Range, inner: Range): boolean {
+  return outer.start <= inner.start && inner.end <= outer.end;
+}
+
+/** End of low memory in bytes. Linux: early_vmalloc(), adjust_lowmem_bounds() */
+function lowMemoryEnd(
+  banks: readonly Range[],
+  physOffset: number,
+  { build }: Hardware,
+  { vmallocBytes }: CommandLine,
+  issues: Issue[],
+): number {
+  const pageOffset = build.pageOffset ?? PAGE_OFFSET_DEFAULT;
+  const most = VMALLOC_END - (pageOffset + LOWMEM_LEAST_BYTES + VMALLOC_OFFSET_BYTES);
+  const wanted = vmallocBytes ?? VMALLOC_DEFAULT_BYTES;
+  const reserve = Math.max(VMALLOC_LEAST_BYTES, Math.min(wanted, most));
+  if (vmallocBytes !== null && reserve !== vmallocBytes) {
+    issues.push({
+      severity: "warning",
+      message: `vmalloc= is limited by the kernel to ${reserve / MIB} MiB`,
+    });
+  }
+  const mappedEnd = VMALLOC_END - reserve - VMALLOC_OFFSET_BYTES - pageOffset + physOffset;
+  let lowEnd = 0;
+  for (const { start, end } of banks) {
+    if (start < mappedEnd) lowEnd = Math.max(lowEnd, Math.min(mappedEnd, end));
+  }
+  return lowEnd;
+}
+
+/** Without HIGHMEM what lies above low memory is removed. */
+function truncated(all: readonly Range[], lowEnd: number, page: number, issues: Issue[]): Range[] {
+  if (endOf(all) * page <= lowEnd) return [...all];
+  const end = Math.floor(lowEnd / SECTION_PAIR_BYTES) * SECTION_PAIR_BYTES;
+  issues.push({
+    severity: "warning",
+    message: `built without HIGHMEM, the kernel ignores ${Math.round((endOf(all) * page - end) / MIB)} MiB above low memory`,
+    mend: "use a kernel with HIGHMEM",
+  });
+  return clip(all, 0, Math.floor(end / page));
+}

@@ -1,0 +1,39 @@
+/**
+ * What both PC architectures share: the e820 map with `mem=` and `memmap=`
+ * applied, and its end as the kernel computes it.
+ */
+import type { Issue } from "../../base/issue.ts";
+import type { Range } from "../../base/range.ts";
+import type { CommandLine } from "../command-line.ts";
+import type { Hardware } from "../hardware.ts";
+import { applyEdits, entriesOf, mergeByType, ramOf, trimBiosRange } from "../memory-map.ts";
+import { reportNoRam } from "./bounds.ts";
+
+/** The ISA bus reaches 16 MiB. Linux: MAX_DMA_PFN, arch/x86/include/asm/dma.h */
+export const ISA_LIMIT_BYTES = 0x1000000;
+
+/** RAM in bytes after parameters, without page 0 and the BIOS range; null when none is left. */
+export function pcRam(hardware: Hardware, commandLine: CommandLine, issues: Issue[]): Range[] | null {
+  const { pageSize } = hardware.build;
+  const firmware = mergeByType(entriesOf(hardware.memory, issues));
+  const edited = applyEdits(firmware, commandLine.edits);
+  const ram = trimBiosRange(ramOf(edited), pageSize);
+  if (ram.every(({ start, end }) => Math.floor(end / pageSize) <= Math.ceil(start / pageSize))) {
+    return reportNoRam(ramOf(firmware), issues);
+  }
+  return ram;
+}
+
+/**
+ * First pfn above RAM, at most `limitPfn`. A partial last page does not count,
+ * and RAM that starts above the limit is not looked at.
+ * Linux: e820__end_of_ram_pfn(), arch/x86/kernel/e820.c
+ */
+export function endOfRamPfn(ram: readonly Range[], pageSize: number, limitPfn: number): number {
+  let last = 0;
+  for (const { start, end } of ram) {
+    if (Math.floor(start / pageSize) >= limitPfn) continue;
+    last = Math.max(last, Math.min(Math.floor(end / pageSize), limitPfn));
+  }
+  return last;
+}
