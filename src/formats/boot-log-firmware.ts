@@ -1,14 +1,12 @@
 /**
  * Rules for what firmware told the kernel: the e820 map and its edits, EFI's
- * map, memory and CPU affinity (SRAT), nodes made up for lack of it, and the
- * devicetree's reserved memory.
+ * map, the machine's name and the devicetree's reserved memory.
  *
  * Since 3.5 a range is printed `[mem first-last]`, before that `start - end`
  * with the first byte behind it.
  *
- * Linux: e820__print_table(), arch/x86/kernel/e820.c; acpi_table_print_srat_entry(),
- * drivers/acpi/numa/srat.c; efi_print_memmap(), arch/x86/platform/efi/efi.c;
- * drivers/of/of_reserved_mem.c
+ * Linux: e820__print_table(), arch/x86/kernel/e820.c; efi_print_memmap(),
+ * arch/x86/platform/efi/efi.c; drivers/of/of_reserved_mem.c
  */
 import type { FirmwareRange } from "./boot-log.ts";
 import { type Draft, keep } from "./boot-log-draft.ts";
@@ -152,79 +150,6 @@ const EFI_RULES: readonly Rule[] = ["efi: ", "EFI: "].map((start) => ({
   },
 }));
 
-const SRAT_MEMORY =
-  /^(?:ACPI: )?SRAT: Node (\d+) PXM \d+ (?:\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]|([0-9a-f]+)-([0-9a-f]+))((?: hotplug)?)(?: non-volatile)?$/;
-const SRAT_CPU =
-  /^(?:ACPI: (?:NUMA: )?)?SRAT: PXM \d+ -> (?:X2)?(?:APIC|MPIDR)(?: ID)? (0x[0-9a-f]+|\d+) -> Node (\d+)$/;
-
-const AFFINITY_RULES: readonly Rule[] = [
-  ...["ACPI: SRAT: Node", "SRAT: Node"].map(
-    (start): Rule => ({
-      what: "SRAT memory range",
-      start,
-      pattern: SRAT_MEMORY,
-      read: (draft, [, node, first, last, from, to, hotplug]) => {
-        const range = first === undefined ? exclusive(from, to) : inclusive(first, last);
-        keep(draft, draft.log.sratRanges, {
-          ...range,
-          node: decimal(node),
-          hotplug: hotplug !== "",
-        });
-        return "read";
-      },
-    }),
-  ),
-  ...["ACPI: SRAT: PXM", "ACPI: NUMA: SRAT: PXM", "SRAT: PXM"].map(
-    (start): Rule => ({
-      what: "SRAT CPU",
-      start,
-      pattern: SRAT_CPU,
-      read: (draft, [, apic, node]) => {
-        keep(draft, draft.log.sratCpus, { apic: decimal(apic), node: decimal(node) });
-        return "read";
-      },
-    }),
-  ),
-  ...["Faking a node at", "NUMA: Faking a node at"].map(
-    (start): Rule => ({
-      what: "made-up node",
-      start,
-      pattern: /Faking a node at (?:\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]|([0-9a-f]+)-([0-9a-f]+))$/,
-      read: (draft, [, first, last, from, to]) => {
-        draft.log.singleNode ??= first === undefined ? exclusive(from, to) : inclusive(first, last);
-        return "read";
-      },
-    }),
-  ),
-  {
-    what: "made-up node",
-    start: "Faking node",
-    pattern:
-      /^Faking node (\d+) at (?:\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]|([0-9a-f]+)-([0-9a-f]+)) \(\d+MB\)$/,
-    read: (draft, [, node, first, last, from, to]) => {
-      const range = first === undefined ? exclusive(from, to) : inclusive(first, last);
-      keep(draft, draft.log.fakeNodes, { ...range, node: decimal(node) });
-      return "read";
-    },
-  },
-];
-
-const NODE_DATA_RULES: readonly Rule[] = ["NODE_DATA", "NUMA: NODE_DATA", "numa:   NODE_DATA"].map(
-  (start) => ({
-    what: "NODE_DATA",
-    start,
-    pattern:
-      /NODE_DATA(?:\((\d+)\))? (?:on node \d+|(?:allocated )?\[(?:mem 0x([0-9a-f]+)-0x([0-9a-f]+)|([0-9a-f]+) - ([0-9a-f]+))\](?: \(from [^)]*\))?)$/,
-    read: (draft, [, number, first, last, oldFirst, oldLast]) => {
-      if (first === undefined && oldFirst === undefined) return "read"; // where another node's lies
-      // setup_node_data() is called for each node in ascending order.
-      const node = number === undefined ? draft.log.nodeData.length : decimal(number);
-      keep(draft, draft.log.nodeData, { ...inclusive(first ?? oldFirst, last ?? oldLast), node });
-      return "read";
-    },
-  }),
-);
-
 const MEGABYTE = 1024 * 1024;
 
 const DEVICETREE_RULES: readonly Rule[] = [
@@ -294,10 +219,4 @@ const DEVICETREE_RULES: readonly Rule[] = [
   },
 ];
 
-export const FIRMWARE_RULES: readonly Rule[] = [
-  ...E820_RULES,
-  ...EFI_RULES,
-  ...AFFINITY_RULES,
-  ...NODE_DATA_RULES,
-  ...DEVICETREE_RULES,
-];
+export const FIRMWARE_RULES: readonly Rule[] = [...E820_RULES, ...EFI_RULES, ...DEVICETREE_RULES];

@@ -57,15 +57,9 @@ const TOTAL_RULES: readonly Rule[] = [
     what: "Memory: line",
     start: "Memory: ",
     loose: true,
+    sure: /^Memory: \d+[Kk]\//,
     pattern: /^Memory: (\d+)[Kk]\/(\d+)[Kk] available(?: \((.*)\)|, (.*))$/,
     read: readMemory,
-  },
-  {
-    what: "Memory: line",
-    start: "Memory: ",
-    loose: true,
-    pattern: /^Memory: \d+[Kk]\//,
-    read: () => "garbled",
   },
   {
     what: "memory policy",
@@ -103,6 +97,7 @@ const FREED_RULES: readonly Rule[] = [
     what: "freed memory",
     start: "Freeing ",
     loose: true,
+    sure: /^Freeing (?:initrd|unused|SMP alternatives)/,
     pattern:
       /^Freeing ((?!.*: .*:).+?)(?: memory)?: (\d+)[Kk](?: freed)?(?: \((?:0x)?(\w+) - (?:0x)?(\w+)\))?$/,
     read: (draft, [, what, kib, start, end], line) => {
@@ -112,13 +107,6 @@ const FREED_RULES: readonly Rule[] = [
       keep(draft, draft.log.freed, entry);
       return "read";
     },
-  },
-  {
-    what: "freed memory",
-    start: "Freeing ",
-    loose: true,
-    pattern: /^Freeing (?:initrd|unused|SMP alternatives)/,
-    read: () => "garbled",
   },
 ];
 

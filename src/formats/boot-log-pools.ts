@@ -17,18 +17,12 @@ const RAMDISK_RULES: readonly Rule[] = [
     what: "initrd",
     start: "RAMDISK: ",
     loose: true,
+    sure: /\[mem/,
     pattern: /^RAMDISK: (?:\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]|([0-9a-f]{8,}) - ([0-9a-f]{8,}))$/,
     read: (draft, [, first, last, start, end]) => {
       draft.log.ramdisk ??= first === undefined ? exclusive(start, end) : inclusive(first, last);
       return "read";
     },
-  },
-  {
-    what: "initrd",
-    start: "RAMDISK: ",
-    loose: true,
-    pattern: /^RAMDISK: \[mem/,
-    read: () => "garbled",
   },
   {
     what: "moved initrd",
@@ -60,6 +54,7 @@ const SWIOTLB_RULES: readonly Rule[] = [
     what: "swiotlb",
     start: "software IO TLB",
     loose: true,
+    sure: /^software IO TLB(?:: mapped| \[mem)/,
     pattern:
       /^software IO TLB(?:: mapped)? \[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\] \(\d+MB\)(?: mapped at \[.*\])?$/,
     read: (draft, [, start, end]) => setSwiotlb(draft, { mapped: pages(start, end) }),
@@ -95,12 +90,6 @@ const SWIOTLB_RULES: readonly Rule[] = [
     loose: true,
     pattern: /: ((?:No low mem|Cannot allocate buffer|.*[Ff]ailed to allocate).*)$/,
     read: (draft, [, failure]) => setSwiotlb(draft, { failure: filled(failure) }),
-  },
-  {
-    what: "swiotlb",
-    start: "software IO TLB: mapped",
-    pattern: /(?!)/,
-    read: () => "garbled",
   },
   {
     what: "swiotlb",
@@ -148,6 +137,7 @@ const CRASHKERNEL_RULES: readonly Rule[] = [
     what: "crashkernel reservation",
     start: "crashkernel ",
     loose: true,
+    sure: /reserved: 0x/,
     pattern:
       /^crashkernel (?:(low|high|CMA) (?:memory )?)?reserved: 0x([0-9a-f]+) ?- ?0x([0-9a-f]+) \(\d+ ?MB\)$/,
     read: (draft, [, which, start, end], line) => {
@@ -155,13 +145,6 @@ const CRASHKERNEL_RULES: readonly Rule[] = [
       keep(draft, draft.log.crashkernel, entry);
       return "read";
     },
-  },
-  {
-    what: "crashkernel reservation",
-    start: "crashkernel ",
-    loose: true,
-    pattern: /reserved: 0x/,
-    read: () => "garbled",
   },
 ];
 

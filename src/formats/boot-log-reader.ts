@@ -14,6 +14,7 @@ import { type Draft, newDraft } from "./boot-log-draft.ts";
 import { FIRMWARE_RULES } from "./boot-log-firmware.ts";
 import { closeDump, MEMBLOCK_RULES } from "./boot-log-memblock.ts";
 import { MEMORY_RULES } from "./boot-log-memory.ts";
+import { NODE_RULES } from "./boot-log-nodes.ts";
 import { POOL_RULES } from "./boot-log-pools.ts";
 import { filled, firstWord, type Rule, type RuleTable, ruleTable } from "./boot-log-rule.ts";
 import { ZONE_RULES } from "./boot-log-zones.ts";
@@ -43,6 +44,7 @@ const RULES: RuleTable = ruleTable([
   ...MEMBLOCK_RULES,
   ...COMMAND_LINE_RULES,
   ...FIRMWARE_RULES,
+  ...NODE_RULES,
   ...ZONE_RULES,
   ...MEMORY_RULES,
   ...POOL_RULES,
@@ -100,7 +102,7 @@ class BootLogReader implements Reader<BootLog> {
     for (const rule of RULES.get(firstWord(message)) ?? NO_RULES) {
       if (!message.startsWith(rule.start)) continue;
       const found = rule.pattern.exec(message);
-      if (found === null && rule.loose === true) continue;
+      if (found === null && rule.loose === true && rule.sure?.test(message) !== true) continue;
       const verdict = found === null ? "garbled" : rule.read(draft, found, this.#lines);
       if (verdict === "read") draft.log.recognised++;
       if (verdict === "garbled") {

@@ -5,7 +5,7 @@
  *
  * A line that starts as `start` says but does not match `pattern` was cut or
  * garbled, and is reported; a rule whose start other messages share is `loose`
- * and leaves such lines alone. Patterns run to the end of the message, for a
+ * and leaves such lines alone, unless they are `sure` to be its own. Patterns run to the end of the message, for a
  * number that lost its last digits still looks like a number.
  */
 import { assert } from "../base/assert.ts";
@@ -22,6 +22,8 @@ export interface Rule {
   readonly start: string;
   readonly pattern: RegExp;
   readonly loose?: boolean;
+  /** Of a loose rule: what no other message has. */
+  readonly sure?: RegExp;
   readonly read: (draft: Draft, found: RegExpExecArray, line: number) => Verdict;
 }
 

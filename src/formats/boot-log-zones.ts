@@ -1,6 +1,6 @@
 /**
- * Rules for zones and nodes: the three lists under their headings, what each
- * node spans, what each zone holds, and the zonelists.
+ * Rules for zones: the three lists under their headings, what each zone holds,
+ * and the zonelists.
  *
  * Lines below a heading count only after it: a list whose head was lost would
  * be taken for a whole one. Kernels before 3.5 print page frame numbers with
@@ -10,15 +10,7 @@
  */
 import type { Range } from "../base/range.ts";
 import { type Draft, keep, type Section } from "./boot-log-draft.ts";
-import {
-  decimal,
-  exclusive,
-  filled,
-  hex,
-  inclusive,
-  type Rule,
-  type Verdict,
-} from "./boot-log-rule.ts";
+import { decimal, filled, hex, inclusive, type Rule, type Verdict } from "./boot-log-rule.ts";
 
 /** All names a zone has had. Linux: zone_names[] */
 const ZONE_NAMES = ["DMA", "DMA32", "Normal", "HighMem", "Movable", "Device"];
@@ -112,16 +104,10 @@ function zoneRules(name: string): readonly Rule[] {
       what: "zone range",
       start: `${name} `,
       loose: true,
+      sure: /^\w+ +\[mem/,
       pattern:
         /^(\w+) +(?:(empty)|\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]|(0x[0-9a-f]+|\d+) -> +(0x[0-9a-f]+|\d+))$/,
       read: readZoneRange,
-    },
-    {
-      what: "zone range",
-      start: `${name} `,
-      loose: true,
-      pattern: /^\w+ +\[mem/,
-      read: () => "garbled",
     },
   ];
 }
@@ -144,14 +130,7 @@ function readNodeRange(
   return "read";
 }
 
-function readNodeSpan(draft: Draft, node: string | undefined, range: Range): Verdict {
-  const number = decimal(node);
-  if (draft.log.nodeSpans.some((span) => span.node === number)) return "read"; // the first match wins
-  keep(draft, draft.log.nodeSpans, { ...range, node: number });
-  return "read";
-}
-
-const NODE_RULES: readonly Rule[] = [
+const NODE_MEMORY_RULES: readonly Rule[] = [
   {
     what: "start of Movable",
     start: "Node ",
@@ -168,6 +147,7 @@ const NODE_RULES: readonly Rule[] = [
     what: "memory of a node",
     start: "node ",
     loose: true,
+    sure: /^node +\d+: \[/,
     pattern: /^node +(\d+): \[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]$/,
     read: (draft, [, node, first, last], line) =>
       readNodeRange(draft, node, inclusive(first, last), line),
@@ -181,13 +161,6 @@ const NODE_RULES: readonly Rule[] = [
       readNodeRange(draft, node, pfnRange(start, end), line),
   },
   {
-    what: "memory of a node",
-    start: "node ",
-    loose: true,
-    pattern: /^node +\d+: \[/,
-    read: () => "garbled",
-  },
-  {
     // early_node_map[]: lines without a word of their own, so only below the heading.
     what: "memory of a node",
     start: "",
@@ -198,19 +171,6 @@ const NODE_RULES: readonly Rule[] = [
         ? readNodeRange(draft, node, pfnRange(start, end), line)
         : "other",
   },
-  ...["Initmem setup node", "NUMA: Initmem setup node", "Bootmem setup node"].map(
-    (start): Rule => ({
-      what: "span of a node",
-      start,
-      pattern:
-        /setup node (\d+) (?:(as memoryless|\[<memory-less node>\])|\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]|([0-9a-f]+)-([0-9a-f]+))$/,
-      read: (draft, [, node, none, first, last, from, to]) => {
-        if (none !== undefined) return readNodeSpan(draft, node, { start: 0, end: 0 });
-        if (first !== undefined) return readNodeSpan(draft, node, inclusive(first, last));
-        return readNodeSpan(draft, node, exclusive(from, to));
-      },
-    }),
-  ),
   {
     what: "pages of a node",
     start: "On node ",
@@ -273,6 +233,6 @@ const ZONELIST_RULES: readonly Rule[] = [
 export const ZONE_RULES: readonly Rule[] = [
   ...HEADINGS,
   ...ZONE_NAMES.flatMap(zoneRules),
-  ...NODE_RULES,
+  ...NODE_MEMORY_RULES,
   ...ZONELIST_RULES,
 ];
