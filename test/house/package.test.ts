@@ -40,7 +40,7 @@ describe("each entry point", () => {
 
     test(`${specifier} resolves, loads, and has types`, async () => {
       equal(fileURLToPath(import.meta.resolve(specifier)), join(ROOT, target.default));
-      ok(existsSync(join(ROOT, target.types)), `${target.types} is missing`);
+      ok(existsSync(join(ROOT, target.types)), `${target.types} is missing: npm run build`);
       const module: unknown = await import(specifier);
       ok(typeof module === "object" && module !== null && Object.keys(module).length > 0);
       ok(!("default" in module), "named exports only");
