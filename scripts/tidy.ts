@@ -32,7 +32,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const recordFile = join(root, "scripts/tidy.json");
 
 /** All hits in one TypeScript source. */
-function hitsIn(file: string, source: string): Hit[] {
+export function hitsIn(file: string, source: string): Hit[] {
   const hits: Hit[] = [];
   const lineAt = lineFinder(source);
   const hit = (rule: Rule, at: number, what: string): void => {
