@@ -12,7 +12,7 @@
  * gather_bootmem_prealloc(), mm/hugetlb.c; free_init_pages(), arch/x86/mm/init.c
  */
 import type { Range } from "../base/range.ts";
-import { subtract, rangeList } from "../base/range.ts";
+import { rangeList, subtract } from "../base/range.ts";
 import type { BootLog, FreedMemory, MemoryLine } from "../formats/boot-log.ts";
 import type { Arch } from "../kernels/policy.ts";
 import { grantsOf } from "./memblock.ts";
@@ -90,7 +90,8 @@ export function latePieces(
     const { what, line, kib } = freed;
     const pages = Math.floor((kib * KIB) / pageSize);
     const step = what === "SMP alternatives" ? "t1" : "end";
-    const start = what === "initrd" ? initrdStart(log, freed, pageSize) : placeInImage(places, freed, arch);
+    const start =
+      what === "initrd" ? initrdStart(log, freed, pageSize) : placeInImage(places, freed, arch);
     pieces.push({ what, step, pages, start, line });
   }
   return pieces;

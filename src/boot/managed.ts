@@ -14,12 +14,12 @@ import type { Issue, Outcome } from "../base/issue.ts";
 import type { BootLog } from "../formats/boot-log.ts";
 import type { Policy } from "../kernels/policy.ts";
 import type { Hardware, Layout, Managed, ManagedCounts, ManagedSource } from "./hardware.ts";
-import { freeRanges, replayMemblock } from "./memblock.ts";
-import type { MemblockState } from "./memblock.ts";
-import { imageRange, LATE_CALLERS, latePieces } from "./managed-late.ts";
 import type { LatePiece } from "./managed-late.ts";
-import { countPages, slotOf, wholePages, zoneStretches } from "./placement.ts";
+import { imageRange, LATE_CALLERS, latePieces } from "./managed-late.ts";
+import type { MemblockState } from "./memblock.ts";
+import { freeRanges, replayMemblock } from "./memblock.ts";
 import type { ZoneStretch } from "./placement.ts";
+import { countPages, slotOf, wholePages, zoneStretches } from "./placement.ts";
 
 /**
  * Managed pages of every zone of `layout`, or null when the log has neither

@@ -13,8 +13,8 @@
  */
 import { assert } from "../base/assert.ts";
 import type { Issue, Outcome } from "../base/issue.ts";
-import { rangeList, subtract } from "../base/range.ts";
 import type { Range } from "../base/range.ts";
+import { rangeList, subtract } from "../base/range.ts";
 import type { MemblockEvent, MemblockRegion } from "../formats/boot-log.ts";
 
 export interface MemblockState {

@@ -1,0 +1,253 @@
+/**
+ * Managed pages from parameters alone: a best guess for every zone, and bounds
+ * that hold the truth.
+ *
+ * Every part of what the kernel takes (`estimate-parts.ts`) has the zones it may
+ * lie in. memblock gives out the top of RAM first, so a part lies in the highest
+ * stretch of its node that surely has room; where that is not sure, the next
+ * stretch down is a candidate too. A part with one candidate is subtracted from
+ * both bounds, one with several only from the lower bound of each. KASLR puts the
+ * image anywhere above 16 MiB, so most of the doubt of a machine with two zones
+ * is the size of the image.
+ *
+ * Not modelled, and not in the bounds of a known build: firmware that keeps RAM
+ * for itself without saying so in its map, and debugging options that cost memory.
+ */
+import type { Issue, Outcome } from "../base/issue.ts";
+import type { Range } from "../base/range.ts";
+import type { Policy } from "../kernels/policy.ts";
+import type { CommandLine } from "./command-line.ts";
+import type { Constants } from "./estimate-parts.ts";
+import { allocatedParts, constantsFor, doubtOf, exactly, is32Bit } from "./estimate-parts.ts";
+import type { Taken } from "./estimate-place.ts";
+import { addDoubt, nothingTaken, takeFrom, takePart } from "./estimate-place.ts";
+import type { Build, Hardware, Layout, Managed, ManagedCounts, Pools } from "./hardware.ts";
+import { isGigantic } from "./managed-late.ts";
+import type { ZoneStretch } from "./placement.ts";
+import { countPages, slotOf, zoneStretches } from "./placement.ts";
+
+/** x86: the image lies here or above. Linux: CONFIG_PHYSICAL_START */
+const KERNEL_START = 2 ** 24;
+/** i386: KASLR keeps the image below this. Linux: KERNEL_IMAGE_SIZE */
+const KASLR_LIMIT_32BIT = 2 ** 29;
+const FIRST_MIB = 2 ** 20;
+/** Room that something we do not know of (an initrd, mostly) may take in a stretch. */
+const UNKNOWN_BYTES = 2 ** 24;
+
+/**
+ * Managed pages of every zone of `layout`, computed without a boot log. Always
+ * 0 <= low <= end <= high <= present; `m0`, `t1`, `t2` are typical.
+ */
+export function managedFromParameters(
+  hardware: Hardware,
+  commandLine: CommandLine,
+  layout: Layout,
+  pools: Pools,
+  policy: Policy,
+): Outcome<Managed> {
+  const issues: Issue[] = [];
+  const { build, arch } = hardware;
+  const constants = constantsFor(build, arch);
+  if (constants.known !== "release") issues.push(unknownBuild(build, constants.known));
+  const stretches = zoneStretches(layout);
+  const image = imagePlaces(hardware, commandLine, stretches, constants);
+  const taken = takeAll(hardware, commandLine, layout, pools, policy, constants, image);
+  const late = typicalLate(hardware, layout, pools, constants, stretches, image.best);
+  const zones = layout.zones.map((zone, slot): ManagedCounts => {
+    const { node, index, present } = zone;
+    const bound = (pages: number): number => Math.min(present, Math.max(0, pages));
+    const low = Math.floor(bound(present - at(taken.possible, slot)));
+    const high = Math.ceil(bound(present - at(taken.sure, slot)));
+    const end = Math.max(low, Math.min(high, Math.round(present - at(taken.best, slot))));
+    const t2 = Math.max(0, end - at(late.end, slot));
+    const t1 = Math.max(0, t2 - at(late.t2, slot));
+    const m0 = Math.max(0, t1 - at(late.t1, slot));
+    return { node, index, m0, t1, t2, end, low, high, exact: low === high };
+  });
+  return { value: { zones, source: "parameters" }, issues };
+}
+
+function takeAll(
+  hardware: Hardware,
+  commandLine: CommandLine,
+  layout: Layout,
+  pools: Pools,
+  policy: Policy,
+  constants: Constants,
+  image: ImagePlaces,
+): Taken {
+  const { pageSize } = hardware.build;
+  const is32 = is32Bit(hardware.arch);
+  // High memory is not mapped yet, so nothing is taken of it.
+  const stretches = zoneStretches(layout)
+    .filter((one) => !is32 || one.start < layout.maxLowPfn)
+    .map((one) => (is32 ? { ...one, end: Math.min(one.end, layout.maxLowPfn) } : one));
+  let elsewhere = UNKNOWN_BYTES;
+  for (const area of pools.cma) elsewhere += area.bytes;
+  for (const { pageBytes, count } of pools.hugePages) {
+    if (isGigantic(pageBytes, pageSize)) elsewhere += pageBytes * count;
+  }
+  const margin = image.span + elsewhere / pageSize;
+  const nodeOf = layout.zones.map((zone) => zone.node);
+  const taken = nothingTaken(stretches, nodeOf, margin, commandLine.movableNode);
+  takeFirstMib(taken, hardware, constants.values.firstMib);
+  takeFrom(taken, image.pages, image.slots, image.best);
+  for (const range of pools.crashkernel) takeCrashkernel(taken, range, commandLine, pageSize);
+  const parts = allocatedParts(hardware, commandLine, layout, pools, policy, constants);
+  for (const part of parts) takePart(taken, part);
+  const doubt = doubtOf(hardware, layout, constants);
+  for (const slot of new Set(stretches.map((one) => one.slot))) addDoubt(taken, slot, doubt, doubt);
+  return taken;
+}
+
+/**
+ * x86 keeps BIOS data, the trampoline of other CPUs and, since 5.13, all of the
+ * first MiB. Linux: reserve_bios_regions(), reserve_real_mode(), arch/x86
+ */
+function takeFirstMib(taken: Taken, hardware: Hardware, known: number | null): void {
+  if (hardware.arch !== "x86_64" && hardware.arch !== "i386") return;
+  const below = new Float64Array(taken.best.length);
+  countPages(taken.stretches, { start: 0, end: FIRST_MIB / hardware.build.pageSize }, below);
+  below.forEach((pages, slot) => {
+    if (pages === 0) return;
+    takeFrom(taken, exactly("first MiB", Math.min(pages, known ?? pages)), [slot], slot);
+  });
+}
+
+/** A crash kernel's memory: where it was asked for, else below 4 GiB or, failing that, above. */
+function takeCrashkernel(
+  taken: Taken,
+  range: Range,
+  commandLine: CommandLine,
+  pageSize: number,
+): void {
+  const [start, end] = [range.start / pageSize, range.end / pageSize];
+  const here = new Float64Array(taken.best.length);
+  countPages(taken.stretches, { start, end }, here);
+  const fixed = commandLine.crashkernel.some((text) => text.includes("@"));
+  if (fixed) {
+    here.forEach((pages, slot) => {
+      if (pages > 0) takeFrom(taken, exactly("crashkernel", pages), [slot], slot);
+    });
+    return;
+  }
+  const fourGib = 2 ** 32 / pageSize;
+  const limitPfn = end <= fourGib ? fourGib : Infinity;
+  takePart(taken, { ...exactly("crashkernel", end - start), limitPfn });
+}
+
+/** Late pages of each step and slot, as a boot typically frees them. */
+export interface LateGuess {
+  readonly t1: Float64Array;
+  readonly t2: Float64Array;
+  readonly end: Float64Array;
+}
+
+/** What is freed late when no log tells: parts of the image, the initrd, CMA and gigantic pages. */
+export function typicalLate(
+  hardware: Hardware,
+  layout: Layout,
+  pools: Pools,
+  constants: Constants,
+  stretches: readonly ZoneStretch[],
+  imageSlot: number,
+): LateGuess {
+  const { pageSize } = hardware.build;
+  const { values } = constants;
+  const zero = (): Float64Array => new Float64Array(layout.zones.length);
+  const late: LateGuess = { t1: zero(), t2: zero(), end: zero() };
+  const lowest = stretches[0]?.slot ?? -1;
+  const isX86 = hardware.arch === "x86_64" || hardware.arch === "i386";
+  const lowLimit = Math.min(2 ** 32 / pageSize, layout.maxLowPfn);
+  // x86 boot loaders put the initrd at the top of low RAM, those of arm near its start.
+  const initrdSlot = isX86 ? (highestBelow(stretches, lowLimit)?.slot ?? -1) : lowest;
+  add(late.end, initrdSlot, values.initrd);
+  add(late.end, imageSlot, values.imageFreed);
+  add(late.t1, imageSlot, values.alternatives);
+  const dmaLimit = layout.dmaLimitPfn ?? Infinity;
+  for (const { start, bytes } of pools.cma) {
+    const guess = hardware.arch === "arm" ? stretches.at(-1) : highestBelow(stretches, dmaLimit);
+    const slot = start === null ? (guess?.slot ?? -1) : slotOf(stretches, start / pageSize);
+    add(late.t1, slot, bytes / pageSize);
+  }
+  for (const { pageBytes, count } of pools.hugePages) {
+    if (!isGigantic(pageBytes, pageSize)) continue;
+    giganticSlots(stretches, pageBytes / pageSize, count).forEach((slot) => {
+      add(late.t2, slot, pageBytes / pageSize);
+    });
+  }
+  return late;
+}
+
+/** Slots of the highest aligned places for `count` blocks; the top of RAM is never wholly free. */
+function giganticSlots(stretches: readonly ZoneStretch[], pages: number, count: number): number[] {
+  const slots: number[] = [];
+  for (const { start, end, slot } of stretches.toReversed()) {
+    const fit = Math.floor((end - 1) / pages) - Math.ceil(start / pages);
+    for (let i = 0; i < fit && slots.length < count; i++) slots.push(slot);
+  }
+  return slots;
+}
+
+function highestBelow(stretches: readonly ZoneStretch[], limit: number): ZoneStretch | undefined {
+  return stretches.findLast((one) => one.start < limit);
+}
+
+function add(counts: Float64Array, slot: number, pages: number): void {
+  if (slot !== -1) counts[slot] = (counts[slot] ?? 0) + pages;
+}
+
+function at(counts: Float64Array, slot: number): number {
+  return counts[slot] ?? 0;
+}
+
+function unknownBuild(build: Build, known: "series" | "no"): Issue {
+  const name = build.release ?? "this kernel";
+  if (known === "series") {
+    return {
+      severity: "note",
+      message: `${name}: managed pages are computed from another release of its series`,
+    };
+  }
+  return {
+    severity: "warning",
+    message: `${name} was never measured: managed pages are known to some 20 to 100 MiB only`,
+    mend: "give the boot log (dmesg), or the managed pages of each zone",
+  };
+}
+
+/** Where the kernel image may lie: slots, and the likeliest of them (-1 without RAM). */
+interface ImagePlaces {
+  readonly slots: readonly number[];
+  readonly best: number;
+  /** Pages that stay and pages of the whole image. */
+  readonly pages: { readonly best: number; readonly min: number; readonly max: number };
+  readonly span: number;
+}
+
+/**
+ * x86 moves the image anywhere above 16 MiB unless `nokaslr` is given; the
+ * others leave it where the boot loader put it, at the start of RAM.
+ * Linux: choose_random_location(), arch/x86/boot/compressed/kaslr.c
+ */
+function imagePlaces(
+  hardware: Hardware,
+  commandLine: CommandLine,
+  stretches: readonly ZoneStretch[],
+  constants: Constants,
+): ImagePlaces {
+  const { values, imageMin, imageMax } = constants;
+  const pages = { best: values.image, min: imageMin, max: imageMax };
+  const span = imageMax + values.imageFreed + values.alternatives;
+  const isX86 = hardware.arch === "x86_64" || hardware.arch === "i386";
+  const first = isX86 ? KERNEL_START / hardware.build.pageSize : (stretches[0]?.start ?? 0);
+  const top = hardware.arch === "i386" ? KASLR_LIMIT_32BIT / hardware.build.pageSize : Infinity;
+  const end = isX86 && commandLine.kaslr ? top : first + span;
+  const room = new Map<number, number>();
+  for (const { start, end: stretchEnd, slot } of stretches) {
+    const inside = Math.min(stretchEnd, end) - Math.max(start, first);
+    if (inside > 0) room.set(slot, (room.get(slot) ?? 0) + inside);
+  }
+  const slots = [...room.keys()].sort((a, b) => (room.get(b) ?? 0) - (room.get(a) ?? 0));
+  return { slots, best: slots[0] ?? stretches[0]?.slot ?? -1, pages, span };
+}
