@@ -9,6 +9,7 @@ import type { Cpus, Hardware } from "../boot/hardware.ts";
 import { type DeviceSpec, simpleDevice } from "../dma/device.ts";
 import type { BootLog, FirmwareRange, SratRange } from "../formats/boot-log.ts";
 import type { Capture } from "../formats/capture.ts";
+import { iomemNamed } from "../formats/iomem.ts";
 import { FLAVOURS, flavourOf } from "../kernels/flavours.ts";
 import type { Arch } from "../kernels/policy.ts";
 import {
@@ -41,7 +42,9 @@ export function machineFromCapture(
   if ("severity" in era) return { value: null, issues: [era] };
   if (era.remark !== null) issues.push({ severity: "note", source: "kernel", message: era.remark });
 
-  const extended = capture.cpuinfo?.physicalExtension ?? false;
+  const cpu = capture.cpuinfo;
+  // Of an unknown 32-bit build: what the CPU can do. A known flavour or a config file overrules it.
+  const extended = arch === "i386" ? (cpu?.pae ?? false) : (cpu?.lpae ?? false);
   const build = buildFor(ownRelease ?? release, arch, extended, capture.config, era);
   const log = capture.bootLog;
   const text = capture.commandLine ?? log?.commandLine ?? "";
@@ -77,7 +80,7 @@ export function machineFromCapture(
     era,
     devices: [...devicesOf(capture), ...(options.devices ?? [])],
     thpAtRuntime: changed ? null : capture.thpEnabled,
-    distances: capture.nodes?.distances ?? null,
+    distances: distancesOf(capture),
     issues,
   };
   return { value: input, issues };
@@ -112,12 +115,13 @@ function memoryOf(capture: Capture, arch: Arch, issues: Issue[]): readonly Firmw
   if (x86 && capture.firmwareMemmap !== null) return capture.firmwareMemmap.map(asE820);
   const seen = log === null ? [] : memoryInLog(log);
   if (seen.length > 0) return seen;
-  const iomem = capture.iomem?.ram ?? [];
+  const iomem =
+    capture.iomem === null || capture.iomem.redacted ? [] : iomemNamed(capture.iomem, "System RAM");
   if (iomem.length > 0 && x86) {
     const message = "memory map taken from /proc/iomem, which already has mem= and memmap= applied";
     issues.push({ severity: "note", source: "iomem", message });
   }
-  return iomem.map((range) => ({ ...range, type: "usable" }));
+  return iomem.map(({ start, end }) => ({ start, end, type: "usable" }));
 }
 
 /** /sys/firmware/memmap says "System RAM" where the log says "usable". */
@@ -148,7 +152,9 @@ function cpusOf(capture: Capture, numa: string, options: MachineOptions): Cpus {
   const possible =
     options.cpus ?? log?.possibleCpus ?? (groups.length > 0 ? groups.length : online);
   if (options.cpus !== undefined) return { online, possible, byNode: null };
-  return { online, possible, byNode: capture.nodes?.cpus ?? cpusInLog(log, numa, online) };
+  const told = capture.nodes?.cpus;
+  const known = told !== undefined && told.size > 0;
+  return { online, possible, byNode: known ? told : cpusInLog(log, numa, online) };
 }
 
 /** CPUs of each node as the log tells it: SRAT on x86, the percpu groups elsewhere. */
@@ -170,6 +176,17 @@ function cpusInLog(
     for (const { group, cpus } of log.percpuGroups) for (const cpu of cpus) add(group, cpu);
   }
   return byNode.size > 1 ? byNode : null;
+}
+
+/** Distances by node number: sysfs prints a row for the online nodes in their order. */
+function distancesOf(capture: Capture): MachineInput["distances"] {
+  const { nodes } = capture;
+  if (nodes === null) return null;
+  const rows = [...nodes.distances].map(([from, row]): [number, Map<number, number>] => {
+    const to = nodes.online.map((node, i): [number, number] => [node, row[i] ?? 20]);
+    return [from, new Map(to)];
+  });
+  return new Map(rows);
 }
 
 function devicesOf(capture: Capture): DeviceSpec[] {

@@ -7,12 +7,12 @@ import type { Range } from "../base/range.ts";
 import type { CustomZone, Hardware } from "../boot/hardware.ts";
 import type { DeviceSpec } from "../dma/device.ts";
 import type { FirmwareRange, SratRange } from "../formats/boot-log.ts";
+import type { KernelConfig } from "../formats/config.ts";
 import type { Arch } from "../kernels/policy.ts";
 import {
   buildFor,
   commandLineWith,
   eraFor,
-  type KernelConfig,
   type MachineInput,
   type MachineOptions,
 } from "./machine.ts";

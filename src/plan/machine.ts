@@ -9,6 +9,7 @@ import { parseCommandLine } from "../boot/command-line.ts";
 import type { Build, Hardware } from "../boot/hardware.ts";
 import type { DeviceSpec } from "../dma/device.ts";
 import type { BootLog } from "../formats/boot-log.ts";
+import type { KernelConfig } from "../formats/config.ts";
 import { eraNames, type ResolvedEra, resolveEra } from "../kernels/eras.ts";
 import { FLAVOURS, flavourOf, typicalFlavour } from "../kernels/flavours.ts";
 import type { Arch } from "../kernels/policy.ts";
@@ -23,8 +24,8 @@ export interface MachineInput {
   readonly devices: readonly DeviceSpec[];
   /** What transparent_hugepage/enabled says on the running machine; null when not known. */
   readonly thpAtRuntime: "always" | "madvise" | "never" | null;
-  /** SLIT distances by node, where known; 10 and 20 otherwise. */
-  readonly distances: ReadonlyMap<number, readonly number[]> | null;
+  /** SLIT distances from node to node, where known; 10 and 20 otherwise. */
+  readonly distances: ReadonlyMap<number, ReadonlyMap<number, number>> | null;
   readonly issues: readonly Issue[];
 }
 
@@ -40,6 +41,8 @@ export interface MachineOptions {
   readonly cpus?: number;
   readonly devices?: readonly DeviceSpec[];
 }
+
+const MIB = 1024 * 1024;
 
 /** Parameters that are given as often as one likes; `set` adds another one. */
 const REPEATED = new Set(["memmap", "hugepagesz", "hugepages", "crashkernel"]);
@@ -79,9 +82,6 @@ export function eraFor(version: string, arch: Arch): ResolvedEra | Issue {
   };
 }
 
-/** `config` as in /boot/config: names with CONFIG_ to their values ("y", "m", "n", numbers). */
-export type KernelConfig = ReadonlyMap<string, string>;
-
 /**
  * Build facts: from the kernel's own configuration where there is one, else
  * from the flavour named in the release, else what is typical of the architecture.
@@ -107,27 +107,49 @@ export function buildFor(
   return config === null || config.size === 0 ? base : configured(base, arch, config);
 }
 
-/** `base` corrected by what the configuration file says. */
+/**
+ * `base` corrected by what the configuration file says. An option that the file
+ * does not name is off, except for a known flavour, whose file may be an excerpt.
+ */
 function configured(base: Build, arch: Arch, config: KernelConfig): Build {
-  const on = (name: string): boolean => ["y", "m"].includes(config.get(`CONFIG_${name}`) ?? "n");
-  const thp = on("TRANSPARENT_HUGEPAGE");
-  const madvise = on("TRANSPARENT_HUGEPAGE_MADVISE");
-  const never = on("TRANSPARENT_HUGEPAGE_NEVER");
+  const on = (name: string, otherwise: boolean): boolean => {
+    const value = config.get(`CONFIG_${name}`);
+    if (value === undefined) return base.flavour === null ? false : otherwise;
+    return value === "y" || value === "m";
+  };
+  const is32Bit = arch === "i386" || arch === "arm";
+  const pae = arch === "i386" ? "X86_PAE" : "ARM_LPAE";
+  const cma = on("CMA", base.cma) && on("DMA_CMA", base.cma);
   const offset = config.get("CONFIG_PAGE_OFFSET");
-  const megabytes = Number(config.get("CONFIG_CMA_SIZE_MBYTES") ?? 0);
+  const megabytes = config.get("CONFIG_CMA_SIZE_MBYTES");
   return {
     ...base,
-    pageSize: on("ARM64_64K_PAGES") ? 65536 : on("ARM64_16K_PAGES") ? 16384 : base.pageSize,
-    physicalExtension: on("X86_PAE") || on("ARM_LPAE"),
-    zoneDma: on("ZONE_DMA"),
-    zoneDma32: on("ZONE_DMA32"),
-    highmem: arch === "i386" || arch === "arm" ? on("HIGHMEM") : false,
-    zoneDevice: on("ZONE_DEVICE"),
-    cma: on("CMA") && on("DMA_CMA"),
-    cmaDefaultBytes: on("DMA_CMA") ? megabytes * 1024 * 1024 : 0,
-    thp,
-    thpDefault: never ? "never" : madvise ? "madvise" : "always",
-    numa: on("NUMA"),
+    pageSize: configuredPageSize(config) ?? base.pageSize,
+    physicalExtension: is32Bit && on(pae, base.physicalExtension),
+    zoneDma: on("ZONE_DMA", base.zoneDma),
+    zoneDma32: on("ZONE_DMA32", base.zoneDma32),
+    highmem: is32Bit && on("HIGHMEM", base.highmem),
+    zoneDevice: on("ZONE_DEVICE", base.zoneDevice),
+    cma,
+    cmaDefaultBytes: cma
+      ? megabytes === undefined
+        ? base.cmaDefaultBytes
+        : Number(megabytes) * MIB
+      : 0,
+    thp: on("TRANSPARENT_HUGEPAGE", base.thp),
+    thpDefault: on("TRANSPARENT_HUGEPAGE_NEVER", base.thpDefault === "never")
+      ? "never"
+      : on("TRANSPARENT_HUGEPAGE_MADVISE", base.thpDefault === "madvise")
+        ? "madvise"
+        : "always",
+    numa: on("NUMA", base.numa),
     pageOffset: offset === undefined ? base.pageOffset : Number(offset),
   };
+}
+
+/** arm64 chooses its page size at build time. */
+function configuredPageSize(config: KernelConfig): number | null {
+  for (const kib of [4, 16, 64])
+    if (config.get(`CONFIG_ARM64_${kib}K_PAGES`) === "y") return kib * 1024;
+  return null;
 }

@@ -221,7 +221,7 @@ function fallbackOrders(
   const { byNode } = input.hardware.cpus;
   return nodeFallbackOrders(layout.nodes, {
     nodes: [...new Set(populated.map((zone) => zone.node))],
-    distance: (from, to) => input.distances?.get(from)?.[to] ?? (from === to ? 10 : 20),
+    distance: (from, to) => input.distances?.get(from)?.get(to) ?? (from === to ? 10 : 20),
     hasCpus: (node) => byNode === null || (byNode.get(node)?.length ?? 0) > 0,
   });
 }
