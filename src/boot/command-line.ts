@@ -101,11 +101,7 @@ const LONGEST = 65536;
  * and reported. `pageSize` is in bytes. Never throws.
  * Linux: parse_early_options(), init/main.c
  */
-export function parseCommandLine(
-  text: string,
-  arch: Arch,
-  pageSize: number,
-): Outcome<CommandLine> {
+export function parseCommandLine(text: string, arch: Arch, pageSize: number): Outcome<CommandLine> {
   const issues: Issue[] = [];
   if (text.length > LONGEST) {
     issues.push({

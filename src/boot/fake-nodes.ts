@@ -100,11 +100,7 @@ function cutBySize(
 }
 
 /** Linux: split_nodes_size_interleave_uniform() */
-function cutEach(
-  count: number,
-  physical: readonly NodeRange[],
-  split: Split,
-): NodeRange[] | null {
+function cutEach(count: number, physical: readonly NodeRange[], split: Split): NodeRange[] | null {
   if (count <= 0 || count > NODES_MAX) return null;
   const { step } = split;
   const blocks: NodeRange[] = [];
@@ -175,7 +171,7 @@ function grown(start: number, end: number, limit: number, size: number, split: S
     missing -= range.end - range.start;
   }
   const stepped = end + Math.ceil((reached - end) / split.step) * split.step;
-  return stepped > limit ? limit : stepped;
+  return Math.min(stepped, limit);
 }
 
 /** A node extends to 4 GiB when less than a step of RAM would be left below. */

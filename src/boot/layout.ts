@@ -49,20 +49,21 @@ export function layOut(
     }
     return { value: emptyLayout(), issues };
   }
-  return { value: layoutOf(hardware, commandLine, bounds, issues), issues };
+  return { value: layoutOf(hardware, commandLine, policy, bounds, issues), issues };
 }
 
 function layoutOf(
   hardware: Hardware,
   commandLine: CommandLine,
+  policy: Policy,
   bounds: Bounds,
   issues: Issue[],
 ): Layout {
   const firstPfn = bounds.ram[0]?.start ?? 0;
   const limits = extentsOf(bounds.zones, firstPfn);
-  const nodes = assignNodes(hardware, commandLine, bounds, issues);
+  const nodes = assignNodes(hardware, commandLine, policy, bounds, issues);
   const donorStart = donorOf(limits)?.start ?? 0;
-  const movableStart = findMovableStarts(hardware, commandLine, nodes, donorStart, issues);
+  const movableStart = findMovableStarts(hardware, commandLine, policy, nodes, donorStart, issues);
   const extents = withUpperZones(limits, hardware, movableStart.size > 0);
   const mirrors = commandLine.kernelcore?.kind === "mirror" && !commandLine.movableNode;
   const mirrored = mirrors ? mirroredPages(hardware) : null;

@@ -7,6 +7,7 @@
  */
 import type { Issue } from "../base/issue.ts";
 import { type Range, rangeList, subtract, totalLength } from "../base/range.ts";
+import type { Policy } from "../kernels/policy.ts";
 import type { CommandLine, CoreSize } from "./command-line.ts";
 import type { Hardware } from "./hardware.ts";
 import { wholePages } from "./memory-map.ts";
@@ -23,6 +24,7 @@ export function maxOrderPages({ build }: Hardware): number {
 export function findMovableStarts(
   hardware: Hardware,
   commandLine: CommandLine,
+  policy: Policy,
   nodes: Nodes,
   /** First pfn of the zone that gives pages to Movable. */
   donorStart: number,
@@ -38,7 +40,7 @@ export function findMovableStarts(
     return rounded(starts, ranges, round);
   }
   if (commandLine.kernelcore?.kind === "mirror") {
-    return rounded(unmirroredStarts(hardware, ranges, issues), ranges, round);
+    return rounded(unmirroredStarts(hardware, policy, ranges, issues), ranges, round);
   }
   const total = totalLength(nodes.memory);
   const kernelcore = kernelcorePages(commandLine, total, hardware.build.pageSize, round);
@@ -133,17 +135,22 @@ function takeFromNode(
 /** Where memory that is not mirrored begins above 4 GiB. */
 function unmirroredStarts(
   hardware: Hardware,
+  policy: Policy,
   ranges: ReadonlyMap<number, readonly Range[]>,
   issues: Issue[],
 ): Map<number, number> {
   const starts = new Map<number, number>();
   const mirrored = mirroredPages(hardware);
   if (mirrored.length === 0) {
+    const isIgnored = policy.boot.mirrorNeedsMirrors === true;
     issues.push({
       severity: "warning",
-      message: "the machine has no mirrored memory: kernelcore=mirror is ignored",
+      message: `the machine has no mirrored memory: ${
+        isIgnored ? "kernelcore=mirror is ignored" : "all of it above 4 GiB becomes Movable"
+      }`,
+      mend: "give the mirrored ranges with the hardware",
     });
-    return starts;
+    if (isIgnored) return starts;
   }
   const fourGib = 2 ** 32 / hardware.build.pageSize;
   for (const [node, own] of ranges) {

@@ -8,6 +8,7 @@
 import type { Issue } from "../base/issue.ts";
 import { clip, intersect, type Range, totalLength } from "../base/range.ts";
 import type { NodeRange } from "../formats/boot-log.ts";
+import type { Policy } from "../kernels/policy.ts";
 import type { Bounds } from "./arch/bounds.ts";
 import type { CommandLine } from "./command-line.ts";
 import { fakeNodes } from "./fake-nodes.ts";
@@ -36,12 +37,14 @@ const SLACK_BYTES = 2 ** 20;
 export function assignNodes(
   hardware: Hardware,
   { numa }: CommandLine,
+  policy: Policy,
   bounds: Bounds,
   issues: Issue[],
 ): Nodes {
   if (!hardware.build.numa) return oneNode(bounds.ram);
+  const startsAtRam = policy.boot.nodesStartAtRam === true;
   const readsAffinity = numa.kind === "auto" || (numa.kind === "fake" && numa.over === undefined);
-  const blocks = readsAffinity ? acceptedBlocks(hardware, bounds, issues) : null;
+  const blocks = readsAffinity ? acceptedBlocks(hardware, bounds, startsAtRam, issues) : null;
   if (numa.kind !== "fake") {
     return blocks === null ? oneNode(bounds.ram) : laidOver(blocks, hardware, bounds.ram);
   }
@@ -49,7 +52,8 @@ export function assignNodes(
     issues.push({ severity: "warning", message: "numa=fake is not modelled on arm64; ignored" });
     return blocks === null ? oneNode(bounds.ram) : laidOver(blocks, hardware, bounds.ram);
   }
-  const physical = blocks ?? [{ node: 0, start: 0, end: bounds.maxPfn }];
+  const start = startsAtRam ? (bounds.ram[0]?.start ?? 0) : 0;
+  const physical = blocks ?? [{ node: 0, start, end: bounds.maxPfn }];
   const faked = fakeNodes(numa.text, physical, bounds, hardware.build.pageSize, issues);
   if (faked !== null) return emulated(faked, bounds.ram);
   return blocks === null ? oneNode(bounds.ram) : laidOver(blocks, hardware, bounds.ram);
@@ -64,8 +68,14 @@ function oneNode(ram: readonly Range[]): Nodes {
  * that no other node lies in; null when they are not used.
  * Linux: numa_cleanup_meminfo()
  */
-function acceptedBlocks(hardware: Hardware, bounds: Bounds, issues: Issue[]): NodeRange[] | null {
+function acceptedBlocks(
+  hardware: Hardware,
+  bounds: Bounds,
+  startsAtRam: boolean,
+  issues: Issue[],
+): NodeRange[] | null {
   const page = hardware.build.pageSize;
+  const floor = startsAtRam ? (bounds.ram[0]?.start ?? 0) : 0;
   const claims: NodeRange[] = [];
   for (const { node, start, end } of hardware.affinity) {
     if (start === end) continue;
@@ -76,8 +86,11 @@ function acceptedBlocks(hardware: Hardware, bounds: Bounds, issues: Issue[]): No
       });
       continue;
     }
-    const claim = { node, start: Math.floor(start / page), end: Math.floor(end / page) };
-    const inside = { ...claim, end: Math.min(claim.end, bounds.maxPfn) };
+    const inside = {
+      node,
+      start: Math.max(Math.floor(start / page), floor),
+      end: Math.min(Math.floor(end / page), bounds.maxPfn),
+    };
     if (clip(bounds.ram, inside.start, inside.end).length > 0) claims.push(inside);
   }
   if (claims.length === 0) return null;
@@ -98,7 +111,11 @@ function acceptedBlocks(hardware: Hardware, bounds: Bounds, issues: Issue[]): No
 }
 
 /** Sorted claims without overlaps; null when two nodes claim the same address. */
-function joinClaims(claims: readonly NodeRange[], page: number, issues: Issue[]): NodeRange[] | null {
+function joinClaims(
+  claims: readonly NodeRange[],
+  page: number,
+  issues: Issue[],
+): NodeRange[] | null {
   const joined: NodeRange[] = [];
   for (const claim of claims) {
     const last = joined.at(-1);

@@ -50,7 +50,10 @@ function memmapPiece(piece: string, place: Place): MemmapEdit | null {
   if (start.end === size.end + 1) {
     place.complain("warning", `no address after the ${mark}: the kernel reads it as 0`);
   } else if (start.end < piece.length) {
-    place.complain("warning", `the kernel does not read "${piece.slice(start.end, start.end + 40)}"`);
+    place.complain(
+      "warning",
+      `the kernel does not read "${piece.slice(start.end, start.end + 40)}"`,
+    );
   }
   return { kind: KIND_OF_MARK[mark], start: start.value, bytes };
 }
@@ -221,7 +224,11 @@ export function readHugePages(draft: Draft, value: string | null, place: Place):
     return;
   }
   if (value === null || !/^(?:\d+|\d+:\d+(?:,\d+:\d+)*)$/.test(value)) {
-    place.complain("warning", "the kernel cannot read this count", "write 64, or 0:32,1:32 by node");
+    place.complain(
+      "warning",
+      "the kernel cannot read this count",
+      "write 64, or 0:32,1:32 by node",
+    );
     return;
   }
   const counts = value.split(",").map((piece) => Number(piece.slice(piece.indexOf(":") + 1)));

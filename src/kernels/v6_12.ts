@@ -18,5 +18,7 @@ export const V6_12: Policy = {
     memoryLineAfterAlternatives: true,
     arm64ZoneDma: "limit",
     arm64ZoneDevice: true,
+    nodesStartAtRam: true,
+    mirrorNeedsMirrors: true,
   },
 };

@@ -74,7 +74,7 @@ function acceptable(
         mend: "list zones lowest first, with limits that do not go down",
       });
     }
-    last = Math.max(last, limit > 0 ? limit : 0);
+    if (limit > last) last = limit;
   }
   if (zones.length === 0) {
     issues.push({

@@ -13,7 +13,11 @@ import { reportNoRam } from "./bounds.ts";
 export const ISA_LIMIT_BYTES = 0x1000000;
 
 /** RAM in bytes after parameters, without page 0 and the BIOS range; null when none is left. */
-export function pcRam(hardware: Hardware, commandLine: CommandLine, issues: Issue[]): Range[] | null {
+export function pcRam(
+  hardware: Hardware,
+  commandLine: CommandLine,
+  issues: Issue[],
+): Range[] | null {
   const { pageSize } = hardware.build;
   const firmware = mergeByType(entriesOf(hardware.memory, issues));
   const edited = applyEdits(firmware, commandLine.edits);

@@ -29,7 +29,8 @@ export function boundsX8664(
   const page = build.pageSize;
   const maxPfn = endOfRamPfn(bytes, page, PHYSICAL_LIMIT_BYTES / page);
   const zones: ZoneBound[] = [];
-  if (build.zoneDma) zones.push({ name: "DMA", limitPfn: Math.min(ISA_LIMIT_BYTES / page, maxPfn) });
+  if (build.zoneDma)
+    zones.push({ name: "DMA", limitPfn: Math.min(ISA_LIMIT_BYTES / page, maxPfn) });
   if (build.zoneDma32) {
     zones.push({ name: "DMA32", limitPfn: Math.min(DMA32_LIMIT_BYTES / page, maxPfn) });
   }

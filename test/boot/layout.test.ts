@@ -1,0 +1,66 @@
+// Goal: the zones of every captured kernel, predicted from its machine and command line alone, and again
+// from the zone lines of its log, equal what that kernel printed. Method: all captures; names, start_pfn,
+// spanned and present of every zone of every node, in order, compared with the capture's own zoneinfo.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Outcome } from "../../src/base/issue.ts";
+import { parseCommandLine } from "../../src/boot/command-line.ts";
+import type { Layout } from "../../src/boot/hardware.ts";
+import { layOut } from "../../src/boot/layout.ts";
+import { layoutFromLog } from "../../src/boot/layout-from-log.ts";
+import { bootLogReader } from "../../src/formats/boot-log-reader.ts";
+import { readText } from "../../src/formats/reader.ts";
+import { corpusNames } from "../support/corpus.ts";
+import { bootOf, type CapturedBoot } from "../support/hardware.ts";
+import { zonesOf } from "../support/zones.ts";
+
+function fromParameters({ hardware, policy, commandLine }: CapturedBoot): Outcome<Layout> {
+  const { arch, build } = hardware;
+  return layOut(hardware, parseCommandLine(commandLine, arch, build.pageSize).value, policy);
+}
+
+/** The log without its many lines about memblock: this part has no use for them. */
+function fromLog({ hardware, files }: CapturedBoot): Outcome<Layout | null> {
+  const lines = (files.get("dmesg") ?? "")
+    .split("\n")
+    .filter((line) => !line.includes("memblock_"));
+  return layoutFromLog(readText(bootLogReader(), lines.join("\n")).value, hardware);
+}
+
+function columns(
+  zones: readonly {
+    node: number;
+    name: string;
+    startPfn: number;
+    spanned: number;
+    present: number;
+  }[],
+) {
+  return zones.map(({ node, name, startPfn, spanned, present }) => ({
+    node,
+    name,
+    startPfn,
+    spanned,
+    present,
+  }));
+}
+
+for (const name of corpusNames()) {
+  test(`layout: ${name}`, () => {
+    const boot = bootOf(name);
+    const real = columns(zonesOf(boot.files.get("zoneinfo") ?? ""));
+    assert.ok(real.length > 0);
+    const predicted = fromParameters(boot);
+    assert.deepEqual(columns(predicted.value.zones), real);
+    assert.deepEqual(
+      predicted.issues.filter(({ severity }) => severity === "error"),
+      [],
+    );
+    const read = fromLog(boot);
+    assert.ok(read.value !== null);
+    assert.deepEqual(columns(read.value.zones), real);
+    assert.deepEqual(read.issues, []);
+    // Both ways agree on everything else that other parts of the boot build on.
+    assert.deepEqual({ ...read.value, from: "parameters" }, predicted.value);
+  });
+}

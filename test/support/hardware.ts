@@ -1,0 +1,176 @@
+// The machine and the kernel build of a capture, put together from the capture's own files by plain
+// regular expressions: the first lines of the log, the configuration, and for arm and arm64, whose
+// logs name no memory map, where QEMU's "virt" board puts its RAM.
+import type { Build, Cpus, Hardware } from "../../src/boot/hardware.ts";
+import type { FirmwareRange, SratRange } from "../../src/formats/boot-log.ts";
+import { resolveEra } from "../../src/kernels/eras.ts";
+import type { Arch, Policy } from "../../src/kernels/policy.ts";
+import { corpusFiles } from "./corpus.ts";
+
+export interface CapturedBoot {
+  readonly name: string;
+  readonly files: ReadonlyMap<string, string>;
+  readonly hardware: Hardware;
+  readonly commandLine: string;
+  readonly policy: Policy;
+}
+
+interface Meta {
+  readonly arch: string;
+  readonly kernel: string;
+  readonly flavour: string;
+  readonly memory: string;
+  readonly smp: string;
+  readonly numa: string;
+}
+
+export function hardwareOf(name: string): Hardware {
+  return bootOf(name).hardware;
+}
+
+/** Everything that a prediction of the capture's layout may look at, and the files to compare with. */
+export function bootOf(name: string): CapturedBoot {
+  const files = corpusFiles(name);
+  const meta: Meta = JSON.parse(text(files, "meta.json"));
+  const arch = archOf(meta.arch);
+  const log = text(files, "dmesg");
+  const build = buildOf(meta, arch, text(files, "config"));
+  const isPc = arch === "x86_64" || arch === "i386";
+  const affinity = isPc ? sratOf(log) : nodesEndToEnd(meta);
+  const hardware: Hardware = {
+    arch,
+    build,
+    memory: isPc ? e820Of(log) : [{ ...VIRT_RAM(bytesOf(meta.memory)), type: "usable" }],
+    affinity,
+    nodes: [...new Set([...affinity.map(({ node }) => node), ...cpuNodes(log, meta)])].sort(),
+    cpus: cpusOf(log, meta),
+    dmaLimit: null,
+    armDmaZoneBytes: null,
+    customZones: [],
+  };
+  const policy = resolveEra(meta.kernel, arch)?.policy;
+  if (policy === undefined) throw new Error(`no policy for ${meta.kernel}`);
+  return { name, files, hardware, commandLine: text(files, "cmdline").trim(), policy };
+}
+
+function text(files: ReadonlyMap<string, string>, path: string): string {
+  const content = files.get(path);
+  if (content === undefined) throw new Error(`the capture has no ${path}`);
+  return content;
+}
+
+function archOf(word: string): Arch {
+  if (word === "x86_64" || word === "i386" || word === "arm" || word === "arm64") return word;
+  throw new Error(`unknown architecture ${word}`);
+}
+
+function buildOf(meta: Meta, arch: Arch, config: string): Build {
+  const has = (option: string): boolean => `\n${config}`.includes(`\nCONFIG_${option}=y\n`);
+  const number = (option: string): number | null => {
+    const value = new RegExp(`^CONFIG_${option}=(\\w+)$`, "m").exec(config)?.[1];
+    return value === undefined ? null : Number(value);
+  };
+  // Up to 6.3 the option counts orders, later it is the highest one.
+  const orders = number("ARCH_FORCE_MAX_ORDER");
+  const isLate =
+    Number(/^(\d+)\.(\d+)/.exec(meta.kernel)?.[2]) >= 4 && !meta.kernel.startsWith("5");
+  const maxOrderPages = orders === null ? 1024 : 2 ** (isLate ? orders : orders - 1);
+  const physicalExtension = has("X86_PAE") || has("ARM_LPAE");
+  return {
+    release: meta.kernel,
+    flavour: meta.flavour,
+    pageSize: 4096,
+    physicalExtension,
+    zoneDma: has("ZONE_DMA"),
+    zoneDma32: has("ZONE_DMA32"),
+    highmem: has("HIGHMEM"),
+    zoneDevice: has("ZONE_DEVICE"),
+    cma: has("CMA"),
+    cmaDefaultBytes: (number("CMA_SIZE_MBYTES") ?? 0) * 2 ** 20,
+    thp: has("TRANSPARENT_HUGEPAGE"),
+    thpDefault: has("TRANSPARENT_HUGEPAGE_MADVISE") ? "madvise" : "always",
+    numa: has("NUMA"),
+    pageblockPages: has("HUGETLB_PAGE")
+      ? arch === "i386" && !physicalExtension
+        ? 1024
+        : 512
+      : maxOrderPages,
+    maxOrderPages,
+    vmallocEnd: arch !== "i386" ? null : physicalExtension ? 0xfeffe000 : 0xfebfe000,
+    pageOffset: number("PAGE_OFFSET"),
+  };
+}
+
+function inclusive(
+  start: string | undefined,
+  last: string | undefined,
+): { start: number; end: number } {
+  return { start: Number(start), end: Number(last) + 1 };
+}
+
+function e820Of(log: string): FirmwareRange[] {
+  const line = /BIOS-e820: \[mem (0x\w+)-(0x\w+)\] (.*)$/gm;
+  return [...log.matchAll(line)].map(([, a, b, type = ""]) => ({ ...inclusive(a, b), type }));
+}
+
+function sratOf(log: string): SratRange[] {
+  const line = /ACPI: SRAT: Node (\d+) PXM \d+ \[mem (0x\w+)-(0x\w+)\](.*)$/gm;
+  return [...log.matchAll(line)].map(([, node, a, b, rest = ""]) => ({
+    node: Number(node),
+    ...inclusive(a, b),
+    hotplug: rest.includes("hotplug"),
+  }));
+}
+
+// QEMU: VIRT_MEM in hw/arm/virt.c
+const VIRT_BASE = 0x40000000;
+const VIRT_RAM = (bytes: number): { start: number; end: number } => ({
+  start: VIRT_BASE,
+  end: VIRT_BASE + bytes,
+});
+
+function bytesOf(size: string): number {
+  const [, digits, unit] = /^(\d+)([MG])$/.exec(size) ?? [];
+  return Number(digits) * (unit === "G" ? 2 ** 30 : 2 ** 20);
+}
+
+interface QemuNode {
+  readonly node: number;
+  readonly bytes: number;
+  readonly cpus: number[];
+}
+
+/** "node0: 1024M cpus [0]; node1: 0M cpus [1]" */
+function qemuNodes(meta: Meta): QemuNode[] {
+  return [...meta.numa.matchAll(/node(\d+): (\d+)M cpus \[([\d, ]*)\]/g)].map(
+    ([, node, mib, cpus = ""]) => ({
+      node: Number(node),
+      bytes: Number(mib) * 2 ** 20,
+      cpus: cpus === "" ? [] : cpus.split(",").map(Number),
+    }),
+  );
+}
+
+function nodesEndToEnd(meta: Meta): SratRange[] {
+  let start = VIRT_BASE;
+  return qemuNodes(meta).flatMap(({ node, bytes }) => {
+    const range = { node, start, end: start + bytes, hotplug: false };
+    start += bytes;
+    return bytes === 0 ? [] : [range];
+  });
+}
+
+function cpuNodes(log: string, meta: Meta): number[] {
+  const srat = [...log.matchAll(/SRAT: PXM \d+ -> APIC 0x\w+ -> Node (\d+)/g)];
+  return srat.length > 0
+    ? srat.map(([, node]) => Number(node))
+    : qemuNodes(meta).map(({ node }) => node);
+}
+
+function cpusOf(log: string, meta: Meta): Cpus {
+  const count = Number(/^\d+/.exec(meta.smp)?.[0] ?? 1);
+  const nodes = qemuNodes(meta);
+  const byNode = nodes.length === 0 ? null : new Map(nodes.map(({ node, cpus }) => [node, cpus]));
+  const allowed = /Allowing (\d+) CPUs/.exec(log)?.[1];
+  return { possible: allowed === undefined ? count : Number(allowed), online: count, byNode };
+}
