@@ -8,5 +8,6 @@ export {
   inspectSchema,
   type SourceDocument,
 } from "./inspect-document.ts";
+export { issueList } from "./common.ts";
 export { type PlanDocument, planDocument, planSchema } from "./plan-document.ts";
 export { type JsonSchema, jsonSchemas } from "./schemas.ts";

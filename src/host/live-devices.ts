@@ -1,9 +1,11 @@
 /**
  * Devices of this machine that show their DMA masks, one a line:
  *
- *   pci/0000:00:02.0 dma_mask_bits=64 consistent_dma_mask_bits=64 numa_node=-1 driver=virtio-pci iommu_group=3
+ *   0000:00:02.0 dma_mask_bits=64 consistent_dma_mask_bits=64 numa_node=-1 driver=nvme iommu=DMA
  *
- * Linux: dma_mask_bits_show(), drivers/pci/pci-sysfs.c
+ * `iommu` is the type of the device's group: DMA and DMA-FQ translate, identity does not.
+ *
+ * Linux: dma_mask_bits_show(), drivers/pci/pci-sysfs.c; iommu_group_show_type(), drivers/iommu/iommu.c
  */
 import { readlink } from "node:fs/promises";
 import { basename } from "node:path";
@@ -17,7 +19,7 @@ export async function readDevices(): Promise<string | null> {
   const lines: string[] = [];
   for (const bus of await namesIn(BUSES)) {
     for (const device of await namesIn(`${BUSES}/${bus}/devices`)) {
-      const line = await deviceLine(bus, device);
+      const line = await deviceLine(`${BUSES}/${bus}/devices/${device}`, device);
       if (line !== null) lines.push(line);
       if (lines.length >= MAX_DEVICES) return `${lines.join("\n")}\n`;
     }
@@ -25,22 +27,24 @@ export async function readDevices(): Promise<string | null> {
   return lines.length === 0 ? null : `${lines.join("\n")}\n`;
 }
 
-async function deviceLine(bus: string, device: string): Promise<string | null> {
-  const place = `${BUSES}/${bus}/devices/${device}`;
+/** null when the device shows no mask, or one of 0 bits: it does no DMA. */
+async function deviceLine(place: string, device: string): Promise<string | null> {
   const mask = (await textOf(`${place}/dma_mask_bits`)).text;
-  if (mask === null) return null;
-  const words = [`${bus}/${device}`, `dma_mask_bits=${mask.trim()}`];
+  if (mask === null || Number(mask) === 0) return null;
+  const words = [device, `dma_mask_bits=${mask.trim()}`];
   for (const name of ["consistent_dma_mask_bits", "numa_node"]) {
     const { text } = await textOf(`${place}/${name}`);
     if (text !== null) words.push(`${name}=${text.trim()}`);
   }
-  for (const name of ["driver", "iommu_group"]) {
-    const target = await linkTarget(`${place}/${name}`);
-    if (target !== null) words.push(`${name}=${target}`);
-  }
+  const driver = await linkTarget(`${place}/driver`);
+  if (driver !== null) words.push(`driver=${driver}`);
+  const group = await linkTarget(`${place}/iommu_group`);
+  const type = group === null ? null : (await textOf(`/sys/kernel/iommu_groups/${group}/type`)).text;
+  if (type !== null) words.push(`iommu=${type.trim()}`);
   return words.join(" ");
 }
 
+/** The last part of where a symbolic link points. */
 async function linkTarget(path: string): Promise<string | null> {
   try {
     return basename(await readlink(path));

@@ -41,6 +41,7 @@ const PROC_FILES: readonly string[] = [
 /** Optional everywhere: their absence is not worth a line on the screen. */
 const QUIET: ReadonlySet<string> = new Set(["pagetypeinfo", "vmstat"]);
 const SWIOTLB = "/sys/kernel/debug/swiotlb";
+const HUGEPAGES = "/sys/kernel/mm/hugepages";
 const NODES = "/sys/devices/system/node";
 
 /** Whether this machine runs Linux at all. */
@@ -66,6 +67,10 @@ export async function liveCapture(): Promise<LiveCapture> {
   put("firmware_memmap", "/sys/firmware/memmap", memmap, "not there");
   await folder(texts, "/proc/sys/vm", "vm");
   await nodeFiles(texts);
+  for (const size of await namesIn(HUGEPAGES)) {
+    const { text } = await textOf(`${HUGEPAGES}/${size}/nr_hugepages`);
+    if (text !== null) texts.set(`hugepages/${size}/nr_hugepages`, text);
+  }
   const thp = await textOf("/sys/kernel/mm/transparent_hugepage/enabled");
   put("thp_enabled", "/sys/kernel/mm/transparent_hugepage/enabled", thp.text, thp.why);
   const config = await kernelConfig();

@@ -1,0 +1,47 @@
+/** `zonewright check CAPTURE`: the prediction against the kernel's own numbers. */
+import type { Command } from "commander";
+import { hasErrors } from "../../base/issue.ts";
+import { checkDocument } from "../../documents/index.ts";
+import { checkCapture } from "../../plan/index.ts";
+import { EXIT_FINDINGS, EXIT_FINE, unreadable } from "../failure.ts";
+import { loadCapture, orFailure } from "../load.ts";
+import type { Context } from "../program.ts";
+import { checkScreen } from "../render/check-screen.ts";
+import { parseManaged } from "../values.ts";
+
+interface CheckFlags {
+  readonly json?: boolean;
+  readonly managed?: string;
+}
+
+const EXAMPLES = `
+Exit code 0 when all compared fields are equal, 1 when some differ.
+
+Examples:
+  zonewright check capture/
+  zonewright check capture.tar.gz --json | jq .differences`;
+
+export function addCheck(program: Command, context: Context): void {
+  program
+    .command("check")
+    .description("compare the prediction with a capture's own zoneinfo")
+    .argument("<capture>", "folder or archive")
+    .option("--json", "print the comparison as a JSON document")
+    .option("--managed <zones>", "pages the zones hold after boot, instead of the log's")
+    .addHelpText("after", EXAMPLES)
+    .action(async (path: string, flags: CheckFlags) => {
+      context.exitCode = await check(path, flags, context);
+    });
+}
+
+async function check(path: string, flags: CheckFlags, context: Context): Promise<number> {
+  const options = flags.managed === undefined ? {} : { managed: parseManaged(flags.managed) };
+  const { capture, issues } = await loadCapture(path);
+  if (hasErrors(issues)) throw unreadable(issues);
+  const outcome = checkCapture(capture, options);
+  const wrapped = outcome.value === null ? null : { check: outcome.value, issues: outcome.issues };
+  const { check: result } = orFailure(wrapped, outcome.issues, path, {});
+  const found = { ...result, plan: { ...result.plan, issues: [...issues, ...outcome.issues] } };
+  context.print(flags.json === true ? checkDocument(found) : checkScreen(context.style(), found));
+  return found.differences.length === 0 ? EXIT_FINE : EXIT_FINDINGS;
+}

@@ -1,0 +1,50 @@
+/** Options of every command that plans a machine. */
+import { type Command, Option } from "commander";
+import type { MachineOptions } from "../../plan/index.ts";
+import {
+  parseCpus,
+  parseDeviceOption,
+  parseKernel,
+  parseParameter,
+  parseRam,
+} from "../values.ts";
+
+export interface MachineFlags {
+  readonly set?: readonly string[];
+  readonly ram?: string;
+  readonly kernel?: string;
+  readonly cpus?: string;
+  readonly device?: readonly string[];
+}
+
+/** Collects an option that may be repeated. */
+export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+export function addMachineOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--set <parameter>", "add or replace a kernel parameter, e.g. cma=128M").argParser(
+        collect,
+      ),
+    )
+    .option("--ram <size>", "another amount of RAM, e.g. 8G")
+    .option("--kernel <version>", "another kernel, e.g. 6.1")
+    .option("--cpus <number>", "another number of CPUs")
+    .addOption(
+      new Option("--device <name:bits>", "a device more, e.g. nic:32 or nic:32:24").argParser(
+        collect,
+      ),
+    );
+}
+
+export function machineOptions(flags: MachineFlags): MachineOptions {
+  return {
+    ...(flags.kernel === undefined ? {} : { kernel: parseKernel(flags.kernel) }),
+    ...(flags.set === undefined ? {} : { set: flags.set.map(parseParameter) }),
+    ...(flags.ram === undefined ? {} : { ramBytes: parseRam(flags.ram) }),
+    ...(flags.cpus === undefined ? {} : { cpus: parseCpus(flags.cpus) }),
+    ...(flags.device === undefined ? {} : { devices: flags.device.map(parseDeviceOption) }),
+  };
+}

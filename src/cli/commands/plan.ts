@@ -1,0 +1,58 @@
+/** `zonewright plan MACHINE`: boots a machine on paper. */
+import { type Command, Option } from "commander";
+import { planDocument } from "../../documents/index.ts";
+import type { PlanOptions } from "../../plan/index.ts";
+import { EXIT_FINE } from "../failure.ts";
+import { loadMachine, makePlan } from "../load.ts";
+import type { Context } from "../program.ts";
+import { planScreen } from "../render/plan-screen.ts";
+import { parseManaged, parseSysctls } from "../values.ts";
+import { addMachineOptions, collect, type MachineFlags, machineOptions } from "./machine-options.ts";
+
+interface PlanFlags extends MachineFlags {
+  readonly json?: boolean;
+  readonly managed?: string;
+  readonly sysctl?: readonly string[];
+}
+
+const EXAMPLES = `
+MACHINE is a capture (a folder of files named as in /proc and /sys, or a .tar.gz of one) or a
+description in YAML; - reads either from standard input. What is predicted (zoneinfo, buddyinfo,
+pagetypeinfo) is never read.
+
+Examples:
+  zonewright plan examples/machines/desktop-8G.yaml
+  zonewright plan capture/ --set swiotlb=65536 --device sound:29
+  zonewright plan capture/ --sysctl min_free_kbytes=65536 --json
+  zonewright plan capture/ --managed N0/DMA=3840,N0/DMA32=754602`;
+
+export function addPlan(program: Command, context: Context): void {
+  const command = program
+    .command("plan")
+    .description("which zones, watermarks, reserves and pools a machine will have")
+    .argument("<machine>", "capture or description")
+    .option("--json", "print the plan as a JSON document")
+    .option("--managed <zones>", "pages the zones hold after boot, e.g. N0/DMA=3840,N0/Normal=50000");
+  addMachineOptions(command)
+    .addOption(
+      new Option("--sysctl <name=value>", "a write after boot, e.g. min_free_kbytes=16384").argParser(
+        collect,
+      ),
+    )
+    .addHelpText("after", EXAMPLES)
+    .action(async (path: string, flags: PlanFlags) => {
+      context.exitCode = await plan(path, flags, context);
+    });
+}
+
+async function plan(path: string, flags: PlanFlags, context: Context): Promise<number> {
+  const options = machineOptions(flags);
+  const planOptions: PlanOptions = {
+    ...(flags.managed === undefined ? {} : { managed: parseManaged(flags.managed) }),
+    ...(flags.sysctl === undefined ? {} : { sysctls: parseSysctls(flags.sysctl) }),
+  };
+  const machine = await loadMachine(path, options, context.terminal);
+  const result = makePlan(machine, path, options, planOptions);
+  context.print(flags.json === true ? planDocument(result) : planScreen(context.style(), result));
+  return EXIT_FINE;
+}

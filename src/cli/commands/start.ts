@@ -1,0 +1,46 @@
+/**
+ * `zonewright start`, and `zonewright` alone: one screen of this machine for
+ * someone who has never seen the tool. Where there is no Linux it shows the
+ * capture that comes with the program.
+ */
+import { fileURLToPath } from "node:url";
+import type { Command } from "commander";
+import type { Inspection } from "../../documents/index.ts";
+import { readCapture } from "../../formats/capture.ts";
+import { isLinux, liveCapture } from "../../host/index.ts";
+import { EXIT_FINE } from "../failure.ts";
+import { inspectCapture } from "../inspection.ts";
+import type { Context } from "../program.ts";
+import { startScreen } from "../render/start-screen.ts";
+import { inspectPath } from "./inspect.ts";
+
+/** From src/cli/commands and from dist/cli alike, see `bundledCapture`. */
+const BUNDLED = "examples/captures/x86_64-6.1-8G.tar.gz";
+
+export function addStart(program: Command, context: Context): void {
+  program
+    .command("start", { isDefault: true, hidden: true })
+    .description("one screen of this machine, and what to try next")
+    .action(async () => {
+      const inspection = await look();
+      context.print(startScreen(context.style(), inspection));
+      context.exitCode = EXIT_FINE;
+    });
+}
+
+async function look(): Promise<Inspection> {
+  if (await isLinux()) {
+    const live = await liveCapture();
+    const { value, issues } = await readCapture(live.files);
+    const inspection = inspectCapture(value, live.sources, issues);
+    if (inspection.zoneinfo !== null || inspection.plan !== null) return inspection;
+  }
+  const inspection = await inspectPath(bundledCapture(import.meta.url));
+  return { ...inspection, name: `${inspection.name}, a capture: nothing can be read of this machine` };
+}
+
+/** The program runs as src/cli/commands/start.ts or, bundled, as dist/cli/zonewright.js. */
+export function bundledCapture(from: string): string {
+  const up = from.includes("/src/") ? "../../../" : "../../";
+  return fileURLToPath(new URL(up + BUNDLED, from));
+}

@@ -1,0 +1,100 @@
+/**
+ * From what the user typed to what the engine takes: opened captures, machines
+ * to plan, plans. Everything that goes wrong here is a `Failure` with the place
+ * and a mend.
+ */
+import { hasErrors, type Issue } from "../base/issue.ts";
+import { type Capture, readCapture } from "../formats/capture.ts";
+import { openCaptureFiles, openMachine } from "../host/index.ts";
+import {
+  type MachineInput,
+  type MachineOptions,
+  machineFromCapture,
+  machineFromDescription,
+  type Plan,
+  type PlanOptions,
+  planMachine,
+} from "../plan/index.ts";
+import { EXIT_INPUT, EXIT_USAGE, Failure, unreadable } from "./failure.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What a plan predicts must not be looked at while planning. */
+const PREDICTED = /(^|\/)(zoneinfo|buddyinfo|pagetypeinfo)$/;
+
+export function isPredicted(path: string): boolean {
+  return PREDICTED.test(path);
+}
+
+/** The machine that a path or `-` names, and what was noticed on the way. */
+export async function loadMachine(
+  path: string,
+  options: MachineOptions,
+  terminal: Terminal,
+): Promise<MachineInput> {
+  const opened = await openMachine(path, terminal.stdin, { skip: isPredicted });
+  if (opened.value === null || hasErrors(opened.issues)) throw unreadable(opened.issues);
+  const issues: Issue[] = [...opened.issues];
+  if (opened.value.kind === "description") {
+    const { value, issues: more } = machineFromDescription(opened.value.description, options);
+    return orFailure(value, [...issues, ...more], path, options);
+  }
+  const read = await readCapture(opened.value.files, { skip: isPredicted });
+  issues.push(...below(path, read.issues));
+  if (hasErrors(issues)) throw unreadable(issues);
+  const { value, issues: more } = machineFromCapture(read.value, options);
+  return orFailure(value, [...issues, ...more], path, options);
+}
+
+/** The plan of a machine. */
+export function makePlan(
+  machine: MachineInput,
+  path: string,
+  options: MachineOptions,
+  planOptions: PlanOptions = {},
+): Plan {
+  const { value, issues } = planMachine(machine, planOptions);
+  return orFailure(value, issues, path, options);
+}
+
+/** A capture with everything in it. */
+export async function loadCapture(path: string): Promise<{ capture: Capture; issues: Issue[] }> {
+  const opened = await openCaptureFiles(path);
+  if (opened.value === null) throw unreadable(opened.issues);
+  const read = await readCapture(opened.value);
+  return { capture: read.value, issues: [...opened.issues, ...below(path, read.issues)] };
+}
+
+/** Issues of files below `path` name the whole path. */
+export function below(path: string, issues: readonly Issue[]): Issue[] {
+  const folder = path.replace(/\/+$/, "");
+  return issues.map((issue) => ({
+    ...issue,
+    source: issue.source === undefined ? folder : `${folder}/${issue.source}`,
+  }));
+}
+
+/** `value` with `issues` added to its own, or the errors: wrong usage when an option is to blame. */
+export function orFailure<T extends { readonly issues: readonly Issue[] }>(
+  value: T | null,
+  issues: readonly Issue[],
+  path: string,
+  options: MachineOptions,
+): T {
+  if (value !== null && !hasErrors(issues)) return { ...value, issues };
+  const errors = issues.filter((issue) => issue.severity === "error");
+  const blamed = errors.map((issue) => ({ ...issue, source: blame(issue, path, options) }));
+  const byOption = blamed.length > 0 && blamed.every((issue) => issue.source.startsWith("--"));
+  throw new Failure(byOption ? EXIT_USAGE : EXIT_INPUT, blamed);
+}
+
+/** The option or file that an error of the engine is about. */
+function blame(issue: Issue, path: string, options: MachineOptions): string {
+  const about = issue.source ?? "";
+  if (about.startsWith("sysctl")) return `--sysctl${about.slice("sysctl".length)}`;
+  if (about.startsWith("managed")) return "--managed";
+  if (about === "kernel" && options.kernel !== undefined) return "--kernel";
+  if (about === path || about.startsWith(`${path}/`)) return about;
+  const set = (options.set ?? []).some((parameter) => parameter.split("=", 1)[0] === about);
+  if (set) return `--set ${about}`;
+  return about === "" ? path : `${path}: ${about}`;
+}

@@ -1,0 +1,28 @@
+/** The program: `main` on this process's streams. A reader that goes away (EPIPE) is no trouble. */
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { main } from "./program.ts";
+import type { Terminal } from "./terminal.ts";
+
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(process.exitCode ?? 0);
+    throw error;
+  });
+}
+
+const terminal: Terminal = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  columns: process.stdout.isTTY ? process.stdout.columns : null,
+  env: process.env,
+  stdin: () => process.stdin,
+};
+
+/** Beside dist/ and src/ alike. */
+function version(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return /"version":\s*"([^"]+)"/.exec(text)?.[1] ?? "unknown";
+}
+
+process.exitCode = await main(process.argv.slice(2), terminal, version());

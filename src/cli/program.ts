@@ -1,0 +1,109 @@
+/**
+ * The command line: commands, exit codes, and what happens when something goes
+ * wrong. Data on standard output, everything else on standard error, one line
+ * each, never a stack trace.
+ *
+ *   0 fine   1 findings   2 wrong usage   3 unreadable input   70 a bug of ours
+ */
+import { Command, CommanderError, Option } from "commander";
+import { formatIssue } from "../base/issue.ts";
+import { addCheck } from "./commands/check.ts";
+import { addDiff } from "./commands/diff.ts";
+import { addInspect } from "./commands/inspect.ts";
+import { addPlan } from "./commands/plan.ts";
+import { addSchema } from "./commands/schema.ts";
+import { addStart } from "./commands/start.ts";
+import { EXIT_BUG, EXIT_FINE, EXIT_USAGE, Failure } from "./failure.ts";
+import { type ColourChoice, type Style, styleOf, type Terminal } from "./terminal.ts";
+
+/** What a command gets, and where it leaves its exit code. */
+export interface Context {
+  readonly terminal: Terminal;
+  /** How to draw, once the options are known. */
+  readonly style: () => Style;
+  /** A screen as it is; anything else as JSON. */
+  readonly print: (result: string | object) => void;
+  exitCode: number;
+}
+
+const HELP = `
+Start here:
+  zonewright                                   this machine on one screen
+  zonewright plan examples/machines/desktop-8G.yaml
+                                               boot a described machine on paper
+  zonewright check examples/captures/x86_64-6.1-8G.tar.gz
+                                               does the model say what the kernel said?
+
+A capture is a folder of files named as in /proc and /sys, or a .tar.gz of one. To make one:
+  mkdir capture && cp /proc/{zoneinfo,buddyinfo,iomem,cmdline,version,cpuinfo,meminfo} capture/
+  dmesg -r > capture/dmesg
+
+Exit codes: 0 fine, 1 findings, 2 wrong usage, 3 unreadable input.`;
+
+/** Runs `args` (without node and script) and gives the exit code. Never throws. */
+export async function main(
+  args: readonly string[],
+  terminal: Terminal,
+  version: string,
+): Promise<number> {
+  const program = new Command("zonewright");
+  const context: Context = {
+    terminal,
+    style: () => styleOf(terminal, program.opts<{ color: ColourChoice }>().color),
+    print: (result) =>
+      terminal.out(typeof result === "string" ? result : `${JSON.stringify(result, null, 2)}\n`),
+    exitCode: EXIT_FINE,
+  };
+  program
+    .description("Linux's zones, watermarks, reserves and DMA reach: computed, and checked")
+    .version(version, "-V, --version", "print the version")
+    .addOption(
+      new Option("--color <when>", "colours").choices(["auto", "always", "never"]).default("auto"),
+    )
+    .helpOption("-h, --help", "print this help")
+    .addHelpText("after", HELP)
+    .exitOverride()
+    .configureOutput({
+      writeOut: terminal.out,
+      writeErr: () => undefined,
+      getOutHelpWidth: () => Math.min(terminal.columns ?? 100, 100),
+    });
+  addPlan(program, context);
+  addCheck(program, context);
+  addInspect(program, context);
+  addDiff(program, context);
+  addSchema(program, context);
+  addStart(program, context);
+  for (const command of program.commands) {
+    command.exitOverride().copyInheritedSettings(program);
+  }
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return context.exitCode;
+  } catch (error) {
+    return report(error, terminal);
+  }
+}
+
+function report(error: unknown, { err, env }: Terminal): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT_FINE;
+    err(`zonewright: ${usageLine(error.message)}\n`);
+    return EXIT_USAGE;
+  }
+  if (error instanceof Failure) {
+    for (const issue of error.issues) err(`zonewright: ${formatIssue(issue)}\n`);
+    return error.exitCode;
+  }
+  const words = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const line = words.split("\n")[0] ?? "";
+  err(`zonewright: this is a bug (${line}); please report it with the command you ran\n`);
+  if (env["ZONEWRIGHT_DEBUG"] === "1" && error instanceof Error) err(`${error.stack ?? ""}\n`);
+  return EXIT_BUG;
+}
+
+/** Commander's words on one line, with the way to the help. */
+function usageLine(message: string): string {
+  const words = message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+  return `${words}; see zonewright --help`;
+}

@@ -1,0 +1,34 @@
+/** Pools in words, one line each. */
+import { formatAddress, formatBytes, formatCount } from "../../base/units.ts";
+import type { Plan } from "../../plan/index.ts";
+
+/** Bytes of one swiotlb slot. Linux: IO_TLB_SHIFT, include/linux/swiotlb.h */
+const SLOT_WORDS = "2 KiB";
+
+export function poolLines({ pools }: Plan): string[] {
+  const lines: string[] = [];
+  const { swiotlb } = pools;
+  if (swiotlb === null) lines.push(`swiotlb      none: ${pools.swiotlbWhyNot ?? "not needed"}`);
+  else {
+    const areas = swiotlb.areas === 1 ? "" : ` in ${swiotlb.areas} areas`;
+    lines.push(
+      `swiotlb      ${formatBytes(swiotlb.bytes)}${place(swiotlb.start)} · ` +
+        `${formatCount(swiotlb.slots)} slots of ${SLOT_WORDS}${areas} · ` +
+        `largest mapping ${formatBytes(swiotlb.maxMapping)} · ${swiotlb.reason}`,
+    );
+  }
+  for (const area of pools.cma) {
+    lines.push(`cma          ${area.name}: ${formatBytes(area.bytes)}${place(area.start)}`);
+  }
+  for (const range of pools.crashkernel) {
+    lines.push(`crashkernel  ${formatBytes(range.end - range.start)}${place(range.start)}`);
+  }
+  for (const { pageBytes, count } of pools.hugePages) {
+    lines.push(`huge pages   ${formatCount(count)} of ${formatBytes(pageBytes)}`);
+  }
+  return lines;
+}
+
+function place(start: number | null): string {
+  return start === null ? " (place not known from parameters)" : ` at ${formatAddress(start, 1)}`;
+}

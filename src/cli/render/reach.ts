@@ -1,0 +1,87 @@
+/** Devices × zones: what each mask reaches, and where buffers come from. */
+import type { DeviceReach } from "../../dma/reach.ts";
+import type { Style } from "../terminal.ts";
+import { type Ink, spell } from "./paint.ts";
+import { type Column, table } from "./table.ts";
+
+interface Row {
+  readonly names: readonly string[];
+  readonly device: DeviceReach;
+}
+
+const NAMES_SHOWN = 1;
+
+/** Devices that get the same share a row. */
+export function reachMatrix(style: Style, devices: readonly DeviceReach[]): string[] {
+  const rows = grouped(devices);
+  const zones = [...new Set(devices.flatMap((device) => device.reach.map(({ zone }) => zone)))];
+  const columns: Column<Row>[] = [
+    { head: "device", align: "left", cell: nameWords },
+    { head: "bits", align: "right", cell: ({ device }) => bitsWords(device) },
+    ...zones.map((zone): Column<Row> => ({
+      head: zone,
+      align: "right",
+      cell: ({ device }) => spell(style, share(device, zone)),
+    })),
+    {
+      head: "coherent from",
+      align: "left",
+      cell: ({ device }) => spell(style, coherentWords(device)),
+    },
+    { head: "streaming", align: "left", cell: ({ device }) => device.streamingWords, ink: verdictInk },
+  ];
+  return table(style, columns, rows);
+}
+
+function grouped(devices: readonly DeviceReach[]): Row[] {
+  const rows = new Map<string, { names: string[]; device: DeviceReach }>();
+  for (const device of devices) {
+    const { name: _name, ...same } = device;
+    const key = JSON.stringify([same, String(device.limit), isClassic(device.name)]);
+    const row = rows.get(key);
+    if (row === undefined) rows.set(key, { names: [device.name], device });
+    else row.names.push(device.name);
+  }
+  return [...rows.values()].sort((a, b) => a.device.dmaBits - b.device.dmaBits);
+}
+
+/** The masks that every plan shows are not devices of the machine. */
+function isClassic(name: string): boolean {
+  return /^\d+-bit$/.test(name);
+}
+
+function nameWords({ names }: Row): string {
+  const more = names.length - NAMES_SHOWN;
+  return names.slice(0, NAMES_SHOWN).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
+function bitsWords({ dmaBits, coherentBits }: DeviceReach): string {
+  return dmaBits === coherentBits ? String(dmaBits) : `${dmaBits}/${coherentBits}`;
+}
+
+function share(device: DeviceReach, zone: string): string {
+  const own = device.reach.filter((reach) => reach.zone === zone);
+  const reachable = own.reduce((sum, reach) => sum + reach.reachable, 0);
+  const present = own.reduce((sum, reach) => sum + reach.present, 0);
+  if (reachable === 0) return "—";
+  if (reachable === present) return "all";
+  const percent = (100 * reachable) / present;
+  return percent < 1 ? "<1 %" : percent > 99 ? ">99 %" : `${percent.toFixed(0)} %`;
+}
+
+function coherentWords(device: DeviceReach): string {
+  if (device.coherentFrom === null) return "nowhere";
+  const retry = device.coherentRetry === null ? "" : `, then ${device.coherentRetry}`;
+  const fits = device.coherentFits === 1 ? "" : ` (${percentOf(device.coherentFits)} fits)`;
+  return `${device.coherentFrom}${fits}${retry}`;
+}
+
+function percentOf(part: number): string {
+  const percent = part * 100;
+  return percent === 0 ? "none" : percent < 1 ? "<1 %" : percent > 99 ? ">99 %" : `${percent.toFixed(0)} %`;
+}
+
+function verdictInk({ device }: Row): Ink {
+  if (!device.supported || device.streaming === "unreachable") return "bad";
+  return device.streaming === "bounce" ? "warn" : "good";
+}
