@@ -45,12 +45,25 @@ export function managedFromParameters(
   pools: Pools,
   policy: Policy,
 ): Outcome<Managed> {
-  const issues: Issue[] = [];
   const { build, arch } = hardware;
   const constants = constantsFor(build, arch);
+  const issues: Issue[] = [];
   if (constants.known !== "release") issues.push(unknownBuild(build, constants.known));
+  const value = estimate(hardware, commandLine, layout, pools, policy, constants);
+  return { value, issues };
+}
+
+/** The same with constants of the caller's. */
+export function estimate(
+  hardware: Hardware,
+  commandLine: CommandLine,
+  layout: Layout,
+  pools: Pools,
+  policy: Policy,
+  constants: Constants,
+): Managed {
   const stretches = zoneStretches(layout);
-  const image = imagePlaces(hardware, commandLine, stretches, constants);
+  const image = imagePlaces(hardware, commandLine.kaslr, stretches, constants);
   const taken = takeAll(hardware, commandLine, layout, pools, policy, constants, image);
   const late = typicalLate(hardware, layout, pools, constants, stretches, image.best);
   const zones = layout.zones.map((zone, slot): ManagedCounts => {
@@ -64,7 +77,7 @@ export function managedFromParameters(
     const m0 = Math.max(0, t1 - at(late.t1, slot));
     return { node, index, m0, t1, t2, end, low, high, exact: low === high };
   });
-  return { value: { zones, source: "parameters" }, issues };
+  return { zones, source: "parameters" };
 }
 
 function takeAll(
@@ -85,7 +98,7 @@ function takeAll(
   let elsewhere = UNKNOWN_BYTES;
   for (const area of pools.cma) elsewhere += area.bytes;
   for (const { pageBytes, count } of pools.hugePages) {
-    if (isGigantic(pageBytes, pageSize)) elsewhere += pageBytes * count;
+    if (isGigantic(pageBytes, hardware)) elsewhere += pageBytes * count;
   }
   const margin = image.span + elsewhere / pageSize;
   const nodeOf = layout.zones.map((zone) => zone.node);
@@ -171,10 +184,10 @@ export function typicalLate(
     add(late.t1, slot, bytes / pageSize);
   }
   for (const { pageBytes, count } of pools.hugePages) {
-    if (!isGigantic(pageBytes, pageSize)) continue;
-    giganticSlots(stretches, pageBytes / pageSize, count).forEach((slot) => {
+    if (!isGigantic(pageBytes, hardware)) continue;
+    for (const slot of giganticSlots(stretches, pageBytes / pageSize, count)) {
       add(late.t2, slot, pageBytes / pageSize);
-    });
+    }
   }
   return late;
 }
@@ -217,7 +230,7 @@ function unknownBuild(build: Build, known: "series" | "no"): Issue {
 }
 
 /** Where the kernel image may lie: slots, and the likeliest of them (-1 without RAM). */
-interface ImagePlaces {
+export interface ImagePlaces {
   readonly slots: readonly number[];
   readonly best: number;
   /** Pages that stay and pages of the whole image. */
@@ -230,9 +243,9 @@ interface ImagePlaces {
  * others leave it where the boot loader put it, at the start of RAM.
  * Linux: choose_random_location(), arch/x86/boot/compressed/kaslr.c
  */
-function imagePlaces(
+export function imagePlaces(
   hardware: Hardware,
-  commandLine: CommandLine,
+  kaslr: boolean,
   stretches: readonly ZoneStretch[],
   constants: Constants,
 ): ImagePlaces {
@@ -242,7 +255,7 @@ function imagePlaces(
   const isX86 = hardware.arch === "x86_64" || hardware.arch === "i386";
   const first = isX86 ? KERNEL_START / hardware.build.pageSize : (stretches[0]?.start ?? 0);
   const top = hardware.arch === "i386" ? KASLR_LIMIT_32BIT / hardware.build.pageSize : Infinity;
-  const end = isX86 && commandLine.kaslr ? top : first + span;
+  const end = isX86 && kaslr ? top : first + span;
   const room = new Map<number, number>();
   for (const { start, end: stretchEnd, slot } of stretches) {
     const inside = Math.min(stretchEnd, end) - Math.max(start, first);

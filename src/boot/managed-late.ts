@@ -15,6 +15,7 @@ import type { Range } from "../base/range.ts";
 import { rangeList, subtract } from "../base/range.ts";
 import type { BootLog, FreedMemory, MemoryLine } from "../formats/boot-log.ts";
 import type { Arch } from "../kernels/policy.ts";
+import type { Hardware } from "./hardware.ts";
 import { grantsOf } from "./memblock.ts";
 
 /** First step whose count has the pages; a page of "t1" is in t1, t2 and end. */
@@ -73,18 +74,20 @@ export function imageRange(log: BootLog): Range | null {
 }
 
 /** Everything that was freed late, in the order of the log. */
-export function latePieces(
-  log: BootLog,
-  arch: Arch,
-  pageSize: number,
-  image: Range | null,
-): LatePiece[] {
+export function latePieces(log: BootLog, hardware: Hardware, image: Range | null): LatePiece[] {
+  const { arch } = hardware;
+  const { pageSize } = hardware.build;
   const pieces: LatePiece[] = [];
   for (const area of log.cma) {
     const pages = (area.end - area.start) / pageSize;
     pieces.push({ what: "CMA", step: "t1", pages, start: area.start, line: area.line });
   }
-  pieces.push(...giganticPages(log, pageSize));
+  // EFI's boot services memory is given back right after the handover, straight to the buddy.
+  for (const { start, end, line } of log.lateFrees) {
+    const pages = (end - start) / pageSize;
+    pieces.push({ what: "boot services", step: "t1", pages, start, line });
+  }
+  pieces.push(...giganticPages(log, hardware));
   const places = image === null || log.memory === null ? null : sections(arch, image, log.memory);
   for (const freed of log.freed) {
     const { what, line, kib } = freed;
@@ -101,7 +104,8 @@ export function latePieces(
  * Huge pages beyond the largest buddy block come from memblock and are counted
  * as managed when hugetlb gathers them; smaller ones come from the buddy.
  */
-function giganticPages(log: BootLog, pageSize: number): LatePiece[] {
+function giganticPages(log: BootLog, hardware: Hardware): LatePiece[] {
+  const { pageSize } = hardware.build;
   const grants = grantsOf(log.memblock, HUGE_PAGE_CALLER);
   if (grants.length > 0) {
     return grants.map(({ bytes, range, line }) => {
@@ -111,16 +115,16 @@ function giganticPages(log: BootLog, pageSize: number): LatePiece[] {
   }
   if (log.memblock.length > 0) return [];
   return log.hugePages
-    .filter((pool) => pool.count > 0 && isGigantic(pool.pageBytes, pageSize))
+    .filter((pool) => pool.count > 0 && isGigantic(pool.pageBytes, hardware))
     .map(({ pageBytes, count, line }) => {
       const pages = (pageBytes / pageSize) * count;
       return { what: "huge page", step: "t2", pages, start: null, line };
     });
 }
 
-/** Whether a huge page is larger than a buddy block of order 10. Linux: hstate_is_gigantic() */
-export function isGigantic(bytes: number, pageSize: number): boolean {
-  return bytes > pageSize * 1024;
+/** Whether a huge page is larger than the largest buddy block. Linux: hstate_is_gigantic() */
+export function isGigantic(bytes: number, hardware: Hardware): boolean {
+  return bytes > hardware.build.pageSize * (hardware.build.maxOrderPages ?? 1024);
 }
 
 /**

@@ -10,20 +10,22 @@
  *
  * Linux: memblock_free_all(), mm/memblock.c
  */
-import type { Issue, Outcome } from "../base/issue.ts";
+import type { Outcome } from "../base/issue.ts";
 import type { BootLog } from "../formats/boot-log.ts";
 import type { Policy } from "../kernels/policy.ts";
 import type { Hardware, Layout, Managed, ManagedCounts, ManagedSource } from "./hardware.ts";
-import type { LatePiece } from "./managed-late.ts";
-import { imageRange, LATE_CALLERS, latePieces } from "./managed-late.ts";
-import type { MemblockState } from "./memblock.ts";
-import { freeRanges, replayMemblock } from "./memblock.ts";
-import type { ZoneStretch } from "./placement.ts";
-import { countPages, slotOf, wholePages, zoneStretches } from "./placement.ts";
+import { LATE_CALLERS } from "./managed-late.ts";
+import { type LateCounts, lateFromLog } from "./managed-late-place.ts";
+import { managedFromSum } from "./managed-sum.ts";
+import { freeRanges, type MemblockState, replayMemblock } from "./memblock.ts";
+import { countPages, wholePages, type ZoneStretch, zoneStretches } from "./placement.ts";
+
+export { managedFromParameters } from "./estimate.ts";
+export { managedGiven } from "./managed-given.ts";
 
 /**
- * Managed pages of every zone of `layout`, or null when the log has neither
- * memblock lines nor a `Memory:` line. Issues name what could not be placed.
+ * Managed pages of every zone of `layout`, or null when the log has neither a
+ * memblock dump nor a `Memory:` line. Issues name what could not be placed.
  */
 export function managedFromLog(
   log: BootLog,
@@ -32,20 +34,15 @@ export function managedFromLog(
   policy: Policy,
 ): Outcome<Managed | null> {
   const replayed = replayForHandover(log);
-  const issues = [...replayed.issues];
   if (replayed.value === null) {
-    return { value: null, issues };
+    const summed = managedFromSum(log, layout, hardware, policy);
+    return { value: summed.value, issues: [...replayed.issues, ...summed.issues] };
   }
-  void policy;
   const { pageSize } = hardware.build;
   const stretches = zoneStretches(layout);
   const m0 = handedOver(replayed.value, stretches, layout, pageSize);
-  const image = imageRange(log);
-  const late = placeLate(latePieces(log, hardware.arch, pageSize, image), stretches, layout, {
-    pageSize,
-    fallbackSlot: image === null ? -1 : slotOf(stretches, image.start / pageSize),
-  });
-  issues.push(...late.issues);
+  const late = lateFromLog(log, layout, hardware);
+  const issues = [...replayed.issues, ...late.issues];
   return { value: assemble(layout, "memblock log", m0, late), issues };
 }
 
@@ -64,54 +61,6 @@ function handedOver(
   const counts = new Float64Array(layout.zones.length);
   for (const free of freeRanges(state)) countPages(stretches, wholePages(free, pageSize), counts);
   return counts;
-}
-
-/** Pages that came at each step, by slot, and how many might lie elsewhere. */
-export interface LateCounts {
-  readonly t1: Float64Array;
-  readonly t2: Float64Array;
-  readonly end: Float64Array;
-  /** Pages of each slot whose place was guessed. */
-  readonly guessed: Float64Array;
-  readonly issues: readonly Issue[];
-}
-
-/** Counts late pieces into the zones they lie in; those without a place go to `fallbackSlot`. */
-export function placeLate(
-  pieces: readonly LatePiece[],
-  stretches: readonly ZoneStretch[],
-  layout: Layout,
-  options: { readonly pageSize: number; readonly fallbackSlot: number },
-): LateCounts {
-  const zero = (): Float64Array => new Float64Array(layout.zones.length);
-  const counts = { t1: zero(), t2: zero(), end: zero(), guessed: zero() };
-  const issues: Issue[] = [];
-  const fallback = options.fallbackSlot === -1 ? widestSlot(layout) : options.fallbackSlot;
-  for (const piece of pieces) {
-    let placed = 0;
-    if (piece.start !== null) {
-      const start = Math.ceil(piece.start / options.pageSize);
-      placed = countPages(stretches, { start, end: start + piece.pages }, counts[piece.step]);
-    }
-    const left = piece.pages - placed;
-    if (left === 0 || fallback === -1) continue;
-    counts[piece.step][fallback] = (counts[piece.step][fallback] ?? 0) + left;
-    counts.guessed[fallback] = (counts.guessed[fallback] ?? 0) + left;
-    issues.push({
-      severity: "note",
-      message: `${left} pages of ${piece.what} memory: the log does not say in which zone`,
-      line: piece.line,
-    });
-  }
-  return { ...counts, issues };
-}
-
-function widestSlot(layout: Layout): number {
-  let best = -1;
-  layout.zones.forEach((zone, slot) => {
-    if (zone.present > (layout.zones[best]?.present ?? 0)) best = slot;
-  });
-  return best;
 }
 
 function assemble(
