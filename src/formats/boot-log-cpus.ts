@@ -66,7 +66,10 @@ const POSSIBLE_RULES: readonly Rule[] = [
     start: "CPU topo: Allowing",
     pattern: /Allowing (\d+) present CPUs plus (\d+) hotplug CPUs$/,
     read: (draft, [, present, hotplug]) => {
-      draft.log.possibleCpus ??= decimal(present) + decimal(hotplug);
+      draft.log.possibleCpus ??= Math.min(
+        decimal(present) + decimal(hotplug),
+        Number.MAX_SAFE_INTEGER,
+      );
       return "read";
     },
   },

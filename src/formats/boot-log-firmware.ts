@@ -9,16 +9,26 @@
  * arch/x86/platform/efi/efi.c; drivers/of/of_reserved_mem.c
  */
 import type { FirmwareRange } from "./boot-log.ts";
-import { type Draft, keep } from "./boot-log-draft.ts";
-import { decimal, exclusive, filled, inclusive, type Rule, type Verdict } from "./boot-log-rule.ts";
+import type { Draft } from "./boot-log-draft.ts";
+import {
+  exclusive,
+  filled,
+  hex,
+  inclusive,
+  keepRange,
+  type Rule,
+  scaled,
+  sized,
+  type Verdict,
+} from "./boot-log-rule.ts";
 
 /** A map line: modern range, size of the newest kernels, type | old range and type. */
 const MAP_LINE =
   /^[\w-]+: (?:\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\] (?: *[\d.]+ +[KMGT]?B )?([A-Za-z][\w ()]*)|([0-9a-f]+) - ([0-9a-f]+) \(([\w ]+)\))$/;
 const GAP_LINE = /^[\w-]+: \[gap 0x[0-9a-f]+-0x[0-9a-f]+\]/;
 
-/** Type words with more than one word: anything they start with was cut short. */
-const LONG_TYPES = ["usable", "reserved", "ACPI data", "ACPI NVS", "unusable", "soft reserved"];
+/** The words for types: anything that one of them starts with was cut short. */
+const TYPES = ["usable", "reserved", "ACPI data", "ACPI NVS", "unusable", "soft reserved"];
 /** Words of the newest kernels for what all others print. */
 const RENAMED_TYPES: ReadonlyMap<string, string> = new Map([
   ["System RAM", "usable"],
@@ -53,9 +63,8 @@ function readRange(
   printed: string,
 ): Verdict {
   const type = RENAMED_TYPES.get(printed) ?? printed;
-  if (LONG_TYPES.some((whole) => whole !== type && whole.startsWith(type))) return "garbled";
-  keep(draft, list, { ...range, type });
-  return "read";
+  if (TYPES.some((whole) => whole !== type && whole.startsWith(type))) return "garbled";
+  return keepRange(draft, list, { ...range, type });
 }
 
 const E820_RULES: readonly Rule[] = [
@@ -78,8 +87,7 @@ const E820_RULES: readonly Rule[] = [
     pattern: /^e820: update \[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\] ([\w ()]+) ==> ([\w ()]+)$/,
     read: (draft, [, first, last, from, to], line) => {
       const edit = { ...inclusive(first, last), line, from: filled(from), to: filled(to) };
-      keep(draft, draft.log.e820Edits, edit);
-      return "read";
+      return keepRange(draft, draft.log.e820Edits, edit);
     },
   },
   {
@@ -87,13 +95,12 @@ const E820_RULES: readonly Rule[] = [
     start: "e820: remove [mem",
     pattern: /^e820: remove \[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\] ?([\w ()]*)$/,
     read: (draft, [, first, last, from], line) => {
-      keep(draft, draft.log.e820Edits, {
+      return keepRange(draft, draft.log.e820Edits, {
         ...inclusive(first, last),
         line,
         from: filled(from),
         to: null,
       });
-      return "read";
     },
   },
   {
@@ -102,8 +109,7 @@ const E820_RULES: readonly Rule[] = [
     pattern: /^e820 update range: ([0-9a-f]+) - ([0-9a-f]+) \(([\w ]+)\) ==> \(([\w ]+)\)$/,
     read: (draft, [, start, end, from, to], line) => {
       const edit = { ...exclusive(start, end), line, from: filled(from), to: filled(to) };
-      keep(draft, draft.log.e820Edits, edit);
-      return "read";
+      return keepRange(draft, draft.log.e820Edits, edit);
     },
   },
   {
@@ -111,13 +117,12 @@ const E820_RULES: readonly Rule[] = [
     start: "e820 remove range:",
     pattern: /^e820 remove range: ([0-9a-f]+) - ([0-9a-f]+)(?: \(([\w ]+)\))?$/,
     read: (draft, [, start, end, from], line) => {
-      keep(draft, draft.log.e820Edits, {
+      return keepRange(draft, draft.log.e820Edits, {
         ...exclusive(start, end),
         line,
         from: from ?? "",
         to: null,
       });
-      return "read";
     },
   },
   ...["last_pfn =", "e820: last_pfn ="].map(
@@ -126,7 +131,7 @@ const E820_RULES: readonly Rule[] = [
       start,
       pattern: /^(?:e820: )?last_pfn = 0x([0-9a-f]+) max_arch_pfn = 0x[0-9a-f]+$/,
       read: (draft, [, pfn]) => {
-        draft.log.lastPfn ??= Number.parseInt(filled(pfn), 16);
+        draft.log.lastPfn ??= hex(pfn);
         return "read";
       },
     }),
@@ -141,12 +146,13 @@ const EFI_RULES: readonly Rule[] = ["efi: ", "EFI: "].map((start) => ({
     /^(?:efi|EFI): (?:mem\d+: (?:\[([^|\]]+)[^\]]*\]|type=(\d+), attr=0x[0-9a-f]+,) range=\[0x([0-9a-f]+)-0x([0-9a-f]+)([\])])| *0x([0-9a-f]+)-0x([0-9a-f]+) \[([^|\]]+)\|)/,
   read: (draft, [, name, number, start, end, bracket, first, last, armName]) => {
     if (armName !== undefined) {
-      keep(draft, draft.log.efiMap, { ...inclusive(first, last), type: armName.trim() });
-      return "read";
+      return keepRange(draft, draft.log.efiMap, {
+        ...inclusive(first, last),
+        type: armName.trim(),
+      });
     }
     const range = bracket === ")" ? exclusive(start, end) : inclusive(start, end);
-    keep(draft, draft.log.efiMap, { ...range, type: name?.trim() ?? `type ${number}` });
-    return "read";
+    return keepRange(draft, draft.log.efiMap, { ...range, type: name?.trim() ?? `type ${number}` });
   },
 }));
 
@@ -172,9 +178,8 @@ const DEVICETREE_RULES: readonly Rule[] = [
       pattern:
         /: created (CMA|DMA|restricted DMA) (?:memory )?pool at 0x([0-9a-f]+), size (\d+) MiB$/,
       read: (draft, [, kind, address, mib], line) => {
-        const { start } = exclusive(address, address);
-        const range = { start, end: start + decimal(mib) * MEGABYTE };
-        keep(draft, draft.log.reservedMemory, {
+        const range = sized(hex(address), scaled(mib, MEGABYTE));
+        return keepRange(draft, draft.log.reservedMemory, {
           ...range,
           line,
           kind: filled(kind),
@@ -182,7 +187,6 @@ const DEVICETREE_RULES: readonly Rule[] = [
           nomap: false,
           reusable: kind === "CMA",
         });
-        return "read";
       },
     }),
   ),
@@ -206,7 +210,7 @@ const DEVICETREE_RULES: readonly Rule[] = [
     start: "OF: reserved mem: 0x",
     pattern: /: 0x([0-9a-f]+)\.\.0x([0-9a-f]+) \(\d+ KiB\) (no)?map (non-)?reusable (\S+)$/,
     read: (draft, [, first, last, no, non, name], line) => {
-      keep(draft, draft.log.reservedMemory, {
+      return keepRange(draft, draft.log.reservedMemory, {
         ...inclusive(first, last),
         line,
         kind: "region",
@@ -214,7 +218,6 @@ const DEVICETREE_RULES: readonly Rule[] = [
         nomap: no !== undefined,
         reusable: non === undefined,
       });
-      return "read";
     },
   },
 ];

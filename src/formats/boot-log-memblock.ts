@@ -161,7 +161,7 @@ function readRegion(draft: Draft, found: RegExpExecArray): Verdict {
   const { start, end } =
     hex(bytes) === 0 ? { start: hex(first), end: hex(first) } : inclusive(first, last);
   if (hex(number) !== regions.length || end - start !== hex(bytes)) dump.broken = true;
-  if (hasRoom(draft)) {
+  if (end >= start && hasRoom(draft)) {
     regions.push({
       start,
       end,

@@ -7,7 +7,14 @@
  */
 import type { Range } from "../base/range.ts";
 import { type Draft, keep } from "./boot-log-draft.ts";
-import { decimal, exclusive, inclusive, type Rule, type Verdict } from "./boot-log-rule.ts";
+import {
+  decimal,
+  exclusive,
+  inclusive,
+  keepRange,
+  type Rule,
+  type Verdict,
+} from "./boot-log-rule.ts";
 
 const SRAT_MEMORY =
   /^(?:ACPI: )?SRAT: Node (\d+) PXM \d+ (?:\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]|([0-9a-f]+)-([0-9a-f]+))((?: hotplug)?)(?: non-volatile)?$/;
@@ -22,12 +29,11 @@ const AFFINITY_RULES: readonly Rule[] = [
       pattern: SRAT_MEMORY,
       read: (draft, [, node, first, last, from, to, hotplug]) => {
         const range = first === undefined ? exclusive(from, to) : inclusive(first, last);
-        keep(draft, draft.log.sratRanges, {
+        return keepRange(draft, draft.log.sratRanges, {
           ...range,
           node: decimal(node),
           hotplug: hotplug !== "",
         });
-        return "read";
       },
     }),
   ),
@@ -48,7 +54,9 @@ const AFFINITY_RULES: readonly Rule[] = [
       start,
       pattern: /Faking a node at (?:\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]|([0-9a-f]+)-([0-9a-f]+))$/,
       read: (draft, [, first, last, from, to]) => {
-        draft.log.singleNode ??= first === undefined ? exclusive(from, to) : inclusive(first, last);
+        const range = first === undefined ? exclusive(from, to) : inclusive(first, last);
+        if (range.end < range.start) return "garbled";
+        draft.log.singleNode ??= range;
         return "read";
       },
     }),
@@ -60,8 +68,7 @@ const AFFINITY_RULES: readonly Rule[] = [
       /^Faking node (\d+) at (?:\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]|([0-9a-f]+)-([0-9a-f]+)) \(\d+MB\)$/,
     read: (draft, [, node, first, last, from, to]) => {
       const range = first === undefined ? exclusive(from, to) : inclusive(first, last);
-      keep(draft, draft.log.fakeNodes, { ...range, node: decimal(node) });
-      return "read";
+      return keepRange(draft, draft.log.fakeNodes, { ...range, node: decimal(node) });
     },
   },
 ];
@@ -76,8 +83,10 @@ const NODE_DATA_RULES: readonly Rule[] = ["NODE_DATA", "NUMA: NODE_DATA", "numa:
       if (first === undefined && oldFirst === undefined) return "read"; // where another node's lies
       // setup_node_data() is called for each node in ascending order.
       const node = number === undefined ? draft.log.nodeData.length : decimal(number);
-      keep(draft, draft.log.nodeData, { ...inclusive(first ?? oldFirst, last ?? oldLast), node });
-      return "read";
+      return keepRange(draft, draft.log.nodeData, {
+        ...inclusive(first ?? oldFirst, last ?? oldLast),
+        node,
+      });
     },
   }),
 );
@@ -85,8 +94,7 @@ const NODE_DATA_RULES: readonly Rule[] = ["NODE_DATA", "NUMA: NODE_DATA", "numa:
 function readNodeSpan(draft: Draft, node: string | undefined, range: Range): Verdict {
   const number = decimal(node);
   if (draft.log.nodeSpans.some((span) => span.node === number)) return "read"; // the first match wins
-  keep(draft, draft.log.nodeSpans, { ...range, node: number });
-  return "read";
+  return keepRange(draft, draft.log.nodeSpans, { ...range, node: number });
 }
 
 const SPAN_RULES: readonly Rule[] = [

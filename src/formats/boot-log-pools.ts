@@ -5,8 +5,21 @@
  * Linux: reserve_initrd(), arch/x86/kernel/setup.c; kernel/dma/swiotlb.c;
  * cma_declare_contiguous_nid(), mm/cma.c; reserve_crashkernel*(); hugetlb_init(), mm/hugetlb.c
  */
+import type { Range } from "../base/range.ts";
 import { type Draft, keep } from "./boot-log-draft.ts";
-import { decimal, exclusive, filled, hex, inclusive, pages, type Rule } from "./boot-log-rule.ts";
+import {
+  decimal,
+  exclusive,
+  filled,
+  hex,
+  inclusive,
+  keepRange,
+  pages,
+  type Rule,
+  scaled,
+  sized,
+  type Verdict,
+} from "./boot-log-rule.ts";
 
 const KIB = 1024;
 const MIB = KIB * 1024;
@@ -20,7 +33,9 @@ const RAMDISK_RULES: readonly Rule[] = [
     sure: /\[mem/,
     pattern: /^RAMDISK: (?:\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]|([0-9a-f]{8,}) - ([0-9a-f]{8,}))$/,
     read: (draft, [, first, last, start, end]) => {
-      draft.log.ramdisk ??= first === undefined ? exclusive(start, end) : inclusive(first, last);
+      const range = first === undefined ? exclusive(start, end) : inclusive(first, last);
+      if (range.end < range.start) return "garbled";
+      draft.log.ramdisk ??= range;
       return "read";
     },
   },
@@ -30,8 +45,9 @@ const RAMDISK_RULES: readonly Rule[] = [
     pattern:
       /^Allocated new RAMDISK: (?:\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]|([0-9a-f]+) - ([0-9a-f]+))$/,
     read: (draft, [, first, last, start, end]) => {
-      draft.log.ramdiskMoved ??=
-        first === undefined ? exclusive(start, end) : inclusive(first, last);
+      const range = first === undefined ? exclusive(start, end) : inclusive(first, last);
+      if (range.end < range.start) return "garbled";
+      draft.log.ramdiskMoved ??= range;
       return "read";
     },
   },
@@ -49,6 +65,10 @@ function setSwiotlb(draft: Draft, what: Partial<Draft["log"]["swiotlb"]>): "read
   return "read";
 }
 
+function setPool(draft: Draft, mapped: Range): Verdict {
+  return mapped.end < mapped.start ? "garbled" : setSwiotlb(draft, { mapped });
+}
+
 const SWIOTLB_RULES: readonly Rule[] = [
   {
     what: "swiotlb",
@@ -57,20 +77,20 @@ const SWIOTLB_RULES: readonly Rule[] = [
     sure: /^software IO TLB(?:: mapped| \[mem)/,
     pattern:
       /^software IO TLB(?:: mapped)? \[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\] \(\d+MB\)(?: mapped at \[.*\])?$/,
-    read: (draft, [, start, end]) => setSwiotlb(draft, { mapped: pages(start, end) }),
+    read: (draft, [, start, end]) => setPool(draft, pages(start, end)),
   },
   {
     what: "swiotlb",
     start: "software IO TLB at phys",
     pattern: /^software IO TLB at phys 0x([0-9a-f]+) - 0x([0-9a-f]+)$/,
-    read: (draft, [, start, end]) => setSwiotlb(draft, { mapped: exclusive(start, end) }),
+    read: (draft, [, start, end]) => setPool(draft, exclusive(start, end)),
   },
   {
     // With a size in front it is virtual addresses, and the line above follows.
     what: "swiotlb",
     start: "Placing software IO TLB between",
     pattern: /^Placing software IO TLB between 0x([0-9a-f]+) - 0x([0-9a-f]+)$/,
-    read: (draft, [, start, end]) => setSwiotlb(draft, { mapped: exclusive(start, end) }),
+    read: (draft, [, start, end]) => setPool(draft, exclusive(start, end)),
   },
   {
     what: "swiotlb",
@@ -82,7 +102,7 @@ const SWIOTLB_RULES: readonly Rule[] = [
     what: "swiotlb",
     start: "software IO TLB: SWIOTLB bounce buffer size adjusted",
     pattern: /adjusted to (\d+)MB$/,
-    read: (draft, [, mib]) => setSwiotlb(draft, { adjustedBytes: decimal(mib) * MIB }),
+    read: (draft, [, mib]) => setSwiotlb(draft, { adjustedBytes: scaled(mib, MIB) }),
   },
   {
     what: "swiotlb",
@@ -111,11 +131,9 @@ const CMA_RULES: readonly Rule[] = ["cma: Reserved", "cma: CMA: reserved", "CMA:
         draft.warn(line, "the kernel does not print where this CMA area lies: not used");
         return "read";
       }
-      const start = hex(address);
-      const end = start + decimal(size) * (unit === "KiB" ? KIB : MIB);
+      const range = sized(hex(address), scaled(size, unit === "KiB" ? KIB : MIB));
       const onNode = node === undefined || node.startsWith("-") ? null : decimal(node);
-      keep(draft, draft.log.cma, { line, start, end, node: onNode });
-      return "read";
+      return keepRange(draft, draft.log.cma, { line, ...range, node: onNode });
     },
   }),
 );
@@ -127,10 +145,8 @@ const CRASHKERNEL_RULES: readonly Rule[] = [
     loose: true,
     pattern: /^Reserving (\d+)MB of (low )?memory at (\d+)MB for crashkernel\b/,
     read: (draft, [, size, low, at], line) => {
-      const start = decimal(at) * MIB;
-      const end = start + decimal(size) * MIB;
-      keep(draft, draft.log.crashkernel, { line, start, end, low: low !== undefined });
-      return "read";
+      const range = sized(scaled(at, MIB), scaled(size, MIB));
+      return keepRange(draft, draft.log.crashkernel, { line, ...range, low: low !== undefined });
     },
   },
   {
@@ -142,8 +158,7 @@ const CRASHKERNEL_RULES: readonly Rule[] = [
       /^crashkernel (?:(low|high|CMA) (?:memory )?)?reserved: 0x([0-9a-f]+) ?- ?0x([0-9a-f]+) \(\d+ ?MB\)$/,
     read: (draft, [, which, start, end], line) => {
       const entry = { line, ...pages(start, end), low: which === "low" };
-      keep(draft, draft.log.crashkernel, entry);
-      return "read";
+      return keepRange(draft, draft.log.crashkernel, entry);
     },
   },
 ];

@@ -10,7 +10,7 @@
  */
 import { assert } from "../base/assert.ts";
 import type { Range } from "../base/range.ts";
-import type { Draft } from "./boot-log-draft.ts";
+import { type Draft, keep } from "./boot-log-draft.ts";
 
 /** "other": not the message after all. */
 export type Verdict = "read" | "garbled" | "other";
@@ -77,6 +77,11 @@ export function decimal(group: string | undefined): number {
   return Math.min(Number(filled(group)), Number.MAX_SAFE_INTEGER);
 }
 
+/** A decimal number of units of `unit` bytes, as bytes, clamped. */
+export function scaled(group: string | undefined, unit: number): number {
+  return Math.min(decimal(group) * unit, Number.MAX_SAFE_INTEGER);
+}
+
 /** A hexadecimal number with or without 0x, clamped to what is exact. */
 export function hex(group: string | undefined): number {
   return Math.min(Number.parseInt(filled(group), 16), Number.MAX_SAFE_INTEGER);
@@ -98,4 +103,16 @@ export function exclusive(start: string | undefined, end: string | undefined): R
  */
 export function pages(start: string | undefined, end: string | undefined): Range {
   return hex(end) % 2 === 1 ? inclusive(start, end) : exclusive(start, end);
+}
+
+/** [start, start + bytes), clamped. */
+export function sized(start: number, bytes: number): Range {
+  return { start, end: Math.min(start + bytes, Number.MAX_SAFE_INTEGER) };
+}
+
+/** Adds a range to a list of the record; one that ends before it starts was garbled. */
+export function keepRange<Entry extends Range>(draft: Draft, list: Entry[], entry: Entry): Verdict {
+  if (entry.end < entry.start) return "garbled";
+  keep(draft, list, entry);
+  return "read";
 }

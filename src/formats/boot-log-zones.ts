@@ -10,7 +10,15 @@
  */
 import type { Range } from "../base/range.ts";
 import { type Draft, keep, type Section } from "./boot-log-draft.ts";
-import { decimal, filled, hex, inclusive, type Rule, type Verdict } from "./boot-log-rule.ts";
+import {
+  decimal,
+  filled,
+  hex,
+  inclusive,
+  keepRange,
+  type Rule,
+  type Verdict,
+} from "./boot-log-rule.ts";
 
 /** All names a zone has had. Linux: zone_names[] */
 const ZONE_NAMES = ["DMA", "DMA32", "Normal", "HighMem", "Movable", "Device"];
@@ -68,8 +76,7 @@ function readZoneRange(draft: Draft, found: RegExpExecArray, line: number): Verd
   if (empty === undefined)
     range = first === undefined ? pfnRange(start, end) : inclusive(first, last);
   if (zones.some((zone) => zone.name === name)) return "read"; // the first match wins
-  keep(draft, zones, { ...range, name: filled(name) });
-  return "read";
+  return keepRange(draft, zones, { ...range, name: filled(name) });
 }
 
 const WRAPPED =
@@ -126,8 +133,7 @@ function readNodeRange(
     );
     return "other";
   }
-  keep(draft, draft.log.nodeRanges, { ...range, node: decimal(node) });
-  return "read";
+  return keepRange(draft, draft.log.nodeRanges, { ...range, node: decimal(node) });
 }
 
 const NODE_MEMORY_RULES: readonly Rule[] = [
@@ -199,7 +205,7 @@ const ZONELIST_RULES: readonly Rule[] = [
     start: "Fallback order for Node",
     pattern: /^Fallback order for Node (\d+): ([\d ]+)$/,
     read: (draft, [, node, order]) => {
-      const nodes = filled(order).trim().split(/ +/).map(Number);
+      const nodes = filled(order).trim().split(/ +/).map(decimal);
       keep(draft, draft.log.fallbackOrders, { node: decimal(node), order: nodes });
       return "read";
     },
