@@ -40,6 +40,17 @@ const PROC_FILES: readonly string[] = [
 ];
 /** Optional everywhere: their absence is not worth a line on the screen. */
 const QUIET: ReadonlySet<string> = new Set(["pagetypeinfo", "vmstat"]);
+/** By name: reading some others, such as stat_refresh, makes the kernel work. */
+const SYSCTLS: readonly string[] = [
+  "lowmem_reserve_ratio",
+  "min_free_kbytes",
+  "nr_hugepages",
+  "numa_zonelist_order",
+  "percpu_pagelist_fraction",
+  "percpu_pagelist_high_fraction",
+  "watermark_boost_factor",
+  "watermark_scale_factor",
+];
 const SWIOTLB = "/sys/kernel/debug/swiotlb";
 const HUGEPAGES = "/sys/kernel/mm/hugepages";
 const NODES = "/sys/devices/system/node";
@@ -65,7 +76,10 @@ export async function liveCapture(): Promise<LiveCapture> {
   }
   const memmap = await firmwareMemmap();
   put("firmware_memmap", "/sys/firmware/memmap", memmap, "not there");
-  await folder(texts, "/proc/sys/vm", "vm");
+  for (const name of SYSCTLS) {
+    const { text } = await textOf(`/proc/sys/vm/${name}`);
+    if (text !== null) texts.set(`vm/${name}`, text);
+  }
   await nodeFiles(texts);
   for (const size of await namesIn(HUGEPAGES)) {
     const { text } = await textOf(`${HUGEPAGES}/${size}/nr_hugepages`);
@@ -132,13 +146,6 @@ async function firmwareMemmap(): Promise<string | null> {
     if (parts.every((part) => part !== "")) lines.push(parts.join(" "));
   }
   return lines.length === 0 ? null : `${lines.join("\n")}\n`;
-}
-
-async function folder(texts: Map<string, string>, from: string, to: string): Promise<void> {
-  for (const name of await namesIn(from)) {
-    const { text } = await textOf(`${from}/${name}`);
-    if (text !== null) texts.set(`${to}/${name}`, text);
-  }
 }
 
 async function nodeFiles(texts: Map<string, string>): Promise<void> {

@@ -11,8 +11,8 @@ const ISSUES_SHOWN = 8;
 /** "6.1.0-50-amd64 · rules of era 6.1, captured …" */
 export function eraWords({ era, arch }: Plan): string {
   if (era.verified) return `rules of ${era.name}: reproduced on captures of this kernel on ${arch}`;
-  const how = era.basis === "read" ? "read in its source" : "inferred from the nearest older era";
-  return `rules of ${era.name}, ${how}: UNVERIFIED on ${arch} until a capture reproduces them`;
+  const how = era.basis === "read" ? "read in its source" : "the nearest older era";
+  return `rules of ${era.name}, ${how}: UNVERIFIED for this kernel on ${arch}`;
 }
 
 export function machineWords(plan: Plan): string {
@@ -27,6 +27,11 @@ export function machineWords(plan: Plan): string {
 export function originLines(plan: Plan): string[] {
   const managed = [...new Set(plan.nodes.flatMap((n) => n.zones.map((z) => z.managed.from)))];
   const exact = plan.nodes.every((node) => node.zones.every((zone) => zone.managed.exact));
+  const managedWords = managed.includes("given")
+    ? "not predicted, marks are computed from it"
+    : exact
+      ? "exact"
+      : "an interval, its best guess shown";
   const { sysctls } = plan;
   const when =
     plan.moment === "boot"
@@ -40,7 +45,7 @@ export function originLines(plan: Plan): string[] {
         : "the kernel's default";
   return [
     `zones        ${plan.layoutFrom === "log" ? "the boot log's own zone lines" : "computed from the firmware's map and the kernel's parameters"}`,
-    `managed      ${managed.join(", ")}: ${exact ? "exact" : "an interval, its best guess shown"}`,
+    `managed      ${managed.join(", ")}: ${managedWords}`,
     `marks        ${when}; min_free_kbytes ${formatCount(sysctls.minFreeKbytes)} KiB, ${minFree}`,
   ];
 }

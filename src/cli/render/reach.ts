@@ -9,11 +9,13 @@ interface Row {
   readonly device: DeviceReach;
 }
 
-const NAMES_SHOWN = 1;
-
-/** Devices that get the same share a row. */
-export function reachMatrix(style: Style, devices: readonly DeviceReach[]): string[] {
-  const rows = grouped(devices);
+/** Devices that get the same share a row; with `brief` also a plain mask and the devices that have it. */
+export function reachMatrix(
+  style: Style,
+  devices: readonly DeviceReach[],
+  brief = false,
+): string[] {
+  const rows = grouped(devices, brief);
   const zones = [...new Set(devices.flatMap((device) => device.reach.map(({ zone }) => zone)))];
   const columns: Column<Row>[] = [
     { head: "device", align: "left", cell: nameWords },
@@ -33,11 +35,11 @@ export function reachMatrix(style: Style, devices: readonly DeviceReach[]): stri
   return table(style, columns, rows);
 }
 
-function grouped(devices: readonly DeviceReach[]): Row[] {
+function grouped(devices: readonly DeviceReach[], brief: boolean): Row[] {
   const rows = new Map<string, { names: string[]; device: DeviceReach }>();
   for (const device of devices) {
     const { name: _name, ...same } = device;
-    const key = JSON.stringify([same, String(device.limit), isClassic(device.name)]);
+    const key = JSON.stringify([same, String(device.limit), !brief && isClassic(device.name)]);
     const row = rows.get(key);
     if (row === undefined) rows.set(key, { names: [device.name], device });
     else row.names.push(device.name);
@@ -51,8 +53,11 @@ function isClassic(name: string): boolean {
 }
 
 function nameWords({ names }: Row): string {
-  const more = names.length - NAMES_SHOWN;
-  return names.slice(0, NAMES_SHOWN).join(", ") + (more > 0 ? ` and ${more} more` : "");
+  const masks = names.filter(isClassic);
+  const real = names.filter((name) => !isClassic(name));
+  const more = real.length - 1;
+  const words = real.slice(0, 1).map((name) => name + (more > 0 ? ` and ${more} more` : ""));
+  return [...masks, ...words].join(", ");
 }
 
 function bitsWords({ dmaBits, coherentBits }: DeviceReach): string {

@@ -3,7 +3,6 @@
  * the files its numbers were read from.
  */
 import type { Inspection, SourceDocument } from "../../documents/index.ts";
-import type { DeviceReach } from "../../dma/reach.ts";
 import type { Style } from "../terminal.ts";
 import { agreementLines, zonesOf } from "./inspect-screen.ts";
 import { eraWords, machineWords } from "./origins.ts";
@@ -15,7 +14,6 @@ import { zoneMap } from "./zone-map.ts";
 import { reserveWords, zoneTable } from "./zone-table.ts";
 
 const PAGE_SIZE = 4096;
-const DEVICES_SHOWN = 12;
 
 export function startScreen(style: Style, inspection: Inspection): string {
   const { plan } = inspection;
@@ -23,23 +21,22 @@ export function startScreen(style: Style, inspection: Inspection): string {
   const pageSize = plan?.pageSize ?? PAGE_SIZE;
   const facts = plan === null ? [] : [machineWords(plan), eraWords(plan)];
   const titled = (title: string, from: string, lines: readonly string[]): string[] =>
-    lines.length === 0 ? [] : [paint(style, "title", title) + paint(style, "dim", `  ${from}`), ...lines];
+    lines.length === 0 ? [] : [paint(style, "title", title) + paint(style, "dim", from === "" ? "" : `  ${from}`), ...lines];
   const sections = [
     header(style, `Zonewright: the memory of ${inspection.name}`, facts),
     titled("Map", mapSource(inspection), zoneMap(style, zones, pageSize)),
-    titled("Zones", `pages; ${read(inspection, "zoneinfo")}`, zoneTable(style, zones, pageSize)),
+    titled("Zones", `pages; ${read(inspection, "zoneinfo")}`, zoneTable(style, zones, pageSize, true)),
     titled("Reserves", "from the protection above", reserveWords(style, zones, pageSize)),
   ];
   if (plan !== null) {
-    const devices = shorten(plan.devices);
     const from = `masks: ${read(inspection, "devices")}; reach and pool: computed`;
     sections.push(
-      titled("Devices", from, [...reachMatrix(style, devices), ...indented(style, poolLines(plan))]),
+      titled("Devices", from, [...reachMatrix(style, plan.devices, true), ...indented(style, poolLines(plan))]),
     );
   }
-  sections.push(titled("Does the model agree?", "", agreementLines(style, inspection)));
+  const agreement = agreementLines(style, inspection);
   const missing = missingLines(style, inspection.sources);
-  if (missing.length > 0) sections.push(missing);
+  sections.push(titled("Does the model agree?", "", [...agreement, ...missing]));
   sections.push(next(style));
   return page(style, sections);
 }
@@ -53,10 +50,6 @@ function next(style: Style): string[] {
   const width = Math.max(...commands.map(([command]) => command.length));
   const lines = commands.map(([command, what]) => `  ./bin/${command.padEnd(width)}  ${what}`);
   return [paint(style, "title", "Try next"), ...lines];
-}
-
-function shorten(devices: readonly DeviceReach[]): DeviceReach[] {
-  return devices.slice(0, DEVICES_SHOWN + 5);
 }
 
 /** Where a file was read, or the capture. */
@@ -78,5 +71,6 @@ function missingLines(style: Style, sources: readonly SourceDocument[]): string[
   const missing = sources.filter((source) => source.missing !== null);
   if (missing.length === 0) return [];
   const words = missing.map(({ path, missing: why }) => `${path} (${why})`).join(", ");
-  return wrap(`Not read: ${words}`, style.width, "  ").map((line) => paint(style, "dim", line));
+  const lines = wrap(`not read: ${words}`, style.width - 4, "  ");
+  return lines.map((line) => `  ${paint(style, "dim", line)}`);
 }

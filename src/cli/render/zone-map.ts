@@ -105,7 +105,9 @@ function labels(style: Style, owners: readonly number[], zones: readonly ZoneVie
   let at = 0;
   for (const run of runs(owners)) {
     const zone = zones[run.owner];
-    const label = zone?.name ?? (run.length >= HOLE_LABEL_CELLS ? "hole" : "");
+    // What lies before and after a node's memory is no hole in it.
+    const inside = at > 0 && at + run.length < owners.length;
+    const label = zone?.name ?? (inside && run.length >= HOLE_LABEL_CELLS ? "hole" : "");
     const fits = length === 0 || at > length || run.length > label.length + (length + 1 - at);
     const again = zone !== undefined && seen.has(run.owner);
     const place = length === 0 ? at : Math.max(at, length + 1);

@@ -5,8 +5,13 @@ import { type Ink, paint, wrap, zoneInk } from "./paint.ts";
 import { type Column, table } from "./table.ts";
 import { nodeCount, type ZoneView, zoneLabel } from "./zone-view.ts";
 
-/** Populated zones, all numbers in pages but the addresses. */
-export function zoneTable(style: Style, zones: readonly ZoneView[], pageSize: number): string[] {
+/** Populated zones, all numbers in pages but the addresses. `brief` keeps to one screen. */
+export function zoneTable(
+  style: Style,
+  zones: readonly ZoneView[],
+  pageSize: number,
+  brief = false,
+): string[] {
   const nodes = nodeCount(zones);
   const rows = zones.filter((zone) => zone.present > 0);
   const empty = zones.filter((zone) => zone.present === 0).map((zone) => zoneLabel(zone, nodes));
@@ -26,14 +31,15 @@ export function zoneTable(style: Style, zones: readonly ZoneView[], pageSize: nu
   if (live) {
     columns.push({ head: "free", align: "right", cell: freeWords, ink: freeInk });
   }
-  columns.push(
+  const marks: Column<ZoneView>[] = [
     { head: "min", align: "right", cell: (zone) => formatCount(zone.min) },
     { head: "low", align: "right", cell: (zone) => formatCount(zone.low) },
     { head: "high", align: "right", cell: (zone) => formatCount(zone.high) },
     { head: "protection", align: "left", cell: protectionWords, importance: 1 },
     { head: "pcp high/batch", align: "right", cell: (zone) => zone.pageset, importance: 4 },
-  );
-  const lines = table(style, columns, rows);
+  ];
+  const shown = [...columns, ...marks].filter(({ importance = 0 }) => !brief || importance === 0);
+  const lines = table(style, shown, rows);
   if (empty.length > 0) lines.push(paint(style, "dim", `  empty: ${empty.join(", ")}`));
   return lines;
 }
@@ -72,6 +78,21 @@ const REQUESTS: ReadonlyMap<string, string> = new Map([
   ["Movable", "GFP_HIGHUSER_MOVABLE"],
 ]);
 
+function reserveSentence(
+  zone: ZoneView,
+  label: string,
+  pages: number,
+  requests: readonly string[],
+  pageSize: number,
+): string {
+  const amount = `${formatCount(pages)} pages (${formatBytes(pages * pageSize)})`;
+  const who = `a ${requests.join(" or ")} request`;
+  if (pages < (zone.managed?.pages ?? zone.present)) {
+    return `${who} may not take the last ${amount} of ${label} above its min mark`;
+  }
+  return `${who} gets nothing of ${label}: its reserve, ${amount}, is more than the zone has`;
+}
+
 /**
  * "a GFP_KERNEL request may not take the last 2 990 pages (11.7 MiB) of DMA …".
  *
@@ -90,12 +111,7 @@ export function reserveWords(style: Style, zones: readonly ZoneView[], pageSize:
       byAmount.set(pages, [...(byAmount.get(pages) ?? []), request]);
     });
     for (const [pages, requests] of byAmount) {
-      const amount = `${formatCount(pages)} pages (${formatBytes(pages * pageSize)})`;
-      const beyond = pages >= (zone.managed?.pages ?? zone.present) ? ": never any of it" : "";
-      sentences.push(
-        `a ${requests.join(" or ")} request may not take the last ${amount} ` +
-          `of ${zoneLabel(zone, nodes)} above its min mark${beyond}`,
-      );
+      sentences.push(reserveSentence(zone, zoneLabel(zone, nodes), pages, requests, pageSize));
     }
   }
   if (sentences.length === 0) {
