@@ -106,5 +106,8 @@ async function main(options) {
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  await main(new Set(process.argv.slice(2)));
+  await main(new Set(process.argv.slice(2))).catch((error) => {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  });
 }

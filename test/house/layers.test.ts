@@ -4,7 +4,7 @@
 // fail with the expected error, and one that is allowed must pass.
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { LAYERS } from "./layers.ts";
@@ -123,8 +123,15 @@ function compile(
     encoding: "utf8",
   });
   const errors = new Map<string, string[]>();
-  for (const [, probe = "", code = ""] of stdout.matchAll(/^([\w-]+)\.ts\(.*?error (TS\d+)/gm)) {
-    errors.set(probe, [...(errors.get(probe) ?? []), code]);
+  // An error runs from its own line to the next that is not indented. A file that is not listed is
+  // reported once, at any one of its importers; the others are named below.
+  for (const error of stdout.split(/\n(?! )/)) {
+    const [, place = "", code = ""] = /^(.+?)\.ts\(.*?error (TS\d+)/.exec(error) ?? [];
+    const importers = [...error.matchAll(/from file '([^']+)\.ts'/g)].map(([, file = ""]) => file);
+    const at = new Set([join(folder, place), ...importers].map((file) => relative(folder, file)));
+    for (const probe of at) {
+      if (probes.has(probe)) errors.set(probe, [...(errors.get(probe) ?? []), code]);
+    }
   }
   return errors;
 }
@@ -145,8 +152,16 @@ function importOf(layer: string): string {
   return `import * as other from "${target.replaceAll("\\", "/")}";\nexport const probe: unknown = other;\n`;
 }
 
+/** The module of `layer` with the fewest imports, so that a probe brings little with it. */
 function aModuleOf(layer: string): string | null {
   const folder = join(ROOT, "src", layer);
-  if (!existsSync(folder)) return null;
-  return readdirSync(folder).find((file) => file.endsWith(".ts")) ?? null;
+  const modules = readdirSync(folder, { withFileTypes: true })
+    .filter((file) => file.isFile() && file.name.endsWith(".ts"))
+    .map(({ name }) => ({ name, imports: importsIn(join(folder, name)) }))
+    .sort((a, b) => a.imports - b.imports);
+  return modules[0]?.name ?? null;
+}
+
+function importsIn(path: string): number {
+  return readFileSync(path, "utf8").match(/\bfrom "/g)?.length ?? 0;
 }
