@@ -33,11 +33,12 @@ const RULES: Record<Arch, FindBounds> = {
  * Linux: setup_arch() to free_area_init()
  */
 export function layOut(
-  hardware: Hardware,
+  described: Hardware,
   commandLine: CommandLine,
   policy: Policy,
 ): Outcome<Layout> {
   const issues: Issue[] = [];
+  const hardware = withSoundLimits(described, issues);
   if (!isPowerOfTwo(hardware.build.pageSize)) {
     issues.push({ severity: "error", message: "the page size must be a power of two" });
     return { value: emptyLayout(), issues };
@@ -49,7 +50,32 @@ export function layOut(
     }
     return { value: emptyLayout(), issues };
   }
-  return { value: layoutOf(hardware, commandLine, policy, bounds, issues), issues };
+  const limits = extentsOf(bounds.zones, bounds.ram[0]?.start ?? 0);
+  if (donorOf(limits) === undefined) {
+    issues.push({
+      severity: "error",
+      message: "all RAM lies above what this kernel can use",
+      mend: "check where RAM starts, mem= and vmalloc=, or use a kernel with HIGHMEM",
+    });
+    return { value: emptyLayout(), issues };
+  }
+  return { value: layoutOf(hardware, commandLine, policy, bounds, limits, issues), issues };
+}
+
+/** DMA limits that are no addresses are reported and dropped. */
+function withSoundLimits(hardware: Hardware, issues: Issue[]): Hardware {
+  const sound = (bytes: number | null): number | null => {
+    if (bytes === null || bytes === Infinity) return null;
+    if (bytes >= 1) return bytes;
+    issues.push({
+      severity: "warning",
+      message: `a DMA limit of ${bytes} bytes is ignored`,
+      mend: "give the first address that devices do not reach",
+    });
+    return null;
+  };
+  const { dmaLimit, armDmaZoneBytes } = hardware;
+  return { ...hardware, dmaLimit: sound(dmaLimit), armDmaZoneBytes: sound(armDmaZoneBytes) };
 }
 
 function layoutOf(
@@ -57,10 +83,9 @@ function layoutOf(
   commandLine: CommandLine,
   policy: Policy,
   bounds: Bounds,
+  limits: readonly ZoneExtent[],
   issues: Issue[],
 ): Layout {
-  const firstPfn = bounds.ram[0]?.start ?? 0;
-  const limits = extentsOf(bounds.zones, firstPfn);
   const nodes = assignNodes(hardware, commandLine, policy, bounds, issues);
   const donorStart = donorOf(limits)?.start ?? 0;
   const movableStart = findMovableStarts(hardware, commandLine, policy, nodes, donorStart, issues);

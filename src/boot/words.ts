@@ -55,7 +55,8 @@ const LONG_NAME = 8;
 
 /** The name that `name` most likely misspells, or null. */
 export function nearestName(name: string, names: Iterable<string>): string | null {
-  if (name.length < SHORTEST_GUESS) return null;
+  // A dot separates a module from its parameter: none of ours.
+  if (name.length < SHORTEST_GUESS || name.includes(".")) return null;
   let best: string | null = null;
   let bestDistance = name.length >= LONG_NAME ? 3 : 2;
   for (const candidate of names) {
