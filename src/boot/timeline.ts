@@ -78,7 +78,7 @@ const THP_RAM_MIN = 512 * 1024 * 1024;
 
 /** Numbers as the boot leaves them: steps 1 and 2. */
 export function bootNumbers(input: TimelineInput): Numbers {
-  const { layout, managed, build, policy } = input;
+  const { layout, managed, policy } = input;
   const t1 = managed.map((counts) => counts.t1);
   const t2 = managed.map((counts) => counts.t2);
   const settings: Settings = {
@@ -90,13 +90,23 @@ export function bootNumbers(input: TimelineInput): Numbers {
   };
   const protection = protections(input, t1, settings);
   const first = marksOf(input, t1, settings);
-  const enough = sum(t2) * build.pageSize >= THP_RAM_MIN;
-  if (!build.thp || !enough) return assemble(input, settings, t1, first, protection);
+  if (!thpPossible(input)) return assemble(input, settings, t1, first, protection);
   if (input.thpAtBoot === "never" && !policy.khugepaged.neverRecomputes) {
     return assemble(input, settings, t1, first, protection);
   }
   const raised = khugepagedSettings(input, settings, t2, first);
   return assemble(input, raised, t2, marksOf(input, t2, raised), protection);
+}
+
+/**
+ * Whether transparent huge pages come into being at all; where they do not,
+ * the running machine says `never` by itself.
+ *
+ * Linux: hugepage_init(), mm/huge_memory.c
+ */
+function thpPossible(input: TimelineInput): boolean {
+  const pages = sum(input.managed.map((counts) => counts.t2));
+  return input.build.thp && pages * input.build.pageSize >= THP_RAM_MIN;
 }
 
 /** Numbers after the sysctls of `change` were written: step 4. */
@@ -123,11 +133,12 @@ export function settledNumbers(
 
 /**
  * Numbers after `never` was written to transparent_hugepage/enabled on a running
- * machine: the default min_free_kbytes again, from what the marks now leave free.
+ * machine that had them on: the default min_free_kbytes again, from what the marks now leave free.
  *
  * Linux: set_recommended_min_free_kbytes(), mm/khugepaged.c
  */
 export function thpSwitchedOffNumbers(input: TimelineInput, booted: Numbers): Numbers {
+  if (!thpPossible(input) || input.thpAtBoot === "never") return booted;
   const end = input.managed.map((counts) => counts.end);
   const before = booted.zones.map((zone) => zone.marks);
   const minFreeKbytes = defaultMinFree(input, end, before);

@@ -139,7 +139,7 @@ function memoryInLog(log: BootLog): FirmwareRange[] {
 /** SRAT, or the nodes of the log's early ranges where they come from a devicetree. */
 function affinityOf(log: BootLog | null, overridden: boolean): readonly SratRange[] {
   if (log === null || log.sratRanges.length > 0) return log?.sratRanges ?? [];
-  const nodes = new Set(log.nodeRanges.map((range) => range.node));
+  const nodes = new Set([...log.nodeRanges, ...log.nodeSpans].map((range) => range.node));
   if (nodes.size < 2 || overridden || log.e820.length > 0) return [];
   return log.nodeRanges.map((range) => ({ ...range, hotplug: false }));
 }

@@ -121,9 +121,7 @@ function numbersOf(
   issues: Issue[],
 ): { numbers: Numbers; moment: Moment } {
   let numbers = bootNumbers(timeline);
-  if (input.thpAtRuntime === "never" && timeline.thpAtBoot !== "never") {
-    numbers = thpSwitchedOffNumbers(timeline, numbers);
-  }
+  if (input.thpAtRuntime === "never") numbers = thpSwitchedOffNumbers(timeline, numbers);
   const writes = options.sysctls ?? [];
   if (writes.length === 0 && options.moment !== "settled") return { numbers, moment: "boot" };
   const change = applySysctls(writes, numbers.settings, input.era.policy);

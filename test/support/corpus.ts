@@ -1,6 +1,7 @@
 // The captures that tests run on: corpus/layouts/NAME.tar.gz, unpacked in memory.
 import { readdirSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
+import type { CaptureFiles } from "../../src/formats/capture.ts";
 import { readTar } from "../../src/io/tar.ts";
 
 const LAYOUTS = new URL("../../corpus/layouts/", import.meta.url);
@@ -21,4 +22,16 @@ export function corpusFiles(name: string): ReadonlyMap<string, string> {
   for (const [path, bytes] of readTar(archive).value)
     files.set(path, new TextDecoder().decode(bytes));
   return files;
+}
+
+/** A capture as the readers take it. */
+export function captureFiles(name: string): CaptureFiles {
+  const files = corpusFiles(name);
+  return {
+    name,
+    paths: [...files.keys()],
+    async *open(path: string): AsyncIterable<string> {
+      yield files.get(path) ?? "";
+    },
+  };
 }

@@ -1,0 +1,120 @@
+// docs/fidelity.md, made of the scores: what is exact, what is not and why.
+import { type Miss, QUESTIONS, type Question, type Score } from "./score.ts";
+
+/** Causes of differences that are understood. A miss that no cause covers is printed in full. */
+const CAUSES: readonly {
+  readonly name: string;
+  covers(miss: Miss): boolean;
+  readonly words: string;
+}[] = [
+  {
+    name: "a tuned pageset outside its present bounds",
+    covers: ({ question }) =>
+      question === "tuned high in bounds" || question === "variant tuned high in bounds",
+    words:
+      "Since 6.7 the kernel tunes high while it runs, between two bounds that zoneinfo of 6.12 does " +
+      "not print. The bounds are predicted, the running value is not. It is clamped only when the " +
+      "pageset is next used, so it can lie outside bounds that have changed since.",
+  },
+];
+
+/** The misses that no known cause explains. */
+export function unexplained(scores: readonly Score[]): Miss[] {
+  return scores.flatMap((score) => score.misses.filter((miss) => causeOf(miss) === undefined));
+}
+
+function causeOf(miss: Miss): (typeof CAUSES)[number] | undefined {
+  return CAUSES.find((cause) => cause.covers(miss));
+}
+
+export function fidelityPage(scores: readonly Score[]): string {
+  const parts = [
+    "# Fidelity",
+    "",
+    "Made by `npm run conformance`: the model against every capture in `corpus/`, without looking at",
+    "what it predicts. Each cell is equal / compared. A comparison is the whole of a zone's vector",
+    "(start, spanned and present; min, low and high; all of protection), a pageset, or a setting.",
+    "",
+    ...table(scores),
+    "",
+    `${scores.length} captures.`,
+    "",
+    "## What the columns ask",
+    "",
+    ...Object.entries(MEANING).map(([question, words]) => `- **${question}**: ${words}`),
+    "",
+    "## Known differences",
+    "",
+  ];
+  for (const cause of CAUSES) {
+    const count = scores.flatMap((score) => score.misses.filter(cause.covers)).length;
+    if (count > 0) parts.push(`- **${cause.name}** (${count}): ${cause.words}`);
+  }
+  const rest = unexplained(scores);
+  parts.push(
+    "",
+    rest.length === 0 ? "There is no other difference." : "Without a known cause:",
+    "",
+  );
+  for (const miss of rest) parts.push(`- ${miss.capture}, ${miss.question}: ${miss.words}`);
+  parts.push(...UNVERIFIED);
+  return `${parts.join("\n").trimEnd()}\n`;
+}
+
+const MEANING: Readonly<Record<Question, string>> = {
+  "span from log": "start_pfn, spanned, present, with zone limits from the boot log's own lines",
+  "span from parameters": "the same from the firmware's map and the command line alone",
+  managed: "managed pages at the end of boot, from the memblock log",
+  "managed inside interval":
+    "whether the interval printed without any log holds the kernel's number",
+  "marks at boot": "min, low, high as the boot leaves them",
+  "protection at boot": "lowmem_reserve as the boot leaves it",
+  "pageset batch": "batch of each CPU's pageset",
+  "pageset high": "high of each CPU's pageset, where the kernel computes it once",
+  "tuned high in bounds":
+    "since 6.7: whether the running value is 0 or inside the predicted bounds",
+  min_free_kbytes: "the value that the kernel and khugepaged choose",
+  swiotlb: "number of slots, and the place of the pool where the log tells it",
+  "variant marks": "min, low, high after each recorded sysctl write",
+  "variant protection": "lowmem_reserve after each recorded sysctl write",
+  "variant pageset": "batch, and high where it is not tuned, after each recorded sysctl write",
+  "variant tuned high in bounds": "since 6.7: the same bounds after each recorded sysctl write",
+};
+
+const UNVERIFIED = [
+  "",
+  "## Not verified by any capture",
+  "",
+  "- Kernels other than 5.10, 6.1 and 6.12: the nearest older era's rules are used, and `plan` says",
+  "  *unverified*. So it does for an era on an architecture that was not captured in it.",
+  "- Firmware other than SeaBIOS and a plain devicetree: no capture booted by EFI.",
+  "- `memmap=nn@ss`, `nn#ss`, `nn!ss`, `exactmap`; `kernelcore=mirror`; hot-pluggable memory;",
+  "  arm64 with a narrower DMA zone than 4 GiB; arm boards with a DMA zone of their own: written from",
+  "  the rules, shown on worked examples, not on captures.",
+];
+
+function table(scores: readonly Score[]): string[] {
+  const groups = [...new Set(scores.map((score) => score.group))].sort((a, b) =>
+    a.localeCompare(b, "en", { numeric: true }),
+  );
+  const rows = [...groups, "all"].map((group) => {
+    const own = group === "all" ? scores : scores.filter((score) => score.group === group);
+    const cells = QUESTIONS.map((question) => cell(own, question));
+    return `| ${group} | ${own.length} | ${cells.join(" | ")} |`;
+  });
+  return [
+    `| kernel | captures | ${QUESTIONS.join(" | ")} |`,
+    `| --- | --: | ${QUESTIONS.map(() => "--:").join(" | ")} |`,
+    ...rows,
+  ];
+}
+
+function cell(scores: readonly Score[], question: Question): string {
+  let equal = 0;
+  let compared = 0;
+  for (const score of scores) {
+    equal += score.counts.get(question)?.equal ?? 0;
+    compared += score.counts.get(question)?.compared ?? 0;
+  }
+  return compared === 0 ? "–" : `${equal}/${compared}`;
+}
