@@ -43,10 +43,11 @@ const PERCPU_RULES: readonly Rule[] = [
 
 /** A group with several allocation units is named before each of them. */
 function addToGroup(draft: Draft, group: number, cpu: number): void {
-  const groups = draft.log.percpuGroups;
-  const last = groups.at(-1);
-  if (last?.group === group) groups[groups.length - 1] = { group, cpus: [...last.cpus, cpu] };
-  else keep(draft, groups, { group, cpus: [cpu] });
+  if (draft.percpuGroup?.group !== group) {
+    draft.percpuGroup = { group, cpus: [] };
+    keep(draft, draft.log.percpuGroups, draft.percpuGroup);
+  }
+  keep(draft, draft.percpuGroup.cpus, cpu);
 }
 
 const POSSIBLE_RULES: readonly Rule[] = [

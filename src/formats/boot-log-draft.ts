@@ -37,6 +37,8 @@ export interface Draft {
   totalsNode: number | null;
   memmapPages: number;
   reservedPages: number;
+  /** CPUs of the percpu group that is being listed; the same array as in the record. */
+  percpuGroup: { readonly group: number; readonly cpus: number[] } | null;
   /** Each caller's name once: slices of lines would keep the whole file alive. */
   readonly callers: Map<string, string>;
   memblockKept: number;
@@ -54,6 +56,7 @@ export function newDraft(warn: Draft["warn"]): Draft {
     totalsNode: null,
     memmapPages: 0,
     reservedPages: 0,
+    percpuGroup: null,
     callers: new Map(),
     memblockKept: 0,
     overflowed: 0,

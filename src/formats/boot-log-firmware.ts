@@ -143,7 +143,7 @@ const EFI_RULES: readonly Rule[] = ["efi: ", "EFI: "].map((start) => ({
   start,
   loose: true,
   pattern:
-    /^(?:efi|EFI): (?:mem\d+: (?:\[([^|\]]+)[^\]]*\]|type=(\d+), attr=0x[0-9a-f]+,) range=\[0x([0-9a-f]+)-0x([0-9a-f]+)([\])])| *0x([0-9a-f]+)-0x([0-9a-f]+) \[([^|\]]+)\|)/,
+    /^(?:efi|EFI): (?:mem\d+: (?:\[([^|\]]+)(?:\|[^\]]*)?\]|type=(\d+), attr=0x[0-9a-f]+,) range=\[0x([0-9a-f]+)-0x([0-9a-f]+)([\])])| *0x([0-9a-f]+)-0x([0-9a-f]+) \[([^|\]]+)\|)/,
   read: (draft, [, name, number, start, end, bracket, first, last, armName]) => {
     if (armName !== undefined) {
       return keepRange(draft, draft.log.efiMap, {
@@ -193,7 +193,7 @@ const DEVICETREE_RULES: readonly Rule[] = [
   {
     what: "reserved memory",
     start: "OF: reserved mem: initialized node",
-    pattern: /: initialized node ([^,]+(?:,[^ ]+)?), compatible id .+$/,
+    pattern: /^OF: reserved mem: initialized node (\S+), compatible id .+$/,
     read: (draft, [, name]) => {
       // The pool's own line comes just before its name.
       const pool = draft.log.reservedMemory.at(-1);

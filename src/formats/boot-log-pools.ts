@@ -108,7 +108,7 @@ const SWIOTLB_RULES: readonly Rule[] = [
     what: "swiotlb",
     start: "software IO TLB: ",
     loose: true,
-    pattern: /: ((?:No low mem|Cannot allocate buffer|.*[Ff]ailed to allocate).*)$/,
+    pattern: /^software IO TLB: ((?:No low mem|Cannot allocate buffer|.*[Ff]ailed to allocate).*)$/,
     read: (draft, [, failure]) => setSwiotlb(draft, { failure: filled(failure) }),
   },
   {

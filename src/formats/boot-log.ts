@@ -65,7 +65,10 @@ export type MemblockEvent =
       readonly align: number;
       readonly node: number | null;
       readonly from: number;
-      /** As printed: 0 means "anywhere", 1 "where memory is mapped" (MEMBLOCK_ALLOC_NOLEAKTRACE). */
+      /**
+       * As printed: 0 stands for the limit in force at that moment (MEMBLOCK_ALLOC_ACCESSIBLE),
+       * 1 for the same limit and no kmemleak record (MEMBLOCK_ALLOC_NOLEAKTRACE).
+       */
       readonly maxAddress: number;
       readonly caller: string;
     }
@@ -127,11 +130,11 @@ export interface UnavailablePages {
   readonly pages: number;
 }
 
-/** The `DMA zone: …` lines below `On node n totalpages: …` (until 5.15), pages. */
+/** The `DMA zone: …` lines below `On node n totalpages: …`, pages; captures of 5.10 have them, of 6.1 not. */
 export interface ZonePages {
   readonly node: number;
   readonly zone: string;
-  /** Present pages; until 6.x less the memmap of holes, as the kernel printed it. */
+  /** Present pages; before 3.8 less those of the memmap. */
   readonly pages: number;
   readonly memmapPages: number;
   readonly reservedPages: number;

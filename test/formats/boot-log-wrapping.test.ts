@@ -258,6 +258,64 @@ describe("a damaged log", () => {
     );
   });
 
+  test("no line of the longest kind takes more than a moment", () => {
+    const starts = [
+      "BIOS-e820: [mem 0x1-0x2] ",
+      "user: ",
+      "e820: update [mem 0x1-0x2] ",
+      "efi: mem00: [",
+      "efi: mem00: type=7",
+      "ACPI: SRAT: Node 0 ",
+      "NODE_DATA(0) ",
+      "NODE_DATA [mem 0x1-0x2] (from ",
+      "Initmem setup node 0 ",
+      "OF: reserved mem: initialized node ",
+      "Reserved memory: created ",
+      "memblock_reserve: [0x1-0x2] ",
+      "memblock_alloc_try_nid: 1 bytes ",
+      "MEMBLOCK configuration:\nmemory[0x0] ",
+      "DMA ",
+      "Node 0: ",
+      "early_node_map[1]\n0: ",
+      "Fallback order for Node 0: ",
+      "Built 1 zonelists ",
+      "Memory: 1K/2K available (",
+      "Freeing ",
+      "Dentry cache hash table entries: ",
+      "RAMDISK: ",
+      "software IO TLB: ",
+      "cma: Reserved ",
+      "crashkernel ",
+      "HugeTLB: registered ",
+      "percpu: Embedded ",
+      "pcpu-alloc: [0] ",
+      ".... node  #0, CPUs: ",
+      "Nov  3 10:00:00 ",
+      "[",
+      "6,1,",
+      "\u001b[",
+    ];
+    const fillers = [
+      "a",
+      "0",
+      " ",
+      ": ",
+      "[",
+      "-",
+      ", 1",
+      "1 ",
+      "[0] 0 ",
+      "#1 ",
+      "failed ",
+      "\u001b[",
+    ];
+    const begin = process.cpuUsage();
+    for (const start of starts)
+      for (const filler of fillers) read(`${start}${filler.repeat(60000 / filler.length)}!`);
+    const { user } = process.cpuUsage(begin);
+    assert.ok(user < 4e6, `${user} µs of CPU time for ${starts.length * fillers.length} lines`);
+  });
+
   test("bounds what it keeps and says so", () => {
     const { value, issues } = read("Freeing initrd memory: 4K\n".repeat(65536 + 3));
     assert.equal(value.freed.length, 65536);
