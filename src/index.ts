@@ -6,8 +6,7 @@
  */
 export * from "./base/issue.ts";
 export * from "./base/range.ts";
-export * from "./boot/command-line.ts";
-export * from "./boot/hardware.ts";
+export * from "./boot/index.ts";
 export * from "./dma/device.ts";
 export * from "./dma/reach.ts";
 export * from "./kernels/eras.ts";
