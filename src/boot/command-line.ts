@@ -26,7 +26,10 @@ export type MemmapEdit =
       readonly to: number | null;
     };
 
-/** `mem=`. x86: the end of RAM; arm64: how much RAM to keep; arm: a bank of RAM that replaces the firmware's. */
+/**
+ * `mem=`. x86: the end of RAM; arm64: how much RAM to keep; arm: a bank of RAM that
+ * replaces the firmware's.
+ */
 export interface MemEdit {
   readonly kind: "mem";
   readonly bytes: number;
@@ -66,7 +69,7 @@ export interface CommandLine {
   /** The words of `iommu=`: "off", "soft", "pt" … */
   readonly iommu: readonly string[];
   readonly crashkernel: readonly string[];
-  /** `hugepagesz=`/`hugepages=` pairs; pageBytes null = the default size. Per-node counts are summed. */
+  /** `hugepagesz=`/`hugepages=` pairs; null = the default size. Per-node counts are summed. */
   readonly hugePages: readonly { readonly pageBytes: number | null; readonly count: number }[];
   readonly numa:
     | { readonly kind: "auto" }
@@ -106,7 +109,7 @@ export function parseCommandLine(text: string, arch: Arch, pageSize: number): Ou
   if (text.length > LONGEST) {
     issues.push({
       severity: "warning",
-      message: `the command line has ${text.length} characters, what follows ${LONGEST} is not read`,
+      message: `the command line has ${text.length} characters, only ${LONGEST} are read`,
     });
   }
   const draft = emptyDraft(text);

@@ -29,7 +29,7 @@ interface Split {
   readonly dma32End: number;
 }
 
-/** Blocks sorted by start, neighbours of one node joined; null, with an issue, when there is no emulation. */
+/** Blocks in pfns, sorted by start; null, with an issue, when there is no emulation. */
 export function fakeNodes(
   text: string,
   physical: readonly NodeRange[],

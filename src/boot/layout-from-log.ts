@@ -11,7 +11,7 @@ import { hex } from "./memory-map.ts";
 import { mirroredPages } from "./movable.ts";
 import { donorOf, sizeZones, type ZoneExtent, zonedMemory } from "./zones.ts";
 
-/** arm without a narrower window: the last byte below 4 GiB, as a pfn. Linux: setup_dma_zone(), arch/arm/mm/init.c */
+/** arm without a narrower window. Linux: setup_dma_zone(), arch/arm/mm/init.c */
 const ARM_DMA_LIMIT = 0xffffffff;
 
 /**

@@ -33,7 +33,7 @@ const TYPE_OF_WORD: ReadonlyMap<string, number> = new Map([
   ["soft reserved", 0xefffffff],
 ]);
 
-/** Bytes of the range; the type number the log's word stands for, unknown words count as reserved. */
+/** The map with type numbers for the log's words; unknown words count as reserved. Bytes. */
 export function entriesOf(memory: readonly FirmwareRange[], issues: Issue[]): MapEntry[] {
   const entries: MapEntry[] = [];
   for (const { start, end, type: word } of memory) {
@@ -43,13 +43,13 @@ export function entriesOf(memory: readonly FirmwareRange[], issues: Issue[]): Ma
       issues.push({
         severity: "warning",
         message: `the memory map has a range of unknown type "${word}", taken as reserved`,
-        mend: "use the words of the boot log: usable, reserved, ACPI data, ACPI NVS, unusable, type N",
+        mend: "use the boot log's words: usable, reserved, ACPI data, ACPI NVS, unusable, type N",
       });
     }
     if (!(start < end)) {
       issues.push({
         severity: "warning",
-        message: `the memory map has a range that ends before it starts: ${hex(start)} to ${hex(end)}`,
+        message: `a range of the memory map ends before it starts: ${hex(start)} to ${hex(end)}`,
       });
       continue;
     }

@@ -18,7 +18,7 @@ export interface ParsedNumber {
 
 const SUFFIXES = "KMGTPE";
 
-/** Digits with the radix prefix, without suffix. Linux: simple_strtoull() with base 0, lib/vsprintf.c */
+/** Digits with the radix prefix, without suffix. Linux: simple_strtoull(), lib/vsprintf.c */
 export function parseInteger(text: string, from = 0): ParsedNumber {
   let radix = 10;
   let at = from;

@@ -82,7 +82,7 @@ function acceptedBlocks(
     if (!(start < end) || !Number.isInteger(node) || node < 0 || node >= NODES_MAX) {
       issues.push({
         severity: "warning",
-        message: `node ${node} has an invalid memory range ${hex(start)} to ${hex(end)}; it is ignored`,
+        message: `node ${node}: the memory range ${hex(start)} to ${hex(end)} is invalid; ignored`,
       });
       continue;
     }
@@ -104,7 +104,9 @@ function acceptedBlocks(
   if (missing < slack) return joined;
   issues.push({
     severity: "warning",
-    message: `the nodes leave out ${Math.ceil((missing * page) / 2 ** 20)} MiB of RAM: the kernel does not use them and has one node`,
+    message:
+      `the nodes leave out ${Math.ceil((missing * page) / 2 ** 20)} MiB of RAM:` +
+      " the kernel does not use the description and has one node",
     mend: "make the affinity ranges cover all RAM",
   });
   return null;

@@ -48,7 +48,7 @@ function unquote(text: string): string {
   return text.slice(1, text.length > 1 && text.endsWith('"') ? -1 : undefined);
 }
 
-/** Shorter names are not guessed at: `mem`, `numa` and `cma` are one letter from half the dictionary. */
+/** Shorter names are not guessed at: `mem` and `cma` are one letter from half the dictionary. */
 const SHORTEST_GUESS = 6;
 /** Names of this length on may differ by two letters. */
 const LONG_NAME = 8;

@@ -48,7 +48,10 @@ export function extentsOf(
   return extents;
 }
 
-/** The highest zone with an extent, which Movable takes its pages from. Linux: find_usable_zone_for_movable() */
+/**
+ * The highest zone with an extent, which Movable takes its pages from.
+ * Linux: find_usable_zone_for_movable()
+ */
 export function donorOf(extents: readonly ZoneExtent[]): ZoneExtent | undefined {
   return extents.findLast(({ name, start, end }) => name !== "Movable" && end > start);
 }

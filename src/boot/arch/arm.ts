@@ -66,7 +66,7 @@ export function boundsArm(
   return { ram, zones, maxLowPfn, maxPfn, maxPossiblePfn: maxPfn, dmaLimitPfn };
 }
 
-/** RAM in bytes: the firmware's, or what `mem=` names. Linux: early_mem(), arch/arm/kernel/setup.c */
+/** RAM in bytes: the firmware's, or what `mem=` names. Linux: early_mem() */
 function banksOf(
   firmware: readonly Range[],
   { build }: Hardware,
@@ -133,9 +133,10 @@ function lowMemoryEnd(
 function truncated(all: readonly Range[], lowEnd: number, page: number, issues: Issue[]): Range[] {
   if (endOf(all) * page <= lowEnd) return [...all];
   const end = Math.floor(lowEnd / SECTION_PAIR_BYTES) * SECTION_PAIR_BYTES;
+  const lost = Math.round((endOf(all) * page - end) / MIB);
   issues.push({
     severity: "warning",
-    message: `built without HIGHMEM, the kernel ignores ${Math.round((endOf(all) * page - end) / MIB)} MiB above low memory`,
+    message: `built without HIGHMEM, the kernel ignores ${lost} MiB above low memory`,
     mend: "use a kernel with HIGHMEM",
   });
   return clip(all, 0, Math.floor(end / page));

@@ -108,7 +108,7 @@ interface Ends {
   readonly maxPfn: number;
 }
 
-/** All RAM could be low memory; `highmem=` may still take the top of it. Linux: lowmem_pfn_init() */
+/** All RAM could be low; `highmem=` may still take the top of it. Linux: lowmem_pfn_init() */
 function allLow(
   maxPfn: number,
   { build }: Hardware,
@@ -129,7 +129,7 @@ function allLow(
   return { maxLowPfn: low, maxPfn };
 }
 
-/** RAM beyond low memory is HighMem; `highmem=` may drop the top of it. Linux: highmem_pfn_init() */
+/** RAM beyond low memory is HighMem; `highmem=` may drop its top. Linux: highmem_pfn_init() */
 function lowAndHigh(
   maxPfn: number,
   mapped: number,
@@ -138,10 +138,10 @@ function lowAndHigh(
   issues: Issue[],
 ): Ends {
   if (!build.highmem) {
-    const lost = (maxPfn - mapped) * build.pageSize;
+    const lost = Math.round(((maxPfn - mapped) * build.pageSize) / MIB);
     issues.push({
       severity: "warning",
-      message: `built without HIGHMEM, the kernel ignores ${Math.round(lost / MIB)} MiB above low memory`,
+      message: `built without HIGHMEM, the kernel ignores ${lost} MiB above low memory`,
     });
     return { maxLowPfn: mapped, maxPfn: mapped };
   }
