@@ -20,6 +20,8 @@ export interface FlavourFacts {
   readonly thpDefault: "always" | "madvise" | "never";
   readonly numa: boolean;
   readonly pageblockPages: number;
+  /** Pages of the largest buddy block: Movable starts are rounded up to it. */
+  readonly maxOrderPages: number;
   /** x86-32 only, see below. */
   readonly vmallocEnd: number | null;
   readonly pageOffset: number | null;
@@ -39,6 +41,7 @@ const COMMON: FlavourFacts = {
   thpDefault: "always",
   numa: false,
   pageblockPages: 512,
+  maxOrderPages: 1024,
   vmallocEnd: null,
   pageOffset: null,
 };
@@ -64,7 +67,8 @@ const ARMMP: FlavourFacts = {
   cmaDefaultBytes: 16 * MIB, // CONFIG_CMA_SIZE_MBYTES
   thp: false,
   pageOffset: 0xc0000000,
-  pageblockPages: 2048, // no huge pages: the largest order, and ARCH_FORCE_MAX_ORDER is 12
+  pageblockPages: 2048, // no huge pages: the largest order
+  maxOrderPages: 2048, // CONFIG_ARCH_FORCE_MAX_ORDER is 12, exclusive
 };
 
 const ARM64: FlavourFacts = {

@@ -67,6 +67,12 @@ export function machineFromCapture(
     armDmaZoneBytes: null,
     customZones: [],
   };
+  const online = hardware.nodes.length;
+  if (online > 1 && hardware.affinity.length === 0 && parsed.commandLine.numa.kind === "auto") {
+    const message = `${online} nodes are online, but which memory is whose is not in ${capture.name}`;
+    const mend = "add dmesg; until then all memory is planned as one node";
+    issues.push({ severity: "warning", source: "node", message, mend });
+  }
   const changed =
     options.kernel !== undefined ||
     options.ramBytes !== undefined ||
