@@ -18,6 +18,7 @@ import { type CommandLine, parseCommandLine } from "./command-line.ts";
 import { estimate } from "./estimate.ts";
 import { type Constants, constantsFor } from "./estimate-parts.ts";
 import type { Hardware, Layout, Managed, ManagedCounts } from "./hardware.ts";
+import { isGigantic } from "./managed-late.ts";
 import { lateFromLog } from "./managed-late-place.ts";
 import { planPools } from "./pools.ts";
 
@@ -31,10 +32,8 @@ export function managedSum(log: BootLog, hardware: Hardware, policy: Policy): nu
   const counted = isX86 && policy.boot.memoryLineAfterAlternatives ? "SMP alternatives" : null;
   let bytes = (log.memory.totalKib - log.memory.reservedKib) * KIB;
   for (const { what, kib } of log.freed) if (what !== counted) bytes += kib * KIB;
-  const isGigantic = (size: number): boolean =>
-    size > pageSize * (hardware.build.maxOrderPages ?? 1024);
   for (const { pageBytes, count } of log.hugePages) {
-    if (isGigantic(pageBytes)) bytes += pageBytes * count;
+    if (isGigantic(pageBytes, hardware)) bytes += pageBytes * count;
   }
   return Math.floor(bytes / pageSize);
 }
