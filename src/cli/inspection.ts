@@ -14,8 +14,8 @@ import type { Capture } from "../formats/capture.ts";
 import type { Zoneinfo } from "../formats/zoneinfo.ts";
 import {
   checkCapture,
-  machineFromCapture,
   type MachineInput,
+  machineFromCapture,
   type Plan,
   planMachine,
 } from "../plan/index.ts";

@@ -26,6 +26,8 @@ export interface Context {
   exitCode: number;
 }
 
+/** The first errors explain the rest. */
+const ERRORS_SHOWN = 5;
 const HELP = `
 Start here:
   zonewright                                   this machine on one screen
@@ -92,7 +94,10 @@ function report(error: unknown, { err, env }: Terminal): number {
     return EXIT_USAGE;
   }
   if (error instanceof Failure) {
-    for (const issue of error.issues) err(`zonewright: ${formatIssue(issue)}\n`);
+    const shown = error.issues.slice(0, ERRORS_SHOWN);
+    for (const issue of shown) err(`zonewright: ${formatIssue(issue)}\n`);
+    const more = error.issues.length - shown.length;
+    if (more > 0) err(`zonewright: and ${more} more errors\n`);
     return error.exitCode;
   }
   const words = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

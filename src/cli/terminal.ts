@@ -30,7 +30,8 @@ const DEFAULT_WIDTH = 100;
 export function styleOf(terminal: Terminal, choice: ColourChoice): Style {
   const { env } = terminal;
   const asked = Number(env["COLUMNS"] ?? "");
-  const columns = terminal.columns ?? (Number.isInteger(asked) && asked > 0 ? asked : DEFAULT_WIDTH);
+  const columns =
+    terminal.columns ?? (Number.isInteger(asked) && asked > 0 ? asked : DEFAULT_WIDTH);
   return {
     width: Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, columns)),
     colour: choice === "always" || (choice === "auto" && wantsColour(terminal)),
@@ -48,6 +49,8 @@ function wantsColour({ env, columns }: Terminal): boolean {
 /** POSIX order: LC_ALL, LC_CTYPE, LANG. No locale at all is taken as today's default, UTF-8. */
 function speaksUnicode(env: Terminal["env"]): boolean {
   if (env["TERM"] === "linux") return false;
-  const locale = [env["LC_ALL"], env["LC_CTYPE"], env["LANG"]].find((value) => (value ?? "") !== "");
+  const locale = [env["LC_ALL"], env["LC_CTYPE"], env["LANG"]].find(
+    (value) => (value ?? "") !== "",
+  );
   return locale === undefined || /utf-?8/i.test(locale);
 }

@@ -19,7 +19,11 @@ export function parseManaged(text: string): Map<string, number> {
     const parts = /^\s*((?:N\d{1,4}\/)?[A-Za-z][A-Za-z0-9_]*)\s*=\s*(\S+)\s*$/.exec(piece);
     const pages = parts === null ? null : parseCount(parts[2] ?? "", Number.MAX_SAFE_INTEGER);
     if (parts === null || pages === null) {
-      throw usage("--managed", `"${cut(piece)}" is not ZONE=PAGES`, "e.g. N0/DMA=3840,N0/DMA32=754602");
+      throw usage(
+        "--managed",
+        `"${cut(piece)}" is not ZONE=PAGES`,
+        "e.g. N0/DMA=3840,N0/DMA32=754602",
+      );
     }
     managed.set(parts[1] ?? "", pages);
   }
@@ -33,15 +37,22 @@ export function parseSysctls(texts: readonly string[]): SysctlWrite[] {
 
 function parseSysctl(text: string): SysctlWrite {
   const at = text.indexOf("=");
-  if (at === -1) throw usage("--sysctl", `"${cut(text)}" is not NAME=VALUE`, "e.g. min_free_kbytes=16384");
-  const name = text.slice(0, at).trim().replace(/^vm[./]/, "");
+  if (at === -1)
+    throw usage("--sysctl", `"${cut(text)}" is not NAME=VALUE`, "e.g. min_free_kbytes=16384");
+  const name = text
+    .slice(0, at)
+    .trim()
+    .replace(/^vm[./]/, "");
   if (!KNOWN_SYSCTLS.includes(name)) {
     const near = nearest(name, KNOWN_SYSCTLS);
     const known = `known are ${KNOWN_SYSCTLS.join(", ")}`;
     const mend = near === null ? known : `did you mean ${near}? ${known}`;
     throw usage("--sysctl", `"${cut(name)}" is not a sysctl that changes zones`, mend);
   }
-  const words = text.slice(at + 1).trim().split(/[\s_]+/);
+  const words = text
+    .slice(at + 1)
+    .trim()
+    .split(/[\s_]+/);
   const values = words.map((word) => parseCount(word, Number.MAX_SAFE_INTEGER));
   const numbers = values.filter((value) => value !== null);
   if (numbers.length !== words.length) {

@@ -39,7 +39,8 @@ async function deviceLine(place: string, device: string): Promise<string | null>
   const driver = await linkTarget(`${place}/driver`);
   if (driver !== null) words.push(`driver=${driver}`);
   const group = await linkTarget(`${place}/iommu_group`);
-  const type = group === null ? null : (await textOf(`/sys/kernel/iommu_groups/${group}/type`)).text;
+  const type =
+    group === null ? null : (await textOf(`/sys/kernel/iommu_groups/${group}/type`)).text;
   if (type !== null) words.push(`iommu=${type.trim()}`);
   return words.join(" ");
 }

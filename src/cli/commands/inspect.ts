@@ -1,7 +1,7 @@
 /** `zonewright inspect [CAPTURE]`: what a machine's memory is to its devices, now. */
 import type { Command } from "commander";
-import { inspectDocument } from "../../documents/index.ts";
 import type { Inspection } from "../../documents/index.ts";
+import { inspectDocument } from "../../documents/index.ts";
 import { readCapture } from "../../formats/capture.ts";
 import { isLinux, liveCapture } from "../../host/index.ts";
 import { EXIT_FINE, EXIT_INPUT, Failure } from "../failure.ts";

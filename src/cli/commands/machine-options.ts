@@ -1,13 +1,7 @@
 /** Options of every command that plans a machine. */
 import { type Command, Option } from "commander";
 import type { MachineOptions } from "../../plan/index.ts";
-import {
-  parseCpus,
-  parseDeviceOption,
-  parseKernel,
-  parseParameter,
-  parseRam,
-} from "../values.ts";
+import { parseCpus, parseDeviceOption, parseKernel, parseParameter, parseRam } from "../values.ts";
 
 export interface MachineFlags {
   readonly set?: readonly string[];

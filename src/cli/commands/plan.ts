@@ -7,7 +7,12 @@ import { loadMachine, makePlan } from "../load.ts";
 import type { Context } from "../program.ts";
 import { planScreen } from "../render/plan-screen.ts";
 import { parseManaged, parseSysctls } from "../values.ts";
-import { addMachineOptions, collect, type MachineFlags, machineOptions } from "./machine-options.ts";
+import {
+  addMachineOptions,
+  collect,
+  type MachineFlags,
+  machineOptions,
+} from "./machine-options.ts";
 
 interface PlanFlags extends MachineFlags {
   readonly json?: boolean;
@@ -32,12 +37,16 @@ export function addPlan(program: Command, context: Context): void {
     .description("which zones, watermarks, reserves and pools a machine will have")
     .argument("<machine>", "capture or description")
     .option("--json", "print the plan as a JSON document")
-    .option("--managed <zones>", "pages the zones hold after boot, e.g. N0/DMA=3840,N0/Normal=50000");
+    .option(
+      "--managed <zones>",
+      "pages the zones hold after boot, e.g. N0/DMA=3840,N0/Normal=50000",
+    );
   addMachineOptions(command)
     .addOption(
-      new Option("--sysctl <name=value>", "a write after boot, e.g. min_free_kbytes=16384").argParser(
-        collect,
-      ),
+      new Option(
+        "--sysctl <name=value>",
+        "a write after boot, e.g. min_free_kbytes=16384",
+      ).argParser(collect),
     )
     .addHelpText("after", EXAMPLES)
     .action(async (path: string, flags: PlanFlags) => {

@@ -14,7 +14,11 @@ export function addSchema(program: Command, context: Context): void {
       const schema = name === undefined ? Object.fromEntries(schemas) : schemas.get(name);
       if (schema === undefined) {
         const known = [...schemas.keys()].join(", ");
-        throw usage("schema", `there is no schema "${String(name).slice(0, 40)}"`, `known are ${known}`);
+        throw usage(
+          "schema",
+          `there is no schema "${String(name).slice(0, 40)}"`,
+          `known are ${known}`,
+        );
       }
       context.print(schema);
       context.exitCode = EXIT_FINE;

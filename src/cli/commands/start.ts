@@ -8,7 +8,8 @@ import type { Command } from "commander";
 import type { Inspection } from "../../documents/index.ts";
 import { readCapture } from "../../formats/capture.ts";
 import { isLinux, liveCapture } from "../../host/index.ts";
-import { EXIT_FINE } from "../failure.ts";
+import { nearest } from "../../io/quantity.ts";
+import { EXIT_FINE, type Failure, usage } from "../failure.ts";
 import { inspectCapture } from "../inspection.ts";
 import type { Context } from "../program.ts";
 import { startScreen } from "../render/start-screen.ts";
@@ -21,11 +22,23 @@ export function addStart(program: Command, context: Context): void {
   program
     .command("start", { isDefault: true, hidden: true })
     .description("one screen of this machine, and what to try next")
-    .action(async () => {
+    .argument("[words...]")
+    .action(async (words: readonly string[]) => {
+      // The default command gets every word that is no command.
+      if (words[0] !== undefined) throw unknownCommand(words[0], program);
       const inspection = await look();
       context.print(startScreen(context.style(), inspection));
       context.exitCode = EXIT_FINE;
     });
+}
+
+function unknownCommand(word: string, program: Command): Failure {
+  const known = program.commands
+    .map((command) => command.name())
+    .filter((name) => name !== "start");
+  const near = nearest(word, known);
+  const mend = near === null ? `known are ${known.join(", ")}` : `did you mean ${near}?`;
+  return usage(word.slice(0, 60), "there is no such command", mend);
 }
 
 async function look(): Promise<Inspection> {
@@ -36,7 +49,10 @@ async function look(): Promise<Inspection> {
     if (inspection.zoneinfo !== null || inspection.plan !== null) return inspection;
   }
   const inspection = await inspectPath(bundledCapture(import.meta.url));
-  return { ...inspection, name: `${inspection.name}, a capture: nothing can be read of this machine` };
+  return {
+    ...inspection,
+    name: `${inspection.name}, a capture: nothing can be read of this machine`,
+  };
 }
 
 /** The program runs as src/cli/commands/start.ts or, bundled, as dist/cli/zonewright.js. */

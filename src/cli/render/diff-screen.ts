@@ -22,7 +22,9 @@ export function diffScreen(
   const affected = diff.affected.flatMap((row) => {
     const text = `${row.effect.padEnd(14)} ${row.words}${isFailed(row) ? "  (--fail-on)" : ""}`;
     const ink = isFailed(row) ? "bad" : "warn";
-    return wrap(text, style.width - 2, " ".repeat(15)).map((line) => `  ${paint(style, ink, line)}`);
+    return wrap(text, style.width - 2, " ".repeat(15)).map(
+      (line) => `  ${paint(style, ink, line)}`,
+    );
   });
   const columns: Column<Change>[] = [
     { head: "what", align: "left", cell: (row) => row.subject },

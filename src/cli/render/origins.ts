@@ -56,7 +56,9 @@ export function issueLines(style: Style, issues: readonly Issue[]): string[] {
   const lines = shown.flatMap((issue) => {
     const text = `${issue.severity}: ${formatIssue(issue)}`;
     const ink = issue.severity === "note" ? "dim" : "warn";
-    return wrap(text, style.width - 4, "  ").map((line) => `  ${paint(style, ink, spell(style, line))}`);
+    return wrap(text, style.width - 4, "  ").map(
+      (line) => `  ${paint(style, ink, spell(style, line))}`,
+    );
   });
   const more = all.length - shown.length;
   if (more > 0) lines.push(paint(style, "dim", `  and ${more} more; --json lists all`));

@@ -58,7 +58,9 @@ const PLAIN: ReadonlyMap<string, string> = new Map([
 /** `text` in ASCII where the terminal wants that. */
 export function spell(style: Style, text: string): string {
   if (style.unicode) return text;
-  return text.replace(/[^\n -~]/g, (glyph) => (glyph === "\x1b" ? glyph : (PLAIN.get(glyph) ?? "?")));
+  return text.replace(/[^\n -~]/g, (glyph) =>
+    glyph === "\x1b" ? glyph : (PLAIN.get(glyph) ?? "?"),
+  );
 }
 
 /** `text` cut into lines of at most `width`, continuation lines indented. */

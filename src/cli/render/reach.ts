@@ -20,17 +20,24 @@ export function reachMatrix(
   const columns: Column<Row>[] = [
     { head: "device", align: "left", cell: nameWords },
     { head: "bits", align: "right", cell: ({ device }) => bitsWords(device) },
-    ...zones.map((zone): Column<Row> => ({
-      head: zone,
-      align: "right",
-      cell: ({ device }) => spell(style, share(device, zone)),
-    })),
+    ...zones.map(
+      (zone): Column<Row> => ({
+        head: zone,
+        align: "right",
+        cell: ({ device }) => spell(style, share(device, zone)),
+      }),
+    ),
     {
       head: "coherent from",
       align: "left",
       cell: ({ device }) => spell(style, coherentWords(device)),
     },
-    { head: "streaming", align: "left", cell: ({ device }) => device.streamingWords, ink: verdictInk },
+    {
+      head: "streaming",
+      align: "left",
+      cell: ({ device }) => device.streamingWords,
+      ink: verdictInk,
+    },
   ];
   return table(style, columns, rows);
 }
@@ -83,7 +90,13 @@ function coherentWords(device: DeviceReach): string {
 
 function percentOf(part: number): string {
   const percent = part * 100;
-  return percent === 0 ? "none" : percent < 1 ? "<1 %" : percent > 99 ? ">99 %" : `${percent.toFixed(0)} %`;
+  return percent === 0
+    ? "none"
+    : percent < 1
+      ? "<1 %"
+      : percent > 99
+        ? ">99 %"
+        : `${percent.toFixed(0)} %`;
 }
 
 function verdictInk({ device }: Row): Ink {

@@ -21,17 +21,29 @@ export function startScreen(style: Style, inspection: Inspection): string {
   const pageSize = plan?.pageSize ?? PAGE_SIZE;
   const facts = plan === null ? [] : [machineWords(plan), eraWords(plan)];
   const titled = (title: string, from: string, lines: readonly string[]): string[] =>
-    lines.length === 0 ? [] : [paint(style, "title", title) + paint(style, "dim", from === "" ? "" : `  ${from}`), ...lines];
+    lines.length === 0
+      ? []
+      : [
+          paint(style, "title", title) + paint(style, "dim", from === "" ? "" : `  ${from}`),
+          ...lines,
+        ];
   const sections = [
     header(style, `Zonewright: the memory of ${inspection.name}`, facts),
     titled("Map", mapSource(inspection), zoneMap(style, zones, pageSize)),
-    titled("Zones", `pages; ${read(inspection, "zoneinfo")}`, zoneTable(style, zones, pageSize, true)),
+    titled(
+      "Zones",
+      `pages; ${read(inspection, "zoneinfo")}`,
+      zoneTable(style, zones, pageSize, true),
+    ),
     titled("Reserves", "from the protection above", reserveWords(style, zones, pageSize)),
   ];
   if (plan !== null) {
     const from = `masks: ${read(inspection, "devices")}; reach and pool: computed`;
     sections.push(
-      titled("Devices", from, [...reachMatrix(style, plan.devices, true), ...indented(style, poolLines(plan))]),
+      titled("Devices", from, [
+        ...reachMatrix(style, plan.devices, true),
+        ...indented(style, poolLines(plan)),
+      ]),
     );
   }
   const agreement = agreementLines(style, inspection);
@@ -63,7 +75,8 @@ function mapSource(inspection: Inspection): string {
   const { plan, sources } = inspection;
   if (sources.length === 0) return "the capture's boot log";
   if (inspection.check === null) return "spans: /proc/zoneinfo";
-  if (plan?.layoutFrom === "log") return `spans: /proc/zoneinfo; RAM and holes: ${read(inspection, "dmesg")}`;
+  if (plan?.layoutFrom === "log")
+    return `spans: /proc/zoneinfo; RAM and holes: ${read(inspection, "dmesg")}`;
   return `spans: /proc/zoneinfo; RAM and holes: ${read(inspection, "firmware_memmap")}`;
 }
 

@@ -37,14 +37,20 @@ export function table<Row>(
       const column = shown[i];
       const width = widths[i] ?? 0;
       const last = i === cells.length - 1 && column?.align === "left";
-      const text = column?.align === "right" ? cell.padStart(width) : last ? cell : cell.padEnd(width);
+      const text =
+        column?.align === "right" ? cell.padStart(width) : last ? cell : cell.padEnd(width);
       const ink = inks[i] ?? null;
       return ink === null ? text : paint(style, ink, text);
     });
     return (indent + padded.join(GAP)).trimEnd();
   };
   const heads = shown.map((column) => column.head);
-  const lines = [line(heads, heads.map(() => "dim"))];
+  const lines = [
+    line(
+      heads,
+      heads.map(() => "dim"),
+    ),
+  ];
   for (const row of rows) {
     lines.push(
       line(

@@ -55,7 +55,8 @@ function axisOf(zones: readonly ZoneView[], pageSize: number, cells: number): Ax
 function cellOwners(zones: readonly ZoneView[], axis: Axis, pageSize: number): number[] {
   const ram = zones.map(() => new Float64Array(axis.cells));
   zones.forEach((zone, z) => {
-    for (const range of zone.ram) addRange(ram[z], axis, range.start * pageSize, range.end * pageSize);
+    for (const range of zone.ram)
+      addRange(ram[z], axis, range.start * pageSize, range.end * pageSize);
   });
   const owners = Array.from({ length: axis.cells }, (_, cell) => {
     const shares = ram.map((cells) => cells[cell] ?? 0);
@@ -111,7 +112,12 @@ function labels(style: Style, owners: readonly number[], zones: readonly ZoneVie
     const fits = length === 0 || at > length || run.length > label.length + (length + 1 - at);
     const again = zone !== undefined && seen.has(run.owner);
     const place = length === 0 ? at : Math.max(at, length + 1);
-    if (label !== "" && !again && (zone !== undefined || fits) && place + label.length <= owners.length) {
+    if (
+      label !== "" &&
+      !again &&
+      (zone !== undefined || fits) &&
+      place + label.length <= owners.length
+    ) {
       const ink = zone === undefined ? "dim" : zoneInk(zone.index);
       text += " ".repeat(place - length) + paint(style, ink, label);
       length = place + label.length;

@@ -72,7 +72,8 @@ export function kernelZones(zoneinfo: Zoneinfo, plan: Plan | null): ZoneView[] {
       low: zone.low,
       high: zone.high,
       protection: zone.protection,
-      pageset: zone.pagesets[0] === undefined ? "" : `${zone.pagesets[0].high}/${zone.pagesets[0].batch}`,
+      pageset:
+        zone.pagesets[0] === undefined ? "" : `${zone.pagesets[0].high}/${zone.pagesets[0].batch}`,
       ram: planned?.present === zone.present ? planned.ram : span,
     };
   });
