@@ -163,7 +163,7 @@ function cpusOf(capture: Capture, numa: string, options: MachineOptions): Cpus {
   return { online, possible, byNode: known ? told : cpusInLog(log, numa, online) };
 }
 
-/** CPUs of each node as the log tells it: SRAT on x86, the percpu groups elsewhere. */
+/** CPUs of each node as the log tells it: SRAT or the start of CPUs on x86, percpu groups elsewhere. */
 function cpusInLog(
   log: BootLog | null,
   numa: string,
@@ -177,10 +177,13 @@ function cpusInLog(
   const add = (node: number, cpu: number): void => {
     if (cpu < online) byNode.set(node, [...(byNode.get(node) ?? []), cpu]);
   };
-  for (const [cpu, { node }] of log.sratCpus.entries()) add(node, cpu);
-  if (log.sratCpus.length === 0) {
-    for (const { group, cpus } of log.percpuGroups) for (const cpu of cpus) add(group, cpu);
-  }
+  const { sratCpus, startedCpus, percpuGroups } = log;
+  if (sratCpus.length > 0) for (const [cpu, { node }] of sratCpus.entries()) add(node, cpu);
+  else if (startedCpus.length > 0) {
+    // The boot CPU starts nobody tells of; it is CPU 0, and of the first node.
+    add(0, 0);
+    for (const { node, cpus } of startedCpus) for (const cpu of cpus) add(node, cpu);
+  } else for (const { group, cpus } of percpuGroups) for (const cpu of cpus) add(group, cpu);
   return byNode.size > 1 ? byNode : null;
 }
 

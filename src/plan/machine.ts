@@ -124,7 +124,7 @@ function configured(base: Build, arch: Arch, config: KernelConfig): Build {
   const megabytes = config.get("CONFIG_CMA_SIZE_MBYTES");
   return {
     ...base,
-    pageSize: configuredPageSize(config) ?? base.pageSize,
+    ...pageSizes(config),
     physicalExtension: is32Bit && on(pae, base.physicalExtension),
     zoneDma: on("ZONE_DMA", base.zoneDma),
     zoneDma32: on("ZONE_DMA32", base.zoneDma32),
@@ -147,9 +147,21 @@ function configured(base: Build, arch: Arch, config: KernelConfig): Build {
   };
 }
 
-/** arm64 chooses its page size at build time. */
-function configuredPageSize(config: KernelConfig): number | null {
-  for (const kib of [4, 16, 64])
-    if (config.get(`CONFIG_ARM64_${kib}K_PAGES`) === "y") return kib * 1024;
-  return null;
+/**
+ * arm64 chooses its page size at build time; the huge page that a pageblock is,
+ * and the largest block, follow from it.
+ *
+ * Linux: ARCH_FORCE_MAX_ORDER, arch/arm64/Kconfig
+ */
+function pageSizes(config: KernelConfig): Partial<Build> {
+  const order = Number(config.get("CONFIG_ARCH_FORCE_MAX_ORDER") ?? Number.NaN);
+  if (config.get("CONFIG_ARM64_64K_PAGES") === "y") {
+    return { pageSize: 65536, pageblockPages: 8192, maxOrderPages: 8192 };
+  }
+  if (config.get("CONFIG_ARM64_16K_PAGES") === "y") {
+    return { pageSize: 16384, pageblockPages: 2048, maxOrderPages: 2048 };
+  }
+  // The option counts orders up to 6.3 and names the largest one later; with 4 KiB pages 11 and
+  // 10 mean the same, so only arm's 12 of the older form is told apart by its size.
+  return order === 12 ? { maxOrderPages: 2048 } : {};
 }

@@ -40,7 +40,7 @@ test("the corpus asks enough of each question", () => {
     ["managed inside interval", 700],
     ["marks at boot", 700],
     ["protection at boot", 700],
-    ["pageset high", 400],
+    ["pageset high", 390],
     ["min_free_kbytes", 130],
     ["swiotlb", 100],
     ["variant marks", 6000],
