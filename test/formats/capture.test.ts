@@ -108,6 +108,14 @@ test("the topology of a machine with a node that has no memory", async () => {
   expect.equal(nodes.meminfo.get(1)?.get("MemTotal"), 0);
 });
 
+test("without has_memory a node's meminfo tells whether it has any", async () => {
+  const meminfo = (node: number, kib: number): string => `Node ${node} MemTotal:  ${kib} kB\n`;
+  const { value } = await readCapture(
+    made({ "node/node0/meminfo": meminfo(0, 0), "node/node2/meminfo": meminfo(2, 1024) }),
+  );
+  expect.deepEqual([value.nodes?.online, value.nodes?.memoryless], [[0, 2], [0]]);
+});
+
 test("nothing at all is a capture without anything", async () => {
   const { value, issues } = await readCapture(made({}));
   expect.deepEqual(issues, []);

@@ -32,7 +32,7 @@ import { vmstatReader } from "../../src/formats/vmstat.ts";
 import { zoneinfoReader } from "../../src/formats/zoneinfo-reader.ts";
 import { corpusFiles } from "../support/corpus.ts";
 import { ERAS } from "./eras.ts";
-import { damaged, withLine } from "./mutate.ts";
+import { damaged, share, withLine } from "./mutate.ts";
 
 const FILES = corpusFiles("x86_64-6.1-numa2-2G+2G");
 const DEVICES = `# devices of a made-up machine
@@ -94,7 +94,6 @@ function sane(outcome: Outcome<unknown>, text: string): void {
 }
 
 test("a line of no format is reported at its place, in any file, and changes nothing", () => {
-  const share = fc.double({ min: 0, max: 1, noNaN: true });
   const shares = fc.array(share, { minLength: 1, maxLength: 20 });
   const check = ({ name, text, reader }: Case, where: number[]): void => {
     const clean = readText(reader(), text);
@@ -179,6 +178,21 @@ test("a line longer than any of ours is reported and dropped, in a stream as in 
       outcome.issues.map((issue) => issue.line),
       [lines],
     );
+  }
+});
+
+test("a NUL byte makes a line unreadable, whatever is around it", () => {
+  for (const [text, reader] of [
+    ["# a comment\0\nCONFIG_A=y\n", configReader()],
+    ["flags\0: pae\nprocessor : 0\n", cpuinfoReader()],
+    ["a=1 \0 b=2\n", lineReader("cmdline")],
+  ] as const) {
+    const { value, issues } = readText<unknown>(reader, text);
+    expect.deepEqual(
+      issues.map((issue) => [issue.severity, issue.line]),
+      [["warning", 1]],
+    );
+    expect.doesNotMatch(contents(value), /pae"|a=1/);
   }
 });
 

@@ -202,6 +202,21 @@ test("iomem is a tree; zeros for everything mean that the reader was not root", 
   );
 });
 
+test("in iomem a child lies in its parent, one level below it", () => {
+  for (const name of corpusNames()) {
+    const { value } = readText(iomemReader(), corpusFiles(name).get("iomem") ?? "");
+    for (const [i, entry] of value.entries.entries()) {
+      const parent = entry.parent === null ? null : (value.entries[entry.parent] ?? null);
+      expect.equal(parent === null, entry.depth === 0);
+      if (parent === null) continue;
+      expect.ok((entry.parent ?? i) < i && parent.depth === entry.depth - 1, name);
+      expect.ok(parent.start <= entry.start && entry.end <= parent.end, `${name}: ${entry.name}`);
+    }
+  }
+  const nested = "0-ff : Persistent Memory\n  10-1f : System RAM\n100-1ff : System RAM\n";
+  expect.deepEqual(readText(iomemReader(), nested).value.ram, [{ start: 0x100, end: 0x200 }]);
+});
+
 test("iomem and firmware map: bad ranges are left out, the end of the address space is clamped", () => {
   const iomem = readText(
     iomemReader(),

@@ -41,6 +41,7 @@ test("versions of other distributions and ages", () => {
     ],
     ["4.18.0-80.el8.x86_64 (m@r) (gcc) #1 SMP Wed", "4.18.0", null, "Red Hat el8"],
     ["6.8-rc1 (a@b) #1 SMP", "6.8.0", null, null],
+    ["6.12.95+deb12-686 (d) #1 SMP", "6.12.95", "686", null],
     [
       "6.1.0-0.deb11.13-cloud-amd64 (d) #1 SMP Debian 6.1.55-1~bpo11+1 (2023-10-08)",
       "6.1.55",

@@ -10,6 +10,7 @@ import { zoneinfoReader } from "../../src/formats/zoneinfo-reader.ts";
 import { writeZoneinfo } from "../../src/formats/zoneinfo-writer.ts";
 import { corpusFiles, corpusNames } from "../support/corpus.ts";
 import { ERAS } from "./eras.ts";
+import { share } from "./mutate.ts";
 
 const read = (text: string) => readText(zoneinfoReader(), text);
 const era = (name: string): string => ERAS.get(name) ?? "";
@@ -71,6 +72,8 @@ test("the numbers of each era land in their fields", () => {
     ],
   );
   expect.equal(dma.pagesets[1]?.numa?.get("interleave_hit"), 9);
+  const priorities = ["all_unreclaimable", "prev_priority", "temp_priority"];
+  expect.deepEqual([...(dma.tail?.keys() ?? [])], priorities);
   expect.equal(dma.tail?.get("prev_priority"), 12);
 
   const old = read(era("2.6.20")).value;
@@ -127,40 +130,46 @@ function withoutLines(zones: readonly ZoneinfoZone[]): unknown[] {
   return zones.map((zone) => ({ ...zone, line: 0 }));
 }
 
-test("a cut file keeps its whole zones and says on which line it ends", () => {
-  const texts = [...ERAS.values(), corpusFiles("x86_64-6.12-4G").get("zoneinfo") ?? ""];
-  const cut = fc.tuple(fc.constantFrom(...texts), fc.double({ min: 0, max: 1, noNaN: true }));
-  const check = ([text, share]: [string, number]): void => {
-    const kept = text.slice(0, Math.floor(share * text.length));
+/** What must hold of `text` cut after `length` characters, when its zones are `whole`. */
+function checkCut(text: string, length: number, whole: readonly ZoneinfoZone[]): void {
+  const kept = text.slice(0, length);
+  const [rest = ""] = text.slice(length).split("\nNode ");
+  const started = [...kept.matchAll(/^Node \d+, zone +\S/gm)].length;
+  // Which line follows start_pfn, only a whole zone before this one can tell.
+  const untold = /start_pfn: +\d/.test(kept) && !/inactive_ratio: +\d/.test(kept);
+  if (untold && started === 1 && /inactive_ratio/.test(text)) return;
+  const { value, issues } = read(kept);
+  const noted = issues.some((issue) => issue.message.includes("no line end"));
+  expect.equal(noted, kept !== "" && !kept.endsWith("\n"));
+  const ended = /(start_pfn|inactive_ratio): +\d+$/.test(kept);
+  const tailed = ended && (started === 1 || /^\d*\n?$/.test(rest));
+  // A cut inside the last number of a zone: nothing but the note can tell.
+  const sure = value.zones.length - (noted && tailed ? 1 : 0);
+  const lastLine = kept.slice(kept.lastIndexOf("\n") + 1);
+  const inHeading = /^N/.test(lastLine) && !/^Node \d+, zone +\S/.test(lastLine);
+  const atEnd = inHeading || /^\n?(Node|$)/.test(text.slice(length));
+  const inside = kept === "" || atEnd || tailed ? 0 : 1;
+  expect.deepEqual(withoutLines(value.zones.slice(0, sure)), withoutLines(whole.slice(0, sure)));
+  expect.equal(value.zones.length, Math.max(0, started - inside), kept.slice(-100));
+  const short = issues.filter((issue) => issue.message.includes("cut short"));
+  expect.equal(short.length, started > 0 ? inside : 0);
+  const lines = kept.split("\n").length - (kept.endsWith("\n") ? 1 : 0);
+  for (const issue of short) {
+    expect.equal(issue.severity, "error");
+    // A last line that was cut beyond recognition is reported by itself.
+    expect.ok(issue.line === lines || issue.line === lines - 1, `${issue.line} of ${lines}`);
+  }
+}
+
+test("a file cut anywhere keeps its whole zones and says on which line it ends", () => {
+  for (const text of ERAS.values()) {
     const whole = read(text).value.zones;
-    const { value, issues } = read(kept);
-    const ends = kept.split("\n").length - (kept.endsWith("\n") ? 1 : 0);
-    const [rest = ""] = text.slice(kept.length).split("\nNode ");
-    // Which lines follow start_pfn, only a whole zone before this one can tell.
-    if (kept.endsWith("\n") && /inactive_ratio/.test(rest) && !/start_pfn/.test(rest)) return;
-    const left = kept === "" || /^(Node|$)/.test(text.slice(kept.length)) ? 0 : 1;
-    const noted = issues.some((issue) => issue.message.includes("no line end"));
-    expect.equal(noted, kept !== "" && !kept.endsWith("\n"));
-    if (value.zones.length > 0 && noted && issues.length === 1) {
-      // The cut is inside the last number: nothing but the note can tell.
-      expect.deepEqual(
-        withoutLines(value.zones.slice(0, -1)),
-        withoutLines(whole.slice(0, value.zones.length - 1)),
-      );
-      return;
-    }
-    expect.deepEqual(withoutLines(value.zones), withoutLines(whole.slice(0, value.zones.length)));
-    const started = [...kept.matchAll(/^Node \d+, zone +\S/gm)].length;
-    expect.equal(value.zones.length, Math.max(0, started - left), kept.slice(-100));
-    const short = issues.filter((issue) => issue.message.includes("cut short"));
-    expect.equal(short.length, started > 0 ? left : 0);
-    for (const issue of short) {
-      expect.equal(issue.severity, "error");
-      // A last line that was cut beyond recognition is reported by itself.
-      expect.ok(issue.line === ends || issue.line === ends - 1, `${issue.line} of ${ends}`);
-    }
-  };
-  fc.assert(fc.property(cut, check), { numRuns: 300 });
+    for (let length = 0; length <= text.length; length++) checkCut(text, length, whole);
+  }
+  const text = corpusFiles("x86_64-6.12-4G").get("zoneinfo") ?? "";
+  const whole = read(text).value.zones;
+  const check = (where: number): void => checkCut(text, Math.floor(where * text.length), whole);
+  fc.assert(fc.property(share, check), { numRuns: 300 });
 });
 
 test("a line missing in the middle of a zone leaves the zone out, with an error", () => {
@@ -201,6 +210,26 @@ test("lines and zones that come twice are reported, the first counts", () => {
   expect.deepEqual(
     both.issues.map((issue) => [issue.severity, issue.line]),
     [["warning", text.split("\n").length]],
+  );
+});
+
+test("a pageset's field of no known era is reported, a pageset without its fields left out", () => {
+  const text = era("6.18");
+  const field = "              batch:    63\n";
+  const more = read(text.replace(field, `${field}              magic:    5\n`));
+  expect.deepEqual(
+    more.issues.map((issue) => [issue.severity, issue.line]),
+    [["warning", 24]],
+  );
+  expect.deepEqual(withoutLines(more.value.zones), withoutLines(read(text).value.zones));
+  const less = read(text.replace(field, ""));
+  expect.deepEqual(
+    zoneOf(less.value, "DMA32").pagesets.map(({ cpu }) => cpu),
+    [3],
+  );
+  expect.deepEqual(
+    less.issues.map((issue) => issue.severity),
+    ["warning"],
   );
 });
 
