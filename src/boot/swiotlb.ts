@@ -89,9 +89,9 @@ function swiotlbByRule(
     if (force) return plan(false, "swiotlb=force");
     return { pool: null, whyNot: off ? "iommu=off" : "all RAM is below 4 GiB" };
   }
-  const limitPfn = layout.dmaLimitPfn ?? FOUR_GIB / build.pageSize;
-  // arm compares with the last pfn below the limit, so RAM that ends at it counts already.
-  const beyond = arch === "arm" ? layout.maxPfn >= limitPfn : layout.maxPfn > limitPfn;
+  // arm's limit is the pfn of the last byte that is reached, 0xfffff, so RAM up to 4 GiB is beyond it.
+  const reach = FOUR_GIB / build.pageSize - (arch === "arm" ? 1 : 0);
+  const beyond = layout.maxPfn > (layout.dmaLimitPfn ?? reach);
   if (beyond) return plan(false, "RAM above the DMA limit");
   if (force) return plan(false, "swiotlb=force");
   if (arch === "arm64" && policy.swiotlb.alwaysOnArm64) {

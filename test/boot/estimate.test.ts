@@ -135,3 +135,18 @@ test("nokaslr and one zone above DMA leave no doubt about the image", () => {
   assert.ok(Math.max(...widths(8, "nokaslr")) < 300);
   assert.ok(Math.max(...widths(8, "")) > 11000);
 });
+
+test("a zone too small to surely hold the memory map may lose none or all of itself", () => {
+  const base = anyBoot();
+  const normal = (gib: number): { present: number; low: number; high: number } => {
+    const boot = madeUp(gib, "nokaslr", base);
+    const slot = boot.layout.zones.findIndex((zone) => zone.name === "Normal");
+    const { low, high } = estimateOf(boot).zones[slot] ?? { low: -1, high: -1 };
+    return { present: boot.layout.zones[slot]?.present ?? -1, low, high };
+  };
+  const small = normal(3 + 1 / 32);
+  assert.equal(small.high, small.present);
+  assert.equal(small.low, 0);
+  const large = normal(5);
+  assert.ok(large.high < large.present - 40 * 512);
+});
