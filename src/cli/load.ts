@@ -3,8 +3,8 @@
  * to plan, plans. Everything that goes wrong here is a `Failure` with the place
  * and a mend.
  */
-import { hasErrors, type Issue } from "../base/issue.ts";
-import { type Capture, readCapture } from "../formats/capture.ts";
+import { hasErrors, type Issue, type Outcome } from "../base/issue.ts";
+import { type Capture, type CaptureFiles, readCapture } from "../formats/capture.ts";
 import { openCaptureFiles, openMachine } from "../host/index.ts";
 import {
   type MachineInput,
@@ -57,11 +57,27 @@ export function makePlan(
 }
 
 /** A capture with everything in it. */
-export async function loadCapture(path: string): Promise<{ capture: Capture; issues: Issue[] }> {
-  const opened = await openCaptureFiles(path);
+export async function loadCapture(
+  path: string,
+  terminal: Terminal,
+): Promise<{ capture: Capture; issues: Issue[] }> {
+  const opened = await openCapture(path, terminal);
   if (opened.value === null) throw unreadable(opened.issues);
   const read = await readCapture(opened.value);
   return { capture: read.value, issues: [...opened.issues, ...below(path, read.issues)] };
+}
+
+async function openCapture(
+  path: string,
+  terminal: Terminal,
+): Promise<Outcome<CaptureFiles | null>> {
+  if (path !== "-") return openCaptureFiles(path);
+  const { value, issues } = await openMachine(path, terminal.stdin);
+  if (value === null) return { value, issues };
+  if (value.kind === "capture") return { value: value.files, issues };
+  const message = "a description is no capture: no kernel ran on it";
+  const mend = "pipe the archive of a capture, or use plan";
+  throw unreadable([{ severity: "error", source: path, message, mend }]);
 }
 
 /** Issues of files below `path` name the whole path. */

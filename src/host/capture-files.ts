@@ -8,7 +8,7 @@
  * reported and left out.
  */
 import { readdir, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import type { Issue, Outcome } from "../base/issue.ts";
 import type { CaptureFiles } from "../formats/capture.ts";
 import { readTar, type TarFiles } from "../io/tar.ts";
@@ -211,7 +211,7 @@ function belowCommonFolder(files: TarFiles): TarFiles {
 }
 
 function captureName(path: string): string {
-  return basename(path).replace(/(\.tar)?(\.gz|\.zst|\.tgz)?$/, "") || path;
+  return basename(resolve(path)).replace(/(\.tar)?(\.gz|\.zst|\.tgz)?$/, "") || path;
 }
 
 function* chunksOf(bytes: Uint8Array): Generator<Uint8Array> {

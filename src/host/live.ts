@@ -93,7 +93,10 @@ export async function liveCapture(): Promise<LiveCapture> {
   put("dmesg", log.from, log.text, log.why);
   for (const file of ["io_tlb_nslabs", "io_tlb_used"]) {
     const { text, why } = await textOf(`${SWIOTLB}/${file}`);
-    put(`debug/swiotlb/${file}`, `${SWIOTLB}/${file}`, text, why);
+    // Both are missing for the same reason, which is worth one mention.
+    if (text !== null || file === "io_tlb_nslabs") {
+      put(`debug/swiotlb/${file}`, `${SWIOTLB}/${file}`, text, why);
+    }
   }
   const devices = await readDevices();
   put("devices", "/sys/bus/*/devices/*/dma_mask_bits", devices, "no device shows a DMA mask");

@@ -36,7 +36,7 @@ export function addCheck(program: Command, context: Context): void {
 
 async function check(path: string, flags: CheckFlags, context: Context): Promise<number> {
   const options = flags.managed === undefined ? {} : { managed: parseManaged(flags.managed) };
-  const { capture, issues } = await loadCapture(path);
+  const { capture, issues } = await loadCapture(path, context.terminal);
   if (hasErrors(issues)) throw unreadable(issues);
   const outcome = checkCapture(capture, options);
   const wrapped = outcome.value === null ? null : { check: outcome.value, issues: outcome.issues };

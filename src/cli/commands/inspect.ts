@@ -9,6 +9,7 @@ import { inspectCapture } from "../inspection.ts";
 import { loadCapture } from "../load.ts";
 import type { Context } from "../program.ts";
 import { inspectScreen } from "../render/inspect-screen.ts";
+import type { Terminal } from "../terminal.ts";
 
 interface InspectFlags {
   readonly json?: boolean;
@@ -29,7 +30,8 @@ export function addInspect(program: Command, context: Context): void {
     .option("--json", "print everything as a JSON document")
     .addHelpText("after", EXAMPLES)
     .action(async (path: string | undefined, flags: InspectFlags) => {
-      const inspection = path === undefined ? await inspectLive() : await inspectPath(path);
+      const inspection =
+        path === undefined ? await inspectLive() : await inspectPath(path, context.terminal);
       const screen = (): string => inspectScreen(context.style(), inspection);
       context.print(flags.json === true ? inspectDocument(inspection) : screen());
       context.exitCode = EXIT_FINE;
@@ -47,8 +49,8 @@ async function inspectLive(): Promise<Inspection> {
   return inspectCapture(value, live.sources, issues);
 }
 
-export async function inspectPath(path: string): Promise<Inspection> {
-  const { capture, issues } = await loadCapture(path);
+export async function inspectPath(path: string, terminal: Terminal): Promise<Inspection> {
+  const { capture, issues } = await loadCapture(path, terminal);
   const whole = inspectCapture(capture, [], issues);
   if (whole.zoneinfo !== null || whole.plan !== null) return whole;
   const message = whole.checkWhyNot ?? "nothing in it can be shown";

@@ -3,6 +3,7 @@
  * someone who has never seen the tool. Where there is no Linux it shows the
  * capture that comes with the program.
  */
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import type { Inspection } from "../../documents/index.ts";
@@ -13,9 +14,9 @@ import { EXIT_FINE, type Failure, usage } from "../failure.ts";
 import { inspectCapture } from "../inspection.ts";
 import type { Context } from "../program.ts";
 import { startScreen } from "../render/start-screen.ts";
+import type { Terminal } from "../terminal.ts";
 import { inspectPath } from "./inspect.ts";
 
-/** From src/cli/commands and from dist/cli alike, see `bundledCapture`. */
 const BUNDLED = "examples/captures/x86_64-6.1-8G.tar.gz";
 
 export function addStart(program: Command, context: Context): void {
@@ -26,7 +27,7 @@ export function addStart(program: Command, context: Context): void {
     .action(async (words: readonly string[]) => {
       // The default command gets every word that is no command.
       if (words[0] !== undefined) throw unknownCommand(words[0], program);
-      const inspection = await look();
+      const inspection = await look(context.terminal);
       context.print(startScreen(context.style(), inspection));
       context.exitCode = EXIT_FINE;
     });
@@ -41,14 +42,14 @@ function unknownCommand(word: string, program: Command): Failure {
   return usage(word.slice(0, 60), "there is no such command", mend);
 }
 
-async function look(): Promise<Inspection> {
+async function look(terminal: Terminal): Promise<Inspection> {
   if (await isLinux()) {
     const live = await liveCapture();
     const { value, issues } = await readCapture(live.files);
     const inspection = inspectCapture(value, live.sources, issues);
     if (inspection.zoneinfo !== null || inspection.plan !== null) return inspection;
   }
-  const inspection = await inspectPath(bundledCapture(import.meta.url));
+  const inspection = await inspectPath(bundledCapture(), terminal);
   return {
     ...inspection,
     name: `${inspection.name}, a capture: nothing can be read of this machine`,
@@ -56,7 +57,9 @@ async function look(): Promise<Inspection> {
 }
 
 /** The program runs as src/cli/commands/start.ts or, bundled, as dist/cli/zonewright.js. */
-export function bundledCapture(from: string): string {
-  const up = from.includes("/src/") ? "../../../" : "../../";
-  return fileURLToPath(new URL(up + BUNDLED, from));
+export function bundledCapture(): string {
+  const places = ["../../", "../../../"].map((up) =>
+    fileURLToPath(new URL(up + BUNDLED, import.meta.url)),
+  );
+  return places.find(existsSync) ?? BUNDLED;
 }

@@ -18,7 +18,7 @@ export function inspectScreen(style: Style, inspection: Inspection): string {
   const { plan, issues } = inspection;
   const zones = zonesOf(inspection);
   const pageSize = plan?.pageSize ?? PAGE_SIZE;
-  const facts = plan === null ? [] : [machineWords(plan), eraWords(plan)];
+  const facts = plan === null ? [] : [machineWords(plan, zones), eraWords(plan)];
   const numbers = inspection.zoneinfo === null ? "Zones, pages (predicted)" : "Zones, pages, now";
   return page(style, [
     header(style, inspection.name, facts),

@@ -15,10 +15,10 @@ export function eraWords({ era, arch }: Plan): string {
   return `rules of ${era.name}, ${how}: UNVERIFIED for this kernel on ${arch}`;
 }
 
-export function machineWords(plan: Plan): string {
+/** "x86_64 · kernel 6.1 · 4 CPUs · 8 GiB of RAM"; RAM is what `zones` have. */
+export function machineWords(plan: Plan, zones: readonly { readonly present: number }[]): string {
   const cpus = plan.nodes.reduce((sum, node) => sum + node.cpus, 0);
-  const pages = plan.nodes.flatMap((node) => node.zones.map((zone) => zone.present));
-  const ram = pages.reduce((sum, present) => sum + present, 0) * plan.pageSize;
+  const ram = zones.reduce((sum, { present }) => sum + present, 0) * plan.pageSize;
   const nodes = plan.nodes.length === 1 ? "" : ` on ${plan.nodes.length} nodes`;
   const cpuWords = cpus === 1 ? "1 CPU" : `${cpus} CPUs`;
   return `${plan.arch} · kernel ${plan.kernel} · ${cpuWords}${nodes} · ${formatBytes(ram)} of RAM`;

@@ -12,7 +12,7 @@ import { plannedZones } from "./zone-view.ts";
 export function planScreen(style: Style, plan: Plan): string {
   const zones = plannedZones(plan);
   const sections: string[][] = [
-    header(style, plan.machine, [machineWords(plan), eraWords(plan)]),
+    header(style, plan.machine, [machineWords(plan, zones), eraWords(plan)]),
     section(style, "Physical memory, to scale", zoneMap(style, zones, plan.pageSize)),
     section(style, "Zones, pages", zoneTable(style, zones, plan.pageSize)),
     section(style, "Reserves", reserveWords(style, zones, plan.pageSize)),

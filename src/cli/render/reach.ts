@@ -30,6 +30,7 @@ export function reachMatrix(
     {
       head: "coherent from",
       align: "left",
+      importance: 1,
       cell: ({ device }) => spell(style, coherentWords(device)),
     },
     {
@@ -63,7 +64,7 @@ function nameWords({ names }: Row): string {
   const masks = names.filter(isClassic);
   const real = names.filter((name) => !isClassic(name));
   const more = real.length - 1;
-  const words = real.slice(0, 1).map((name) => name + (more > 0 ? ` and ${more} more` : ""));
+  const words = real.slice(0, 1).map((name) => name + (more > 0 ? ` +${more}` : ""));
   return [...masks, ...words].join(", ");
 }
 
@@ -77,26 +78,21 @@ function share(device: DeviceReach, zone: string): string {
   const present = own.reduce((sum, reach) => sum + reach.present, 0);
   if (reachable === 0) return "—";
   if (reachable === present) return "all";
-  const percent = (100 * reachable) / present;
-  return percent < 1 ? "<1 %" : percent > 99 ? ">99 %" : `${percent.toFixed(0)} %`;
+  return percentOf(reachable / present);
 }
 
 function coherentWords(device: DeviceReach): string {
   if (device.coherentFrom === null) return "nowhere";
   const retry = device.coherentRetry === null ? "" : `, then ${device.coherentRetry}`;
-  const fits = device.coherentFits === 1 ? "" : ` (${percentOf(device.coherentFits)} fits)`;
+  const fits = device.coherentFits === 1 ? "" : ` ${percentOf(device.coherentFits)}`;
   return `${device.coherentFrom}${fits}${retry}`;
 }
 
+/** How much of something, never rounded to nothing or to all. */
 function percentOf(part: number): string {
   const percent = part * 100;
-  return percent === 0
-    ? "none"
-    : percent < 1
-      ? "<1 %"
-      : percent > 99
-        ? ">99 %"
-        : `${percent.toFixed(0)} %`;
+  if (percent === 0) return "none of it";
+  return percent < 1 ? "<1 %" : percent > 99 ? ">99 %" : `${percent.toFixed(0)} %`;
 }
 
 function verdictInk({ device }: Row): Ink {

@@ -19,7 +19,7 @@ export function startScreen(style: Style, inspection: Inspection): string {
   const { plan } = inspection;
   const zones = zonesOf(inspection);
   const pageSize = plan?.pageSize ?? PAGE_SIZE;
-  const facts = plan === null ? [] : [machineWords(plan), eraWords(plan)];
+  const facts = plan === null ? [] : [machineWords(plan, zones), eraWords(plan)];
   const titled = (title: string, from: string, lines: readonly string[]): string[] =>
     lines.length === 0
       ? []
@@ -74,7 +74,7 @@ function read({ sources, name }: Inspection, path: string): string {
 function mapSource(inspection: Inspection): string {
   const { plan, sources } = inspection;
   if (sources.length === 0) return "the capture's boot log";
-  if (inspection.check === null) return "spans: /proc/zoneinfo";
+  if (inspection.check === null) return "spans: /proc/zoneinfo; holes inside them: not known";
   if (plan?.layoutFrom === "log")
     return `spans: /proc/zoneinfo; RAM and holes: ${read(inspection, "dmesg")}`;
   return `spans: /proc/zoneinfo; RAM and holes: ${read(inspection, "firmware_memmap")}`;

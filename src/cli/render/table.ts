@@ -3,7 +3,7 @@
  * too narrow the least important ones go, which the last line says.
  */
 import type { Style } from "../terminal.ts";
-import { type Ink, paint } from "./paint.ts";
+import { type Ink, paint, wrap } from "./paint.ts";
 
 export interface Column<Row> {
   readonly head: string;
@@ -60,8 +60,10 @@ export function table<Row>(
     );
   }
   if (dropped.length > 0) {
-    const words = `${indent}(left out for width: ${dropped.join(", ")}; --json has all)`;
-    lines.push(paint(style, "dim", words));
+    const words = `(left out for width: ${dropped.join(", ")}; --json has all)`;
+    for (const line of wrap(words, style.width - indent.length)) {
+      lines.push(indent + paint(style, "dim", line));
+    }
   }
   return lines;
 }

@@ -63,11 +63,15 @@ function cellOwners(zones: readonly ZoneView[], axis: Axis, pageSize: number): n
     const whole = shares.reduce((sum, share) => sum + share, 0);
     return whole < axis.perCell / 2 ? -1 : shares.indexOf(Math.max(...shares));
   });
+  let taken = -1;
   zones.forEach((zone, z) => {
     if (owners.includes(z)) return;
     const address = (zone.ram[0]?.start ?? 0) * pageSize;
-    const cell = Math.min(axis.cells - 1, Math.floor((address - axis.start) / axis.perCell));
+    // Two such zones in one cell: the second takes the next.
+    const cell = Math.max(taken + 1, Math.floor((address - axis.start) / axis.perCell));
+    if (cell >= axis.cells) return;
     owners[cell] = z;
+    taken = cell;
   });
   return owners;
 }

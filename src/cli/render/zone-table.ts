@@ -14,7 +14,7 @@ export function zoneTable(
 ): string[] {
   const nodes = nodeCount(zones);
   const rows = zones.filter((zone) => zone.present > 0);
-  const empty = zones.filter((zone) => zone.present === 0).map((zone) => zoneLabel(zone, nodes));
+  const empty = emptyWords(zones, nodes);
   const live = rows.some((zone) => zone.free !== null);
   const columns: Column<ZoneView>[] = [
     {
@@ -23,7 +23,7 @@ export function zoneTable(
       cell: (zone) => zoneLabel(zone, nodes),
       ink: (zone) => zoneInk(zone.index),
     },
-    { head: "addresses", align: "left", cell: (zone) => addresses(zone, pageSize) },
+    { head: "addresses", align: "left", cell: (zone) => addresses(zone, pageSize), importance: 1 },
     { head: "spanned", align: "right", cell: (z) => formatCount(z.spanned), importance: 3 },
     { head: "present", align: "right", cell: (z) => formatCount(z.present) },
     { head: "managed", align: "right", cell: managedWords },
@@ -35,13 +35,28 @@ export function zoneTable(
     { head: "min", align: "right", cell: (zone) => formatCount(zone.min) },
     { head: "low", align: "right", cell: (zone) => formatCount(zone.low) },
     { head: "high", align: "right", cell: (zone) => formatCount(zone.high) },
-    { head: "protection", align: "left", cell: protectionWords, importance: 1 },
+    { head: "protection", align: "left", cell: protectionWords, importance: 2 },
     { head: "pcp high/batch", align: "right", cell: (zone) => zone.pageset, importance: 4 },
   ];
-  const shown = [...columns, ...marks].filter(({ importance = 0 }) => !brief || importance === 0);
+  const shown = [...columns, ...marks].filter(({ importance = 0 }) => !brief || importance <= 1);
   const lines = table(style, shown, rows);
-  if (empty.length > 0) lines.push(paint(style, "dim", `  empty: ${empty.join(", ")}`));
+  if (empty !== "") {
+    const words = wrap(`empty: ${empty}`, style.width - 4, "  ");
+    lines.push(...words.map((line) => `  ${paint(style, "dim", line)}`));
+  }
   return lines;
+}
+
+/** "Movable, Device, DMA (N1 N2)": with nodes only where some node has the zone. */
+function emptyWords(zones: readonly ZoneView[], nodes: number): string {
+  const nodesOf = new Map<string, string[]>();
+  for (const zone of zones) {
+    if (zone.present > 0) continue;
+    nodesOf.set(zone.name, [...(nodesOf.get(zone.name) ?? []), `N${zone.node}`]);
+  }
+  return [...nodesOf]
+    .map(([name, where]) => (where.length === nodes ? name : `${name} (${where.join(" ")})`))
+    .join(", ");
 }
 
 function addresses(zone: ZoneView, pageSize: number): string {
