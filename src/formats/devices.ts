@@ -36,7 +36,7 @@ const ATTRIBUTES: ReadonlySet<string> = new Set([
   "iommu",
 ]);
 
-/** Lines without a usable dma_mask_bits are left out with a warning; unknown attributes are noted. */
+/** Lines without a usable mask are left out with a warning; unknown attributes are noted. */
 export function devicesReader(): Reader<readonly DeviceLine[]> {
   const devices: DeviceLine[] = [];
   return tableReader({
