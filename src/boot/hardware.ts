@@ -107,7 +107,10 @@ export interface Layout {
   readonly maxPfn: number;
   /** End of RAM in pfn as x86 asks before `highmem=` trims and after `mem=`; swiotlb depends on it. */
   readonly maxPossiblePfn: number;
-  /** Exclusive limit of DMA zone in pfn that arm/arm64 call the DMA limit; null where that is no notion. */
+  /**
+   * What arm and arm64 call the DMA limit, in pfn: on arm the last pfn it
+   * reaches, on arm64 the first one that it does not. Null elsewhere.
+   */
   readonly dmaLimitPfn: number | null;
   /** "log" when taken from the log's own zone lines, "parameters" when computed. */
   readonly from: "log" | "parameters";

@@ -130,9 +130,20 @@ function memoryOf(capture: Capture, arch: Arch, issues: Issue[]): readonly Firmw
   return iomem.map(({ start, end }) => ({ start, end, type: "usable" }));
 }
 
-/** /sys/firmware/memmap says "System RAM" where the log says "usable". */
+/** /sys/firmware/memmap has words of its own. Linux: e820_type_to_string(), arch/x86/kernel/e820.c */
+const LOG_WORDS: ReadonlyMap<string, string> = new Map([
+  ["system ram", "usable"],
+  ["reserved", "reserved"],
+  ["acpi tables", "ACPI data"],
+  ["acpi non-volatile storage", "ACPI NVS"],
+  ["unusable memory", "unusable"],
+  ["persistent memory", "persistent (type 7)"],
+  ["persistent memory (legacy)", "persistent (type 12)"],
+  ["soft reserved", "soft reserved"],
+]);
+
 function asE820(range: FirmwareRange): FirmwareRange {
-  return range.type.toLowerCase() === "system ram" ? { ...range, type: "usable" } : range;
+  return { ...range, type: LOG_WORDS.get(range.type.toLowerCase()) ?? range.type };
 }
 
 /** RAM as memblock or the node lines show it: for machines whose firmware map is not printed. */
