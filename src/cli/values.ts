@@ -5,7 +5,7 @@
 import { parseSize } from "../base/units.ts";
 import type { DeviceSpec } from "../dma/device.ts";
 import { nearest, parseCount } from "../io/quantity.ts";
-import { parseDevice } from "../io/yaml-machine-parts.ts";
+import { parseDevice } from "../io/yaml-device.ts";
 import { EFFECTS, KNOWN_SYSCTLS, type SysctlWrite } from "../plan/index.ts";
 import { usage } from "./failure.ts";
 

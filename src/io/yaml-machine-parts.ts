@@ -1,13 +1,13 @@
 /**
- * The parts of a YAML machine description: memory ranges, nodes, devices,
- * zones, configuration. Each function reads one node of the tree and reports
+ * The parts of a YAML machine description: memory ranges, nodes, zones,
+ * configuration. Each function reads one node of the tree and reports
  * what is wrong there; null means that it was reported.
  */
 import type { Range } from "../base/range.ts";
-import { parseSize } from "../base/units.ts";
-import { nearest, parseCount, parseCpuList, parseInclusiveRange } from "./quantity.ts";
-import type { DescribedDevice, DescribedNode, DescribedZone } from "./yaml-machine.ts";
-import { nameOf, type YamlNode, type YamlTree } from "./yaml-tree.ts";
+import { nearest, parseCpuList, parseInclusiveRange } from "./quantity.ts";
+import type { DescribedNode, DescribedZone } from "./yaml-machine.ts";
+import { YamlScalars } from "./yaml-scalars.ts";
+import { nameOf, type YamlNode } from "./yaml-tree.ts";
 
 /** Bytes, half-open. */
 export type DescribedRange = Range;
@@ -38,61 +38,16 @@ interface Owned {
   readonly item: YamlNode;
 }
 
-const SIZE_MEND = "write bytes, 0x…, or a size such as 512M or 4G";
-const MAX_DMA_BITS = 64;
-
-export class MachineParts {
-  readonly #tree: YamlTree;
-
-  constructor(tree: YamlTree) {
-    this.#tree = tree;
-  }
-
-  bytes(node: YamlNode): number | null {
-    const text = this.#tree.text(node);
-    if (text === null) return null;
-    const bytes = parseSize(text);
-    if (bytes !== null) return bytes;
-    return this.#tree.error(
-      node,
-      `${nameOf(node)}: "${text.slice(0, 40)}" is not a size`,
-      SIZE_MEND,
-    );
-  }
-
-  positiveBytes(node: YamlNode, what: string): number | null {
-    const bytes = this.bytes(node);
-    if (bytes !== 0) return bytes;
-    return this.#tree.error(node, `${what} is zero`, "a machine needs some; write e.g. 4G");
-  }
-
-  count(node: YamlNode, min: number, max: number): number | null {
-    const text = this.#tree.text(node);
-    if (text === null) return null;
-    const value = parseCount(text, max);
-    if (value !== null && value >= min) return value;
-    return this.#tree.error(node, `${nameOf(node)} must be a whole number from ${min} to ${max}`);
-  }
-
-  oneOf<T extends string>(node: YamlNode, words: readonly T[]): T | null {
-    const text = this.#tree.text(node);
-    if (text === null) return null;
-    const word = words.find((candidate) => candidate === text);
-    if (word !== undefined) return word;
-    const near = nearest(text, words);
-    const mend = near === null ? `one of ${words.join(", ")}` : `did you mean "${near}"?`;
-    return this.#tree.error(node, `${nameOf(node)}: "${text.slice(0, 40)}" is not known`, mend);
-  }
-
+export class MachineParts extends YamlScalars {
   kernel(node: YamlNode): string | null {
-    const text = this.#tree.text(node);
+    const text = this.tree.text(node);
     if (text === null || /^v?\d{1,3}\.\d{1,3}/.test(text)) return text;
     const mend = "write a version such as 6.1 or 6.1.0-50-amd64";
-    return this.#tree.error(node, `kernel: "${text.slice(0, 40)}" is not a version`, mend);
+    return this.tree.error(node, `kernel: "${text.slice(0, 40)}" is not a version`, mend);
   }
 
   memory(node: YamlNode): DescribedMemory[] | null {
-    const items = this.#tree.items(node);
+    const items = this.tree.items(node);
     if (items === null) return null;
     const owned: Owned[] = [];
     const ranges: DescribedMemory[] = [];
@@ -103,27 +58,27 @@ export class MachineParts {
       owned.push({ range, item });
     }
     if (items.length === 0)
-      return this.#tree.error(node, "memory is empty", "add ranges or `ram: 4G`");
+      return this.tree.error(node, "memory is empty", "add ranges or `ram: 4G`");
     const sorted = this.#refuseOverlaps(owned, "give every address once");
     if (sorted.some((entry, i) => entry !== owned[i])) {
-      this.#tree.note(node, "memory is not sorted: it is read in the order of its addresses");
+      this.tree.note(node, "memory is not sorted: it is read in the order of its addresses");
     }
     return ranges;
   }
 
   nodes(node: YamlNode): DescribedNode[] | null {
-    const items = this.#tree.items(node);
+    const items = this.tree.items(node);
     if (items === null) return null;
     const nodes: DescribedNode[] = [];
     const owned: Owned[] = [];
     for (const item of items) {
-      const fields = this.#tree.fields(item, ["id", "memory", "cpus"]);
+      const fields = this.tree.fields(item, ["id", "memory", "cpus"]);
       if (fields === null) continue;
       const idField = fields.get("id");
       const id = idField === undefined ? nodes.length : this.count(idField, 0, 1023);
       if (id === null) continue;
       if (nodes.some((other) => other.id === id))
-        this.#tree.error(item, `node ${id} is there twice`);
+        this.tree.error(item, `node ${id} is there twice`);
       const memoryField = fields.get("memory");
       const cpusField = fields.get("cpus");
       const memory = memoryField === undefined ? [] : this.#ranges(memoryField);
@@ -134,35 +89,24 @@ export class MachineParts {
     return nodes;
   }
 
-  devices(node: YamlNode): DescribedDevice[] | null {
-    const items = this.#tree.items(node);
-    if (items === null) return null;
-    const devices: DescribedDevice[] = [];
-    for (const item of items) {
-      const device = this.#tree.isMapping(item) ? this.#device(item) : this.#shortDevice(item);
-      if (device !== null) devices.push(device);
-    }
-    return devices;
-  }
-
   zones(node: YamlNode): DescribedZone[] | null {
-    const items = this.#tree.items(node);
+    const items = this.tree.items(node);
     if (items === null) return null;
     const zones: DescribedZone[] = [];
     for (const item of items) {
-      const fields = this.#tree.fields(item, ["name", "limit"]);
+      const fields = this.tree.fields(item, ["name", "limit"]);
       const nameField = fields?.get("name");
       const limitField = fields?.get("limit");
       if (nameField === undefined || limitField === undefined) {
-        this.#tree.error(
+        this.tree.error(
           item,
           "a zone needs a name and a limit",
           "e.g. { name: BIGDMA, limit: 1G }",
         );
         continue;
       }
-      const name = this.#tree.text(nameField);
-      const rest = this.#tree.text(limitField) === "rest";
+      const name = this.tree.text(nameField);
+      const rest = this.tree.text(limitField) === "rest";
       const limit = rest
         ? Infinity
         : this.positiveBytes(limitField, `the limit of ${name ?? "a zone"}`);
@@ -170,19 +114,18 @@ export class MachineParts {
       this.#checkZone(limitField, zones, name, limit);
       zones.push({ name, limit });
     }
-    if (items.length === 0)
-      return this.#tree.error(node, "zones is empty", "add at least one zone");
+    if (items.length === 0) return this.tree.error(node, "zones is empty", "add at least one zone");
     return zones;
   }
 
   config(node: YamlNode): Map<string, string> | null {
-    const fields = this.#tree.fields(node, null);
+    const fields = this.tree.fields(node, null);
     if (fields === null) return null;
     const config = new Map<string, string>();
     for (const [key, field] of fields) {
-      const value = this.#tree.text(field);
+      const value = this.tree.text(field);
       if (!/^CONFIG_[A-Z0-9_a-z]+$/.test(key)) {
-        this.#tree.error(
+        this.tree.error(
           field,
           `"${key.slice(0, 40)}" is no kernel option`,
           "e.g. CONFIG_ZONE_DMA: y",
@@ -195,18 +138,18 @@ export class MachineParts {
   #checkZone(place: YamlNode, below: readonly DescribedZone[], name: string, limit: number): void {
     const last = below.at(-1);
     if (below.some((zone) => zone.name === name))
-      this.#tree.error(place, `zone ${name} is there twice`);
+      this.tree.error(place, `zone ${name} is there twice`);
     if (last === undefined) return;
     if (last.limit === Infinity) {
-      this.#tree.error(place, `zone ${name} comes after "rest"`, "the zone of the rest comes last");
+      this.tree.error(place, `zone ${name} comes after "rest"`, "the zone of the rest comes last");
     } else if (limit <= last.limit) {
       const mend = "list the zones from the lowest limit to the highest";
-      this.#tree.error(place, `the limit of ${name} is not above that of ${last.name}`, mend);
+      this.tree.error(place, `the limit of ${name} is not above that of ${last.name}`, mend);
     }
   }
 
   #ranges(node: YamlNode): DescribedRange[] {
-    const items = this.#tree.isList(node) ? this.#tree.items(node) : [node];
+    const items = this.tree.isList(node) ? this.tree.items(node) : [node];
     const ranges: DescribedRange[] = [];
     for (const item of items ?? []) {
       const range = this.#typedRange(item);
@@ -217,31 +160,27 @@ export class MachineParts {
 
   /** `0x0-0x9fbff usable`, or a mapping with start and end or size. */
   #typedRange(node: YamlNode): DescribedMemory | null {
-    if (!this.#tree.isMapping(node)) {
-      const text = this.#tree.text(node);
+    if (!this.tree.isMapping(node)) {
+      const text = this.tree.text(node);
       if (text === null) return null;
       const parts = /^\s*(\S+\s*-\s*[0-9a-zA-Z]+)(?:\s*:?\s+(\S.*?))?\s*$/.exec(text);
       const range = parts === null ? null : parseInclusiveRange(parts[1] ?? "");
       if (range === null) {
         const mend = "write START-LAST, e.g. 0x100000-0xbfffffff usable";
-        return this.#tree.error(node, `"${text.slice(0, 60)}" is not a range`, mend);
+        return this.tree.error(node, `"${text.slice(0, 60)}" is not a range`, mend);
       }
       return this.#checkRange(node, range, parts?.[2] ?? "usable");
     }
-    const fields = this.#tree.fields(node, ["start", "end", "size", "type"]);
+    const fields = this.tree.fields(node, ["start", "end", "size", "type"]);
     const startField = fields?.get("start");
     const sizeField = fields?.get("size");
     const endField = fields?.get("end");
     if (endField !== undefined) {
       const mend = "write `size:`, or the text form START-LAST as in /proc/iomem";
-      return this.#tree.error(
-        endField,
-        "`end:` does not say whether it belongs to the range",
-        mend,
-      );
+      return this.tree.error(endField, "`end:` does not say whether it belongs to the range", mend);
     }
     if (fields === null || startField === undefined || sizeField === undefined) {
-      return this.#tree.error(
+      return this.tree.error(
         node,
         "a range needs start and size",
         "e.g. { start: 0x0, size: 640K }",
@@ -252,26 +191,26 @@ export class MachineParts {
     if (start === null || size === null) return null;
     const end = start + size;
     const typeField = fields.get("type");
-    const type = typeField === undefined ? "usable" : this.#tree.text(typeField);
+    const type = typeField === undefined ? "usable" : this.tree.text(typeField);
     return type === null ? null : this.#checkRange(node, { start, end }, type);
   }
 
   #checkRange(node: YamlNode, range: Range, typeText: string): DescribedMemory | null {
     if (range.end <= range.start) {
-      return this.#tree.error(
+      return this.tree.error(
         node,
         `the range ${hex(range)} is empty`,
         "its end lies before its start",
       );
     }
     if (range.end > Number.MAX_SAFE_INTEGER) {
-      return this.#tree.error(node, "the range ends above 8 PiB", "no kernel maps that much");
+      return this.tree.error(node, "the range ends above 8 PiB", "no kernel maps that much");
     }
     const type = MEMORY_TYPES.get(typeText.toLowerCase());
     if (type !== undefined) return { ...range, type };
     const near = nearest(typeText, [...MEMORY_TYPES.keys()]);
     const mend = near === null ? "e.g. usable, reserved, ACPI data" : `did you mean "${near}"?`;
-    return this.#tree.error(node, `memory type "${typeText.slice(0, 40)}" is not known`, mend);
+    return this.tree.error(node, `memory type "${typeText.slice(0, 40)}" is not known`, mend);
   }
 
   /** `owned` sorted by address. */
@@ -282,73 +221,21 @@ export class MachineParts {
       const here = sorted[i];
       if (before === undefined || here === undefined) continue;
       if (here.range.start >= before.range.end) continue;
-      this.#tree.error(here.item, `${hex(here.range)} overlaps ${hex(before.range)}`, mend);
+      this.tree.error(here.item, `${hex(here.range)} overlaps ${hex(before.range)}`, mend);
     }
     return sorted;
   }
 
   #cpus(node: YamlNode): number[] {
-    const texts = this.#tree.isList(node)
-      ? (this.#tree.items(node) ?? []).map((item) => this.#tree.text(item))
-      : [this.#tree.text(node)];
+    const texts = this.tree.isList(node)
+      ? (this.tree.items(node) ?? []).map((item) => this.tree.text(item))
+      : [this.tree.text(node)];
     const joined = texts.filter((text) => text !== null && text !== "").join(",");
     if (joined === "") return [];
     const cpus = parseCpuList(joined);
-    if (cpus === null)
-      this.#tree.error(node, `${nameOf(node)} is not a list of CPUs`, "e.g. 0-3,8");
+    if (cpus === null) this.tree.error(node, `${nameOf(node)} is not a list of CPUs`, "e.g. 0-3,8");
     return cpus ?? [];
   }
-
-  #shortDevice(node: YamlNode): DescribedDevice | null {
-    const text = this.#tree.text(node);
-    if (text === null) return null;
-    const device = parseDevice(text);
-    if (device !== null) return device;
-    const mend = "write NAME:BITS or NAME:BITS:COHERENTBITS, e.g. nic:32";
-    return this.#tree.error(node, `"${text.slice(0, 40)}" is not a device`, mend);
-  }
-
-  #device(node: YamlNode): DescribedDevice | null {
-    const known = ["name", "bits", "coherentBits", "busLimit", "iommu", "node"];
-    const fields = this.#tree.fields(node, known);
-    const nameField = fields?.get("name");
-    const bitsField = fields?.get("bits");
-    if (fields === null || nameField === undefined || bitsField === undefined) {
-      return this.#tree.error(
-        node,
-        "a device needs a name and bits",
-        "e.g. { name: nic, bits: 32 }",
-      );
-    }
-    const name = this.#tree.text(nameField);
-    const dmaBits = this.count(bitsField, 1, MAX_DMA_BITS);
-    const coherentField = fields.get("coherentBits");
-    const coherent =
-      coherentField === undefined ? dmaBits : this.count(coherentField, 1, MAX_DMA_BITS);
-    const busField = fields.get("busLimit");
-    const iommuField = fields.get("iommu");
-    const nodeField = fields.get("node");
-    if (name === null || dmaBits === null || coherent === null) return null;
-    return {
-      name,
-      dmaBits,
-      coherentBits: coherent,
-      busLimit: busField === undefined ? null : this.bytes(busField),
-      iommu: iommuField === undefined ? false : (this.#tree.boolean(iommuField) ?? false),
-      node: nodeField === undefined ? null : this.count(nodeField, 0, 1023),
-    };
-  }
-}
-
-/** `nic:32` or `nic:32:24` (streaming, coherent); the name may hold colons itself. */
-export function parseDevice(text: string): DescribedDevice | null {
-  const parts = /^(.+?):(\d{1,2})(?::(\d{1,2}))?$/.exec(text.trim());
-  if (parts === null) return null;
-  const dmaBits = Number(parts[2]);
-  const coherentBits = parts[3] === undefined ? dmaBits : Number(parts[3]);
-  const fits = (bits: number): boolean => bits >= 1 && bits <= MAX_DMA_BITS;
-  if (!fits(dmaBits) || !fits(coherentBits)) return null;
-  return { name: parts[1] ?? "", dmaBits, coherentBits, busLimit: null, iommu: false, node: null };
 }
 
 /** YAML reads a bare `y` as text but people also write `true`. */

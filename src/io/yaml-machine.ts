@@ -16,6 +16,7 @@
  * Sizes and addresses are bytes. Any error makes the value null.
  */
 import { hasErrors, type Issue, type Outcome } from "../base/issue.ts";
+import { type DescribedDevice, readDevices } from "./yaml-device.ts";
 import { type DescribedMemory, type DescribedRange, MachineParts } from "./yaml-machine-parts.ts";
 import { type YamlField, YamlTree } from "./yaml-tree.ts";
 
@@ -34,16 +35,6 @@ export interface DescribedNode {
   readonly id: number;
   readonly memory: readonly DescribedRange[];
   readonly cpus: readonly number[];
-}
-
-export interface DescribedDevice {
-  readonly name: string;
-  readonly dmaBits: number;
-  readonly coherentBits: number;
-  /** Last DMA address the bus carries, inclusive bytes. */
-  readonly busLimit: number | null;
-  readonly iommu: boolean;
-  readonly node: number | null;
 }
 
 export interface DescribedZone {
@@ -131,7 +122,7 @@ function assemble(
   const cpus = take("cpus", (field) => parts.count(field, 1, 8192));
   const dmaLimit = take("dmaLimit", (field) => parts.positiveBytes(field, "dmaLimit"));
   const armDmaZone = take("armDmaZone", (field) => parts.positiveBytes(field, "armDmaZone"));
-  const devices = take("devices", (field) => parts.devices(field));
+  const devices = take("devices", (field) => readDevices(parts, field));
   const zones = take("zones", (field) => parts.zones(field));
   const config = take("config", (field) => parts.config(field));
   const name = take("name", (field) => tree.text(field)) ?? fallbackName;

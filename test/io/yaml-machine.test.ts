@@ -6,8 +6,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
 import { nearest, parseCpuList, parseInclusiveRange } from "../../src/io/quantity.ts";
+import { parseDevice } from "../../src/io/yaml-device.ts";
 import { type DescribedMachine, readMachineYaml } from "../../src/io/yaml-machine.ts";
-import { parseDevice } from "../../src/io/yaml-machine-parts.ts";
 
 const HEAD = "arch: x86_64\nkernel: 6.10\n";
 const EXAMPLES = new URL("../../examples/machines/", import.meta.url);

@@ -1,10 +1,15 @@
 /** `zonewright check` for people: one line when all is equal, else a table. */
 import { formatCount } from "../../base/units.ts";
-import type { Check, Difference } from "../../plan/index.ts";
+import type { Check, Difference, Moment } from "../../plan/index.ts";
 import type { Style } from "../terminal.ts";
 import { paint, spell, wrap } from "./paint.ts";
 import { type Column, table } from "./table.ts";
 
+/** When the kernel computed what it prints, as the comparison found. */
+const MOMENTS: Readonly<Record<Moment, string>> = {
+  boot: "as the boot left them",
+  settled: "as computed again since",
+};
 const DIFFERENCES_SHOWN = 40;
 
 /** "kernel's zoneinfo: 61 of 61 fields equal". */
@@ -31,7 +36,7 @@ export function checkScreen(style: Style, check: Check): string {
   const facts = [
     `kernel ${plan.kernel}, rules of ${plan.era.name} (${plan.era.basis}${plan.era.verified ? "" : ", unverified"})`,
     `managed from ${check.managedFrom}`,
-    `marks of the moment "${moments.watermarks}", reserves of "${moments.protection}"`,
+    `marks ${MOMENTS[moments.watermarks]}, reserves ${MOMENTS[moments.protection]}`,
   ];
   lines.push(...wrap(`  ${facts.join(" · ")}`, style.width, "  "));
   const left = notPredictedWords(check);
