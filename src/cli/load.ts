@@ -53,7 +53,7 @@ export function makePlan(
   planOptions: PlanOptions = {},
 ): Plan {
   const { value, issues } = planMachine(machine, planOptions);
-  return orFailure(value, issues, path, options);
+  return orFailure(value, issues, path, { ...options, ...planOptions });
 }
 
 /** A capture with everything in it. */
@@ -89,12 +89,15 @@ export function below(path: string, issues: readonly Issue[]): Issue[] {
   }));
 }
 
-/** `value` with `issues` added to its own, or the errors: wrong usage when an option is to blame. */
+/** What the user asked for, to tell whose fault an error is. */
+type Asked = MachineOptions & PlanOptions;
+
+/** `value` with `issues` for its own, or the errors: wrong usage when an option is to blame. */
 export function orFailure<T extends { readonly issues: readonly Issue[] }>(
   value: T | null,
   issues: readonly Issue[],
   path: string,
-  options: MachineOptions,
+  options: Asked,
 ): T {
   if (value !== null && !hasErrors(issues)) return { ...value, issues };
   const errors = issues.filter((issue) => issue.severity === "error");
@@ -104,10 +107,10 @@ export function orFailure<T extends { readonly issues: readonly Issue[] }>(
 }
 
 /** The option or file that an error of the engine is about. */
-function blame(issue: Issue, path: string, options: MachineOptions): string {
+function blame(issue: Issue, path: string, options: Asked): string {
   const about = issue.source ?? "";
-  if (about.startsWith("sysctl")) return `--sysctl${about.slice("sysctl".length)}`;
-  if (about.startsWith("managed")) return "--managed";
+  if (about.startsWith("sysctl") && options.sysctls !== undefined) return `--${about}`;
+  if (about.startsWith("managed") && options.managed !== undefined) return "--managed";
   if (about === "kernel" && options.kernel !== undefined) return "--kernel";
   if (about === path || about.startsWith(`${path}/`)) return about;
   const set = (options.set ?? []).some((parameter) => parameter.split("=", 1)[0] === about);

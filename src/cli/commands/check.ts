@@ -40,7 +40,7 @@ async function check(path: string, flags: CheckFlags, context: Context): Promise
   if (hasErrors(issues)) throw unreadable(issues);
   const outcome = checkCapture(capture, options);
   const wrapped = outcome.value === null ? null : { check: outcome.value, issues: outcome.issues };
-  const { check: result } = orFailure(wrapped, outcome.issues, path, {});
+  const { check: result } = orFailure(wrapped, outcome.issues, path, options);
   const found = { ...result, plan: { ...result.plan, issues: [...issues, ...outcome.issues] } };
   context.print(flags.json === true ? checkDocument(found) : checkScreen(context.style(), found));
   return found.differences.length === 0 ? EXIT_FINE : EXIT_FINDINGS;
