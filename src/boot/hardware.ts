@@ -137,8 +137,16 @@ export interface ManagedCounts {
   readonly exact: boolean;
 }
 
-/** Where managed counts came from. */
-export type ManagedSource = "memblock log" | "boot log" | "given" | "parameters";
+/**
+ * Where managed counts came from. "log and parameters": the log's counts of the
+ * machine as it was, corrected by what the changed parameters make of them.
+ */
+export type ManagedSource =
+  | "memblock log"
+  | "boot log"
+  | "given"
+  | "parameters"
+  | "log and parameters";
 
 export interface Managed {
   readonly zones: readonly ManagedCounts[];

@@ -92,7 +92,9 @@ function planForCheck(
   }
   const seen = new Map<string, number>();
   for (const zone of zoneinfo.zones) {
-    if (zone.managed !== null) seen.set(`N${zone.node}/${zone.name}`, zone.managed);
+    // A zone that the plan does not have shows up as a difference, not as a wrong argument.
+    const known = first.value === null || findZone(first.value, zone) !== null;
+    if (known && zone.managed !== null) seen.set(`N${zone.node}/${zone.name}`, zone.managed);
   }
   const second = planMachine(machine, { managed: seen });
   const replan = (more: PlanOptions): Plan | null =>

@@ -83,6 +83,7 @@ export function machineFromCapture(
     hardware,
     commandLine: parsed.commandLine,
     log: changed ? null : log,
+    before: changed ? unchanged(capture) : null,
     era,
     devices: [...devicesOf(capture), ...(options.devices ?? [])],
     thpAtRuntime: changed ? null : capture.thpEnabled,
@@ -90,6 +91,11 @@ export function machineFromCapture(
     issues,
   };
   return { value: input, issues };
+}
+
+/** The machine as it was, where its log can tell what its zones held. */
+function unchanged(capture: Capture): MachineInput | null {
+  return capture.bootLog === null ? null : machineFromCapture(capture).value;
 }
 
 function failed(message: string, mend: string): Outcome<null> {

@@ -107,6 +107,7 @@ export function machineFromDescription(
     hardware,
     commandLine: parsed.commandLine,
     log: null,
+    before: null,
     era,
     devices: [...(description.devices ?? []), ...(options.devices ?? [])],
     thpAtRuntime: null,

@@ -22,6 +22,8 @@ export interface MachineInput {
   readonly log: BootLog | null;
   readonly era: ResolvedEra;
   readonly devices: readonly DeviceSpec[];
+  /** The machine with its log, where `log` is null because something was changed; null otherwise. */
+  readonly before: MachineInput | null;
   /** What transparent_hugepage/enabled says on the running machine; null when not known. */
   readonly thpAtRuntime: "always" | "madvise" | "never" | null;
   /** SLIT distances from node to node, where known; 10 and 20 otherwise. */
@@ -102,7 +104,7 @@ export function buildFor(
     flavour: named,
     pageSize: 4096,
     ...facts,
-    zoneDevice: arm64 ? era.policy.boot.arm64ZoneDevice : facts.zoneDevice,
+    zoneDevice: arm64 ? era.policy.boot.arm64ZoneDevice : facts.zoneDevice && arch !== "custom",
   };
   return config === null || config.size === 0 ? base : configured(base, arch, config);
 }

@@ -36,18 +36,45 @@ export function memoryOfSize(bytes: number, arch: Arch, base: number | null): Fi
   return ranges;
 }
 
+/** Firmware keeps a little of the top of low RAM; the modules end at the next multiple of this. */
+const MODULE_STEP = 128 * MIB;
+
 /**
- * `memory` with its RAM cut from the top, or grown there, to hold `bytes`. A PC
- * that grows past its low RAM goes on above 4 GiB.
+ * `memory` with its RAM cut from the top, or grown there, to modules of `bytes`
+ * in all. On a PC low RAM ends below the device hole and goes on above 4 GiB;
+ * what firmware keeps at the top of low RAM stays there.
  */
 export function resizeMemory(
   memory: readonly FirmwareRange[],
   bytes: number,
   arch: Arch,
 ): FirmwareRange[] {
+  if (arch === "x86_64" || arch === "i386") return resizePc(memory, bytes);
   const usable = memory.filter((range) => range.type === "usable");
   const missing = bytes - totalLength(usable);
-  return missing >= 0 ? grow(memory, missing, arch) : cut(memory, -missing);
+  if (missing < 0) return cut(memory, -missing);
+  const top = usable.at(-1);
+  return memory.map((range) => (range === top ? { ...range, end: range.end + missing } : range));
+}
+
+function resizePc(memory: readonly FirmwareRange[], bytes: number): FirmwareRange[] {
+  const isLow = (range: FirmwareRange): boolean => range.end <= 4 * GIB;
+  const usable = memory.filter((range) => range.type === "usable");
+  const lowTop = usable.filter(isLow).reduce((end, range) => Math.max(end, range.end), 0);
+  const lowEnd = Math.ceil(lowTop / MODULE_STEP) * MODULE_STEP;
+  const hasHigh = usable.some((range) => !isLow(range));
+  const newEnd = Math.min(bytes, hasHigh ? lowEnd : Math.max(lowEnd, PC_LOW_RAM_END));
+  const moved = newEnd - lowEnd;
+  const kept = memory.flatMap((range): FirmwareRange[] => {
+    const { start, end, type } = range;
+    if (type === "usable" && !isLow(range)) return [];
+    if (type === "usable" && end === lowTop) return [{ start, end: end + moved, type }];
+    const atLowTop = start >= lowTop && end <= lowEnd;
+    return [atLowTop ? { start: start + moved, end: end + moved, type } : range];
+  });
+  const high = bytes - newEnd;
+  if (high > 0) kept.push({ start: 4 * GIB, end: 4 * GIB + high, type: "usable" });
+  return kept.filter((range) => range.end > range.start).sort((a, b) => a.start - b.start);
 }
 
 function cut(memory: readonly FirmwareRange[], bytes: number): FirmwareRange[] {
@@ -59,22 +86,4 @@ function cut(memory: readonly FirmwareRange[], bytes: number): FirmwareRange[] {
     if (range.end - less > range.start) kept.push({ ...range, end: range.end - less });
   }
   return kept.reverse();
-}
-
-function grow(memory: readonly FirmwareRange[], bytes: number, arch: Arch): FirmwareRange[] {
-  const x86 = arch === "x86_64" || arch === "i386";
-  const top = memory.findLast((range) => range.type === "usable");
-  if (top === undefined || bytes === 0) return [...memory];
-  const above = memory.filter((range) => range.start >= top.end);
-  const ceiling = above.reduce((low, range) => Math.min(low, range.start), Number.MAX_SAFE_INTEGER);
-  const limit = x86 && top.end <= 4 * GIB ? Math.min(ceiling, PC_LOW_RAM_END) : ceiling;
-  const here = Math.max(0, Math.min(bytes, limit - top.end));
-  const grown = memory.map((range) =>
-    range === top ? { ...range, end: range.end + here } : range,
-  );
-  if (here < bytes) {
-    const start = Math.max(4 * GIB, top.end);
-    grown.push({ start, end: start + bytes - here, type: "usable" });
-  }
-  return grown.sort((a, b) => a.start - b.start);
 }

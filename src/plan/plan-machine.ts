@@ -5,7 +5,7 @@
  */
 import type { Issue, Outcome } from "../base/issue.ts";
 import { clip, type Range } from "../base/range.ts";
-import type { Layout, Managed, Pools, ZoneSpan } from "../boot/hardware.ts";
+import type { Layout, Managed, ManagedCounts, Pools, ZoneSpan } from "../boot/hardware.ts";
 import { layOut } from "../boot/layout.ts";
 import { layoutFromLog } from "../boot/layout-from-log.ts";
 import { managedFromLog, managedFromParameters, managedGiven } from "../boot/managed.ts";
@@ -111,7 +111,44 @@ function managedOf(
   }
   const guessed = managedFromParameters(hardware, commandLine, layout, pools, era.policy);
   issues.push(...guessed.issues);
-  return guessed.value;
+  return input.before === null ? guessed.value : calibrated(input.before, layout, guessed.value);
+}
+
+/**
+ * A what-if on a machine whose log is known: the estimate is corrected, zone by
+ * zone, by how far the same estimate is off for the machine as it was. What
+ * parameters cannot tell (where the image lies, what firmware took) then cancels
+ * out. The bounds stay those of the estimate.
+ */
+function calibrated(before: MachineInput, layout: Layout, estimate: Managed): Managed {
+  const was = managedBefore(before);
+  const guessed = managedBefore({ ...before, log: null });
+  if (was === null || guessed === null) return estimate;
+  const zones = estimate.zones.map((counts, i): ManagedCounts => {
+    const name = layout.zones[i]?.name ?? "";
+    const exact = was.get(`${counts.node}/${name}`);
+    const guess = guessed.get(`${counts.node}/${name}`);
+    if (exact === undefined || guess === undefined) return counts;
+    const corrected = (moment: "m0" | "t1" | "t2" | "end"): number => {
+      const pages = counts[moment] + exact[moment] - guess[moment];
+      return Math.max(0, Math.min(counts.high, pages));
+    };
+    const end = Math.max(counts.low, corrected("end"));
+    return { ...counts, m0: corrected("m0"), t1: corrected("t1"), t2: corrected("t2"), end };
+  });
+  return { zones, source: "log and parameters" };
+}
+
+/** Managed counts by "node/zone name"; null where no layout follows. */
+function managedBefore(input: MachineInput): ReadonlyMap<string, ManagedCounts> | null {
+  const issues: Issue[] = [];
+  const layout = layoutOf(input, issues);
+  if (layout === null) return null;
+  const { hardware, commandLine, era, log } = input;
+  const pools = planPools(hardware, commandLine, layout, era.policy, log).value;
+  const { zones } = managedOf(input, layout, pools, {}, issues);
+  const nameOf = (i: number): string => layout.zones[i]?.name ?? "";
+  return new Map(zones.map((counts, i) => [`${counts.node}/${nameOf(i)}`, counts]));
 }
 
 function numbersOf(
@@ -268,6 +305,12 @@ function reachMemory(
  */
 function zoneDmaLimit(input: MachineInput, layout: Layout): number | null {
   const { hardware } = input;
+  if (hardware.arch === "custom") {
+    // The lowest zone is what such a machine keeps for its narrowest devices.
+    const lowest = layout.zones.find((zone) => zone.present > 0);
+    if (lowest === undefined) return null;
+    return (lowest.startPfn + lowest.spanned) * hardware.build.pageSize - 1;
+  }
   if (!layout.zoneNames.includes("DMA")) return null;
   if (hardware.arch !== "arm64") return 2 ** 24 - 1;
   const pfn = layout.dmaLimitPfn;
