@@ -8,7 +8,7 @@
  * Linux: conf_write_symbol(), scripts/kconfig/confdata.c
  */
 import type { Reader } from "./reader.ts";
-import { type LineLog, tableReader } from "./table.ts";
+import { excerpt, type LineLog, tableReader } from "./table.ts";
 
 /** Values by full name: "y", "m", a number or text without quotes; "n" for "is not set". */
 export type KernelConfig = ReadonlyMap<string, string>;
@@ -27,7 +27,8 @@ export function configReader(): Reader<KernelConfig> {
       if (name === undefined) return text.trim() === "" || text.startsWith("#");
       const value = raw.trim();
       const quoted = value.length >= 2 && value.startsWith('"') && value.endsWith('"');
-      if (config.has(name)) log.report("warning", `${name} comes again; the last line counts`);
+      if (config.has(name))
+        log.report("warning", `${excerpt(name)} comes again; the last line counts`);
       config.set(name, quoted ? value.slice(1, -1) : value);
       return true;
     },

@@ -11,7 +11,7 @@
  */
 import type { FirmwareRange } from "./boot-log.ts";
 import type { Reader } from "./reader.ts";
-import { afterLast, type LineLog, tableReader } from "./table.ts";
+import { afterLast, excerpt, type LineLog, tableReader } from "./table.ts";
 
 const LINE = /^(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+(\S.*)$/i;
 
@@ -27,7 +27,8 @@ export function firmwareMemmapReader(): Reader<readonly FirmwareRange[]> {
       const start = log.hex(first);
       const lastByte = log.hex(last);
       if (lastByte < start) {
-        log.report("warning", `left out a range of ${type.trimEnd()} that ends before it starts`);
+        const what = excerpt(type.trimEnd());
+        log.report("warning", `left out a range of ${what} that ends before it starts`);
         return true;
       }
       ranges.push({ start, end: afterLast(lastByte), type: type.trimEnd() });

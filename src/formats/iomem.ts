@@ -12,7 +12,7 @@
  */
 import type { Range } from "../base/range.ts";
 import type { Reader } from "./reader.ts";
-import { afterLast, type LineLog, type Table, tableReader } from "./table.ts";
+import { afterLast, excerpt, type LineLog, type Table, tableReader } from "./table.ts";
 
 /** A resource: half-open range of bytes; empty at 0 in a redacted file. */
 export interface IomemEntry extends Range {
@@ -61,12 +61,12 @@ class IomemTable implements Table<Iomem> {
     const start = log.hex(first);
     const lastByte = log.hex(last);
     if (lastByte < start) {
-      log.report("warning", `left out "${name}": its range ends before it starts`);
+      log.report("warning", `left out "${excerpt(name)}": its range ends before it starts`);
       return true;
     }
     const depth = indent.length / 2;
     if (depth > this.#path.length) {
-      log.report("warning", `left out "${name}": the level above it is missing`);
+      log.report("warning", `left out "${excerpt(name)}": the level above it is missing`);
       return true;
     }
     if (lastByte !== 0) this.#zeros = false;

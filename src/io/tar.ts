@@ -29,7 +29,11 @@ export function readTar(bytes: Uint8Array): Outcome<TarFiles> {
     const body = at + BLOCK;
     if (body + size > bytes.length) {
       const mend = "the archive was cut short: copy it again";
-      issues.push({ severity: "error", message: `a file of ${size} bytes at byte ${at} runs past the end`, mend });
+      issues.push({
+        severity: "error",
+        message: `a file of ${size} bytes at byte ${at} runs past the end`,
+        mend,
+      });
       return { value: files, issues };
     }
     const type = String.fromCharCode(bytes[at + 156] ?? 0);
@@ -41,24 +45,32 @@ export function readTar(bytes: Uint8Array): Outcome<TarFiles> {
       longName = null;
       if (type === "0" || type === "\0") {
         const path = safePath(name);
-        if (path === null) issues.push({ severity: "warning", message: `left out "${name}": not a path below the archive` });
+        if (path === null)
+          issues.push({
+            severity: "warning",
+            message: `left out "${name}": not a path below the archive`,
+          });
         else files.set(path, contents);
       }
     }
     at = body + Math.ceil(size / BLOCK) * BLOCK;
   }
-  if (at !== bytes.length) issues.push({ severity: "warning", message: "the archive ends inside a header" });
+  if (at !== bytes.length)
+    issues.push({ severity: "warning", message: "the archive ends inside a header" });
   return { value: files, issues };
 }
 
 function safePath(name: string): string | null {
   const parts = name.split("/").filter((part) => part !== "" && part !== ".");
-  return parts.length === 0 || name.startsWith("/") || parts.includes("..") ? null : parts.join("/");
+  return parts.length === 0 || name.startsWith("/") || parts.includes("..")
+    ? null
+    : parts.join("/");
 }
 
 function text(bytes: Uint8Array, start: number, length: number): string {
   let out = "";
-  for (let i = start; i < start + length && bytes[i] !== 0; i++) out += String.fromCharCode(bytes[i] ?? 0);
+  for (let i = start; i < start + length && bytes[i] !== 0; i++)
+    out += String.fromCharCode(bytes[i] ?? 0);
   return out;
 }
 

@@ -2,9 +2,8 @@
 // docs/fidelity.md says and what conformance.test.ts demands. One Score a capture; every question
 // is a pair of equal and compared numbers, and every miss is kept with its words.
 
-import { bootLogReader } from "../../src/formats/boot-log-reader.ts";
 import { type Capture, readCapture, readVariant } from "../../src/formats/capture.ts";
-import { type BootLog, readText } from "../../src/formats/index.ts";
+import { readText } from "../../src/formats/index.ts";
 import type { Zoneinfo, ZoneinfoZone } from "../../src/formats/zoneinfo.ts";
 import { zoneinfoReader } from "../../src/formats/zoneinfo-reader.ts";
 import {
@@ -240,9 +239,4 @@ class Tally {
   score(group: string): Score {
     return { capture: this.#capture, group, counts: this.#counts, misses: this.#misses };
   }
-}
-
-/** The boot log of a capture, for tests that look at nothing else. */
-export function bootLogOf(name: string): BootLog {
-  return readText(bootLogReader(), corpusFiles(name).get("dmesg") ?? "").value;
 }

@@ -219,3 +219,18 @@ test("an empty file is an empty record with a warning", () => {
     expect.match(issues[0]?.message ?? "", /is empty/);
   }
 });
+
+test("a message shows the start of a long name, not all of it", () => {
+  const long = "x".repeat(5000);
+  const said = (reader: Reader<unknown>, text: string): string[] =>
+    readText(reader, text).issues.map(({ message }) => message);
+  const messages = [
+    ...said(iomemReader(), `2-1 : ${long}\n`),
+    ...said(iomemReader(), `    1-2 : ${long}\n`),
+    ...said(firmwareMemmapReader(), `2 1 ${long}\n`),
+    ...said(configReader(), `CONFIG_${long}=y\n`.repeat(2)),
+    ...said(devicesReader(), `${long} dma_mask_bits=99\n`),
+  ];
+  expect.equal(messages.length, 5);
+  for (const message of messages) expect.ok(message.length < 150, message);
+});

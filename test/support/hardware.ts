@@ -24,10 +24,6 @@ interface Meta {
   readonly numa: string;
 }
 
-export function hardwareOf(name: string): Hardware {
-  return bootOf(name).hardware;
-}
-
 /** Everything that a prediction of the capture's layout may look at, and the files to compare with. */
 export function bootOf(name: string): CapturedBoot {
   const files = corpusFiles(name);
