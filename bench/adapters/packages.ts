@@ -1,38 +1,41 @@
 /**
  * Allocators of other npm packages, as their authors ship them.
  *
- * They manage bytes, so a frame is given the fewest bytes that they handle as one block: what they
- * keep inside blocks then lies as densely as it can, which is in their favour. `alloc` is a buddy
- * allocator and aligns blocks as page frames are; the other two do not, which is easier.
+ * A frame is 4 KiB of the buffer that they manage. `malloc` and `@thi.ng/malloc` keep headers in
+ * that buffer, so each block costs them a page of cache; where the name says dense, a frame is 32
+ * bytes, which no page allocator could hand out, but shows the algorithm apart from the layout.
+ * `alloc` is a buddy allocator and aligns blocks as page frames are; the others do not, which is
+ * easier.
  */
 import { createRequire } from "node:module";
 import type { Adapter } from "../workloads.ts";
 
-export const PACKAGES = ["alloc", "malloc", "@thi.ng/malloc"] as const;
+export const PACKAGES = ["alloc", "malloc", "malloc-dense", "thi.ng-dense"] as const;
 export type PackageName = (typeof PACKAGES)[number];
+
+type Make = (loaded: unknown, frames: number) => Adapter | null;
 
 /** Their own folder with its own lock file: nobody who only tests has to install them. */
 const requirePeer = createRequire(new URL("../peers/package.json", import.meta.url));
 
-/** Bytes that stand for one frame where a block has a header: the header and 8 bytes or more. */
-const GRANULE = 32;
+const FRAME_BYTES = 4096;
+const DENSE_BYTES = 32; // two words around the block, and what the packages handle at the least
 
 /** The adapter, or why there is none. */
 export function makeAdapter(name: PackageName, frames: number): Adapter | string {
-  let loaded: unknown;
+  const { from, make } = ADAPTERS[name];
   try {
-    loaded = requirePeer(name);
+    return make(requirePeer(from), frames) ?? `${from} does not export what it did`;
   } catch (error) {
     return error instanceof Error ? (error.message.split("\n", 1)[0] ?? "") : String(error);
   }
-  const adapter = ADAPTERS[name](loaded, frames);
-  return adapter ?? `${name} does not export what it did`;
 }
 
-const ADAPTERS: Record<PackageName, (loaded: unknown, frames: number) => Adapter | null> = {
-  alloc: buddyOf,
-  malloc: skipListOf,
-  "@thi.ng/malloc": poolOf,
+const ADAPTERS: Record<PackageName, { from: string; make: Make }> = {
+  alloc: { from: "alloc", make: buddyOf },
+  malloc: { from: "malloc", make: skipListOf(FRAME_BYTES) },
+  "malloc-dense": { from: "malloc", make: skipListOf(DENSE_BYTES) },
+  "thi.ng-dense": { from: "@thi.ng/malloc", make: poolOf(DENSE_BYTES) },
 };
 
 type Newable<Args extends unknown[], T> = new (...args: Args) => T;
@@ -52,28 +55,25 @@ interface Buddy {
   free(block: Buffer): void;
 }
 
-/** One byte a frame. A block is a Buffer object, kept here by its frame. */
+/** A block is a Buffer object, kept here by its frame. */
 function buddyOf(loaded: unknown, frames: number): Adapter | null {
   const BuddyAllocator = exported(loaded, "BuddyAllocator");
   if (!isConstructor<[Buffer, { minSize: number }], Buddy>(BuddyAllocator)) return null;
-  const make = (): Buddy => {
-    return new BuddyAllocator(Buffer.alloc(2 ** Math.ceil(Math.log2(frames))), { minSize: 1 });
-  };
+  const bytes = FRAME_BYTES * 2 ** Math.ceil(Math.log2(frames));
+  const buffer = Buffer.allocUnsafeSlow(bytes);
+  const make = (): Buddy => new BuddyAllocator(buffer, { minSize: FRAME_BYTES });
   let buddy = make();
   const blocks = new Array<Buffer | null>(frames).fill(null);
-  let start = 0;
   return {
     name: "alloc",
     reset() {
       buddy = make();
-      const first = buddy.alloc(1);
-      start = first?.byteOffset ?? 0;
-      if (first !== null) buddy.free(first);
+      blocks.fill(null);
     },
     alloc(order) {
-      const block = buddy.alloc(2 ** order);
+      const block = buddy.alloc(FRAME_BYTES * 2 ** order);
       if (block === null) return -1;
-      const frame = block.byteOffset - start;
+      const frame = (block.byteOffset - buffer.byteOffset) / FRAME_BYTES;
       blocks[frame] = block;
       return frame;
     },
@@ -91,23 +91,25 @@ interface SkipList {
   free(address: number): number;
 }
 
-/** Two words around each block. A frame's number is its address. */
-function skipListOf(loaded: unknown, frames: number): Adapter | null {
-  if (!isConstructor<[ArrayBuffer], SkipList>(loaded)) return null;
-  const make = (): SkipList => new loaded(new ArrayBuffer((frames + 64) * GRANULE));
-  let list = make();
-  return {
-    name: "malloc",
-    reset() {
-      list = make();
-    },
-    alloc(order) {
-      const address = list.alloc(GRANULE * 2 ** order - 8);
-      return address === 0 ? -1 : address;
-    },
-    free(frame) {
-      list.free(frame);
-    },
+/** A word before and one after each block. A frame's number is its address. */
+function skipListOf(frameBytes: number): Make {
+  return (loaded, frames) => {
+    if (!isConstructor<[ArrayBuffer], SkipList>(loaded)) return null;
+    const make = (): SkipList => new loaded(new ArrayBuffer(frames * frameBytes + FRAME_BYTES));
+    let list = make();
+    return {
+      name: "malloc",
+      reset() {
+        list = make();
+      },
+      alloc(order) {
+        const address = list.alloc(frameBytes * 2 ** order - 8);
+        return address === 0 ? -1 : address;
+      },
+      free(frame) {
+        list.free(frame);
+      },
+    };
   };
 }
 
@@ -116,23 +118,25 @@ interface Pool {
   free(address: number): boolean;
 }
 
-/** A header of two words before each block. A frame's number is its address. */
-function poolOf(loaded: unknown, frames: number): Adapter | null {
-  const MemPool = exported(loaded, "MemPool");
-  if (!isConstructor<[{ size: number }], Pool>(MemPool)) return null;
-  const make = (): Pool => new MemPool({ size: (frames + 64) * GRANULE });
-  let pool = make();
-  return {
-    name: "@thi.ng/malloc",
-    reset() {
-      pool = make();
-    },
-    alloc(order) {
-      const address = pool.malloc(GRANULE * 2 ** order - 8);
-      return address === 0 ? -1 : address;
-    },
-    free(frame) {
-      pool.free(frame);
-    },
+/** Two words before each block. A frame's number is its address. */
+function poolOf(frameBytes: number): Make {
+  return (loaded, frames) => {
+    const MemPool = exported(loaded, "MemPool");
+    if (!isConstructor<[{ size: number }], Pool>(MemPool)) return null;
+    const make = (): Pool => new MemPool({ size: frames * frameBytes + FRAME_BYTES });
+    let pool = make();
+    return {
+      name: "@thi.ng/malloc",
+      reset() {
+        pool = make();
+      },
+      alloc(order) {
+        const address = pool.malloc(frameBytes * 2 ** order - 8);
+        return address === 0 ? -1 : address;
+      },
+      free(frame) {
+        pool.free(frame);
+      },
+    };
   };
 }
