@@ -159,13 +159,7 @@ function replaceOne(
 }
 
 /** Allocates until `to` blocks are held or one is refused; the number held. */
-function hold(
-  adapter: Adapter,
-  held: Int32Array,
-  from: number,
-  to: number,
-  order: number,
-): number {
+function hold(adapter: Adapter, held: Int32Array, from: number, to: number, order: number): number {
   let count = from;
   while (count < to) {
     const frame = adapter.alloc(order);

@@ -1,28 +1,81 @@
 /**
- * Runs the benchmarks, one process each, one after the other, so that none sees the heap or the
- * compiled code of another:
+ * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…]    all of bench/*.bench.ts, or those whose name holds a NAME
+ *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot; all without a NAME
+ *
+ *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
+ *   --rounds N         7 without it
+ *   --peers A,B        only these
+ *   --workloads W1,W4  only these
+ *   --json FILE        everything measured
+ *
+ * Tables go to standard output, progress to standard error. Exits with 1 when a line of the budget
+ * that must hold does not, with 2 for a wrong option. How to read it: docs/bench.md.
  */
-import { spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { runBoot } from "../bench/boot.ts";
+import { FULL_ROUNDS, runFrames } from "../bench/run.ts";
+import { WORKLOADS } from "../bench/workloads.ts";
 
-const folder = fileURLToPath(new URL("../bench", import.meta.url));
-const wanted = process.argv.slice(2);
-const files = readdirSync(folder)
-  .filter((file) => file.endsWith(".bench.ts"))
-  .filter((file) => wanted.length === 0 || wanted.some((name) => file.includes(name)))
-  .sort();
+const BENCHMARKS = { frames: runFrames, boot: runBoot };
+const QUICK_ROUNDS = 3;
 
-if (files.length === 0) {
-  console.error(`no benchmark in bench/ is called ${wanted.join(" or ") || "*.bench.ts"}`);
-  process.exitCode = 2;
+function main(): number {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: "boolean", default: false },
+      rounds: { type: "string" },
+      peers: { type: "string", default: "" },
+      workloads: { type: "string", default: "" },
+      json: { type: "string" },
+    },
+  });
+  const quick = values.quick;
+  const rounds = Number(values.rounds ?? (quick ? QUICK_ROUNDS : FULL_ROUNDS));
+  if (!Number.isInteger(rounds) || rounds < 1) return refuse("--rounds takes a number from 1 up");
+  const names = listOf(values.workloads);
+  const workloads = WORKLOADS.filter((name) => names.includes(name));
+  if (workloads.length !== names.length) return refuse(`workloads are ${WORKLOADS.join(" ")}`);
+  const wanted = Object.entries(BENCHMARKS).filter(
+    ([name]) => positionals.length === 0 || positionals.some((part) => name.includes(part)),
+  );
+  if (wanted.length === 0) return refuse(`benchmarks are ${Object.keys(BENCHMARKS).join(" ")}`);
+  const options = {
+    rounds,
+    quick,
+    peers: listOf(values.peers),
+    workloads,
+    json: values.json ?? null,
+    say: progress,
+  };
+  const passed = wanted.map(([name, run]) => {
+    console.log(`# ${name}`);
+    return run(options);
+  });
+  return passed.every(Boolean) ? 0 : 1;
 }
-for (const file of files) {
-  console.log(`# ${file}`);
-  const { status } = spawnSync(process.execPath, [join(folder, file)], { stdio: "inherit" });
-  if (status !== 0) process.exitCode = 1;
+
+function listOf(text: string): string[] {
+  return text.split(",").filter((name) => name !== "");
+}
+
+/** On a terminal one line that changes; a text that ends its line stays. */
+function progress(text: string): void {
+  if (text.endsWith("\n") || !text.startsWith("round"))
+    process.stderr.write(`\r\x1b[K${text.trimEnd()}\n`);
+  else if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+function refuse(text: string): number {
+  console.error(text);
+  return 2;
+}
+
+try {
+  process.exitCode = main();
+} catch (error) {
+  if (!(error instanceof TypeError) || !("code" in error)) throw error;
+  process.exitCode = refuse(error.message);
 }

@@ -1,0 +1,48 @@
+/**
+ * One boot in one process:
+ *
+ *   node bench/boot-worker.ts FRAMES TOUCHED
+ *
+ * Boots a memory of FRAMES frames, takes a snapshot of it untouched, allocates one frame, then
+ * TOUCHED of them one by one. Prints one line of JSON: wall times in ms, growth of resident memory
+ * in bytes, or why there is none.
+ */
+import process from "node:process";
+import { loadEngine, zonesFor } from "./adapters/zonewright.ts";
+
+const [, , frames = "0", touched = "0"] = process.argv;
+
+async function main(): Promise<object> {
+  const engine = await loadEngine();
+  if (typeof engine === "string") return { skipped: engine };
+  const { bootMemory, allocPages, snapshot, GFP_KERNEL } = engine;
+  const zones = zonesFor(Number(touched), Number(frames));
+  const residentBefore = process.memoryUsage.rss();
+
+  const booted = timed(() => bootMemory({ zones, era: "6.1", cpus: 1 }));
+  const residentBooted = process.memoryUsage.rss();
+  const memory = booted.value;
+  const shot = snapshot === undefined ? null : timed(() => snapshot(memory));
+  const first = timed(() => allocPages(memory, GFP_KERNEL, 0));
+
+  const residentUntouched = process.memoryUsage.rss();
+  let refused = first.value < 0 ? 1 : 0;
+  const more = Number(touched);
+  for (let i = 0; i < more; i++) if (allocPages(memory, GFP_KERNEL, 0) < 0) refused++;
+  return {
+    bootMs: booted.ms,
+    bootBytes: residentBooted - residentBefore,
+    firstMs: first.ms,
+    snapshotMs: shot?.ms ?? null,
+    touchedBytes: process.memoryUsage.rss() - residentUntouched,
+    refused,
+  };
+}
+
+function timed<T>(work: () => T): { value: T; ms: number } {
+  const start = performance.now();
+  const value = work();
+  return { value, ms: performance.now() - start };
+}
+
+console.log(JSON.stringify(await main()));

@@ -1,0 +1,76 @@
+/**
+ * Who is compared: the engine, harness floors, our own C twins, other npm packages.
+ *
+ * Scales divide a workload's operations so that one process takes about half a second, and no more
+ * than that allows: with a few thousand operations a package would be timed while V8 still
+ * interprets it, which makes it up to a hundred times slower. The slowest peer is quadratic in the
+ * frames and gets 16384 of them; that flatters it.
+ */
+import { fileURLToPath } from "node:url";
+import { compileTwin, findCompiler, TWINS } from "./native.ts";
+import { FRAMES, type Workload } from "./workloads.ts";
+
+export interface Peer {
+  readonly name: string;
+  readonly program: string;
+  /** Come before WORKLOAD FRAMES SCALE. */
+  readonly args: readonly string[];
+  /** Come after them. */
+  readonly more: readonly string[];
+  readonly frames: number;
+  readonly scales: Readonly<Record<Workload, number>>;
+}
+
+const NO_SCALE = { W1: 1, W2: 1, W2b: 1, W3: 1, W4: 1, W5: 1 };
+
+/** The names that tables and budgets go by. */
+export const ENGINE = "zonewright";
+export const PLAIN_TWIN = "c-plain";
+export const SAME_TWIN = "c-same";
+/** Packages that the budget counts: those with frames of 4 KiB, and the one that has to be dense. */
+export const NPM_PEERS: readonly string[] = ["alloc", "malloc", "thi.ng-dense"];
+
+const PACKAGE_SCALES: Readonly<Record<string, Readonly<Record<Workload, number>>>> = {
+  alloc: { W1: 2, W2: 10, W2b: 20, W3: 20, W4: 2, W5: 1 },
+  malloc: { W1: 5, W2: 20, W2b: 20, W3: 5, W4: 5, W5: 5 },
+  "malloc-dense": { W1: 2, W2: 10, W2b: 20, W3: 5, W4: 5, W5: 5 },
+  "thi.ng-dense": { W1: 10, W2: 1000, W2b: 1000, W3: 1, W4: 100, W5: 2 },
+};
+const QUADRATIC = { name: "thi.ng-dense", frames: 16384 };
+
+/** A peer in JavaScript; `more` is passed on to `worker.ts`. */
+export function scriptPeer(name: string, more: readonly string[] = []): Peer {
+  const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
+  return {
+    name,
+    program: process.execPath,
+    // One of the packages uses functions of Node that are on their way out.
+    args: ["--no-deprecation", worker, name],
+    more,
+    frames: name === QUADRATIC.name ? QUADRATIC.frames : FRAMES,
+    scales: PACKAGE_SCALES[name] ?? NO_SCALE,
+  };
+}
+
+/** All peers, or those of `names`; twins only where they compile. `say` is told what is left out. */
+export function findPeers(names: readonly string[], say: (text: string) => void): Peer[] {
+  const wanted = (name: string): boolean => names.length === 0 || names.includes(name);
+  const scripts = ["js-null", ENGINE, ...Object.keys(PACKAGE_SCALES)].filter(wanted);
+  const twins = TWINS.filter((twin) => wanted(`c-${twin}`));
+  const compiler = twins.length === 0 ? null : findCompiler();
+  if (twins.length > 0 && compiler === null) say("no C compiler (clang, cc, gcc, $CC): no twins");
+  const native = (compiler === null ? [] : twins).map((twin) => ({
+    name: `c-${twin}`,
+    program: compileTwin(compiler ?? "", twin, "fast"),
+    args: [],
+    more: [],
+    frames: FRAMES,
+    scales: NO_SCALE,
+  }));
+  return [...native, ...scripts.map((name) => scriptPeer(name))];
+}
+
+/** The scale of a run; `quick` runs fewer operations, but each workload's fill stays whole. */
+export function scaleOf(peer: Peer, workload: Workload, quick: boolean): number {
+  return peer.scales[workload] * (quick ? 4 : 1);
+}
