@@ -33,7 +33,7 @@ const FRACTION_BATCH_BITS = 8;
 /** MIN_PERCPU_PAGELIST_HIGH_FRACTION: high_max is this share of the zone. */
 const HIGH_MAX_FRACTION = 8;
 
-export function pagesetSize(input: PagesetInput, policy: Policy): PagesetSize {
+export function pagesetSize(input: PagesetInput, policy: Pick<Policy, "pageset">): PagesetSize {
   const batch = zoneBatch(input.managed, input.pageSize);
   if (policy.pageset.high === "six-batches") return sixBatches(input, batch);
   const high = lowMarkHigh(input, batch, input.fraction);

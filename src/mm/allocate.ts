@@ -1,0 +1,227 @@
+/**
+ * Asking for pages: which zones, which mark, which list; and giving them back.
+ *
+ * A request walks the zonelist of its node from the highest zone it may use
+ * down: a normal request may end in DMA memory, a DMA request never leaves it.
+ * The first pass asks for the low mark; the slow path wakes kswapd and goes
+ * down to what the request has a right to.
+ *
+ * Linux: __alloc_pages(), get_page_from_freelist(), rmqueue(),
+ * __alloc_pages_slowpath(), free_unref_page(), mm/page_alloc.c
+ */
+import { assert } from "../base/assert.ts";
+import { giveBlock, takeSmallest } from "./buddy.ts";
+import {
+  ALLOC_CMA,
+  ALLOC_HIGHATOMIC,
+  ALLOC_KSWAPD,
+  ALLOC_NO_WATERMARKS,
+  ALLOC_NOFRAGMENT,
+  ALLOC_NON_BLOCK,
+  ALLOC_OOM,
+  ALLOC_WMARK_LOW,
+  allocFlagsSlow,
+  reserveFlags,
+} from "./gfp-alloc.ts";
+import { reserveHighatomic, unreserveHighatomic } from "./highatomic.ts";
+import {
+  KIND_MASK,
+  type Memory,
+  MIXED,
+  MOBILE,
+  ORDER_MASK,
+  pfnOf,
+  rowOf,
+  TAKEN,
+  Z_FLAGS,
+  Z_NODE,
+  ZONE_BOOSTED,
+  ZONE_WORDS,
+  zoneOf,
+} from "./memory.ts";
+import { drainAllPages, giveToPcp, pcpServes, takeFromPcp } from "./pcp.ts";
+import { countFree, takeFromZone } from "./queue.ts";
+import { HIGHATOMIC, ISOLATE, MOVABLE } from "./rule.ts";
+import { watermarkFast } from "./zone-watermark.ts";
+
+/** What `allocPages` returns when memory is refused; `explainRefusal` says why. */
+export const NO_PFN = -1;
+
+/**
+ * Allocates 2^order pages that lie together, aligned to their size. Returns the
+ * pfn of the first, or NO_PFN. `gfp` are the flags of the memory's era.
+ *
+ * Linux: __alloc_pages(), mm/page_alloc.c
+ */
+export function allocPages(m: Memory, gfp: number, order: number): number {
+  assert(order >= 0 && order <= m.maxOrder, "order out of range", order);
+  const highest = m.gfpZone[gfp & 0xf];
+  const type = m.rule.mobility ? typeOf(gfp) : 0;
+  const thisNode = (gfp & m.gfp.thisnode) !== 0 ? 1 : 0;
+  const place = m.cpuPlace[m.cpu] * m.zoneNames.length + highest;
+  const list = m.zonelistAt[place * 2 + thisNode];
+  let flags = ALLOC_WMARK_LOW | m.zonelist[list];
+  if ((gfp & m.gfp.kswapd) !== 0) flags |= ALLOC_KSWAPD;
+  if (m.cma && type === MOVABLE) flags |= ALLOC_CMA;
+  let row = takeFromList(m, order, highest, type, list, flags);
+  if (row < 0) row = slowPath(m, gfp, order, highest, type, list);
+  if (row < 0) return NO_PFN;
+  m.state[row] = (type === MOVABLE ? MOBILE : TAKEN) | order;
+  const pfn = pfnOf(m, row);
+  if ((gfp & m.gfp.zero) !== 0) zeroPages(m, pfn, order);
+  return pfn;
+}
+
+/** Mobility of a request; both bits together are a mistake that the kernel only warns of. */
+function typeOf(gfp: number): number {
+  const type = (gfp >> 3) & 3;
+  return type === 3 ? MOVABLE : type;
+}
+
+/** Zeroes the bytes of a block, where the memory has bytes. */
+export function zeroPages(m: Memory, pfn: number, order: number): void {
+  if (m.bytes === null) return;
+  const start = (pfn - m.bytesPfn) * m.pageSize;
+  m.bytes.fill(0, start, start + m.pageSize * 2 ** order);
+}
+
+/** One pass over a zonelist. Returns a row, or -1. Linux: get_page_from_freelist() */
+function takeFromList(
+  m: Memory,
+  order: number,
+  highest: number,
+  type: number,
+  list: number,
+  allocFlags: number,
+): number {
+  const { zonelist, zone: words } = m;
+  const local = words[zonelist[list + 1] * ZONE_WORDS + Z_NODE];
+  for (let i = list + 1; zonelist[i] >= 0; i++) {
+    const zone = zonelist[i];
+    const at = zone * ZONE_WORDS;
+    // Mixing types here is better than memory of another node.
+    if ((allocFlags & ALLOC_NOFRAGMENT) !== 0 && words[at + Z_NODE] !== local) break;
+    if (
+      !watermarkFast(words, at, order, highest, allocFlags, m.marks) &&
+      (allocFlags & ALLOC_NO_WATERMARKS) === 0
+    ) {
+      continue;
+    }
+    const row = takeFromOne(m, zone, order, type, allocFlags);
+    if (row < 0) continue;
+    if (order > 0 && (allocFlags & ALLOC_HIGHATOMIC) !== 0) reserveHighatomic(m, zone, row);
+    return row;
+  }
+  if ((allocFlags & ALLOC_NOFRAGMENT) === 0) return -1;
+  return takeFromList(m, order, highest, type, list, allocFlags & ~ALLOC_NOFRAGMENT);
+}
+
+/** A block of one zone, whose mark was asked. Linux: rmqueue() */
+function takeFromOne(
+  m: Memory,
+  zone: number,
+  order: number,
+  type: number,
+  allocFlags: number,
+): number {
+  let row = -1;
+  if (pcpServes(m, order)) {
+    const lent = m.cma && m.rule.pcpMixesCma && type === MOVABLE && (allocFlags & ALLOC_CMA) === 0;
+    if (!lent) row = takeFromPcp(m, zone, order, type, allocFlags);
+  }
+  if (row < 0) row = takeFromBuddy(m, zone, order, type, allocFlags);
+  const flags = zone * ZONE_WORDS + Z_FLAGS;
+  if ((allocFlags & ALLOC_KSWAPD) !== 0 && (m.zone[flags] & ZONE_BOOSTED) !== 0) {
+    m.zone[flags] &= ~ZONE_BOOSTED;
+    m.events?.wakeKswapd(zone, 0);
+  }
+  return row;
+}
+
+/** Linux: rmqueue_buddy() */
+function takeFromBuddy(
+  m: Memory,
+  zone: number,
+  order: number,
+  type: number,
+  allocFlags: number,
+): number {
+  let row = -1;
+  if (order > 0 && (allocFlags & ALLOC_HIGHATOMIC) !== 0) {
+    row = takeSmallest(m, zone, order, HIGHATOMIC);
+  }
+  if (row < 0) row = takeFromZone(m, zone, order, type, allocFlags);
+  if (row < 0 && (allocFlags & (ALLOC_OOM | ALLOC_NON_BLOCK)) !== 0) {
+    row = takeSmallest(m, zone, order, HIGHATOMIC);
+  }
+  if (row >= 0) countFree(m, zone, -(1 << order));
+  return row;
+}
+
+/**
+ * After the first pass failed: kswapd, the min mark and the request's reserves.
+ * A request that may wait then has every CPU's lists drained and the highatomic
+ * reserve opened, which is what stands before an OOM kill.
+ *
+ * Linux: __alloc_pages_slowpath(), mm/page_alloc.c
+ */
+function slowPath(
+  m: Memory,
+  gfp: number,
+  order: number,
+  highest: number,
+  type: number,
+  list: number,
+): number {
+  const { era, rule, direct } = m.gfp;
+  const flags = allocFlagsSlow(gfp, era, rule, { order, cma: m.cma });
+  if (m.events !== null && (flags & ALLOC_KSWAPD) !== 0) {
+    for (let i = list + 1; m.zonelist[i] >= 0; i++) m.events.wakeKswapd(m.zonelist[i], order);
+  }
+  let row = takeFromList(m, order, highest, type, list, flags);
+  if (row >= 0) return row;
+  const reserves = reserveFlags(gfp, era, {});
+  if (reserves !== 0) {
+    row = takeFromList(m, order, highest, type, list, flags | reserves);
+    if (row >= 0) return row;
+  }
+  if ((gfp & direct) === 0) return -1;
+  drainAllPages(m);
+  if (m.rule.highatomic) unreserveHighatomic(m, list, type, true);
+  return takeFromList(m, order, highest, type, list, flags);
+}
+
+/**
+ * Gives back 2^order pages. The order must be the one they were taken with;
+ * giving pages back twice, or a page in the middle of a block, is a bug.
+ *
+ * Linux: __free_pages(), mm/page_alloc.c
+ */
+export function freePages(m: Memory, pfn: number, order: number): void {
+  const row = rowOf(m, pfn);
+  assert(row >= 0, "pfn is not in this memory", pfn);
+  const state = m.state[row];
+  const kind = state & KIND_MASK;
+  assert(kind === TAKEN || kind === MOBILE, "freed, but it does not head an allocated block", pfn);
+  assert((state & ORDER_MASK) === order, "freed with another order than it was taken with", pfn);
+  const block = row >> m.pageblockOrder;
+  const own = m.blockZone[block];
+  const zone = own === MIXED ? zoneOf(m, row) : own;
+  const type = m.blockType[block];
+  if (pcpServes(m, order) && type !== ISOLATE) {
+    giveToPcp(m, zone, row, order, type);
+    return;
+  }
+  m.state[row] = 0;
+  if (m.rule.mergeRetypes && order > m.pageblockOrder) giveByPageblock(m, zone, row, order);
+  else giveBlock(m, zone, row, order, type, false);
+  countFree(m, zone, 1 << order);
+}
+
+/** Since 6.10 every pageblock of a large block goes to the list of its own type. */
+function giveByPageblock(m: Memory, zone: number, row: number, order: number): void {
+  const size = 1 << m.pageblockOrder;
+  for (let at = row; at < row + (1 << order); at += size) {
+    giveBlock(m, zone, at, m.pageblockOrder, m.blockType[at >> m.pageblockOrder], false);
+  }
+}

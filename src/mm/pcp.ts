@@ -1,0 +1,311 @@
+/**
+ * Per-CPU page lists: a CPU's own stock of small blocks and huge pages of each
+ * zone, so that most requests never reach the buddy.
+ *
+ * The life of a page in a list:
+ *   1. a refill takes `batch` blocks from the zone and queues them at the tail
+ *   2. an allocation takes the head; a free puts the page back at the head
+ *   3. when the count reaches `high`, the oldest go back to the zone, list by list
+ *
+ *   P1  P_COUNT is the number of pages on the pageset's lists
+ *   P2  a row on such a list is PCP, with the type it was freed with
+ *
+ * Linux: struct per_cpu_pages; rmqueue_pcplist(), free_unref_page_commit(),
+ * free_pcppages_bulk(), mm/page_alloc.c
+ */
+import { giveBlock } from "./buddy.ts";
+import {
+  type Memory,
+  ORDER_MASK,
+  P_BATCH,
+  P_COUNT,
+  P_FACTOR,
+  P_FREE_COUNT,
+  P_FREED_HIGH_ORDER,
+  P_HIGH,
+  P_HIGH_MAX,
+  P_HIGH_MIN,
+  PCP,
+  PCP_LISTS,
+  PCP_WORDS,
+  Z_FLAGS,
+  ZONE_BELOW_HIGH,
+  ZONE_RECLAIM_ACTIVE,
+  ZONE_WORDS,
+} from "./memory.ts";
+import { countFree, takeFromZone } from "./queue.ts";
+import { MOVABLE, PCP_TYPES } from "./rule.ts";
+
+/** Huge pages have the last two lists: not movable, movable. */
+const HUGE_LIST = 12;
+const COSTLY_ORDER = 3;
+/** CONFIG_PCP_BATCH_SCALE_MAX: how often a batch may double. */
+const SCALE_MAX = 5;
+
+/** Which list of a pageset serves (order, type). Linux: order_to_pindex() */
+export function pcpList(order: number, type: number): number {
+  if (order > COSTLY_ORDER) return HUGE_LIST + (type === MOVABLE ? 1 : 0);
+  return order * PCP_TYPES + type;
+}
+
+function listOrder(m: Memory, list: number): number {
+  return list >= HUGE_LIST ? m.pageblockOrder : Math.floor(list / PCP_TYPES);
+}
+
+/** Whether blocks of `order` are kept in per-CPU lists. Linux: pcp_allowed_order() */
+export function pcpServes(m: Memory, order: number): boolean {
+  return order <= m.rule.pcpOrderMax || (m.rule.pcpHuge && order === m.pageblockOrder);
+}
+
+/** Row of the head of a list of this CPU's pageset. */
+function listHead(m: Memory, zone: number, cpu: number, list: number): number {
+  return m.pcpHeads + (zone * m.cpuCount + cpu) * PCP_LISTS + list;
+}
+
+/** Takes a block from this CPU's list, refilling it first when it is empty. Returns its row, or -1. */
+export function takeFromPcp(
+  m: Memory,
+  zone: number,
+  order: number,
+  type: number,
+  allocFlags: number,
+): number {
+  const { next, prev, pcp, rule } = m;
+  const words = (zone * m.cpuCount + m.cpu) * PCP_WORDS;
+  const head = m.pcpHeads + (zone * m.cpuCount + m.cpu) * PCP_LISTS + pcpList(order, type);
+  if (rule.pcp === "factor") pcp[words + P_FACTOR] >>= 1;
+  else if (rule.pcp === "tuned") pcp[words + P_FREE_COUNT] >>= 1;
+  let row = next[head];
+  if (row === head) {
+    refill(m, zone, words, head, order, type, allocFlags);
+    row = next[head];
+    if (row === head) return -1;
+  }
+  const second = next[row];
+  next[head] = second;
+  prev[second] = head;
+  pcp[words + P_COUNT] -= 1 << order;
+  return row;
+}
+
+/** Queues a batch of blocks at the list's tail. Linux: rmqueue_bulk() */
+function refill(
+  m: Memory,
+  zone: number,
+  words: number,
+  head: number,
+  order: number,
+  type: number,
+  allocFlags: number,
+): void {
+  const { next, prev, state } = m;
+  const wanted = refillCount(m, zone, words, order);
+  let taken = 0;
+  while (taken < wanted) {
+    const row = takeFromZone(m, zone, order, type, allocFlags);
+    if (row < 0) break;
+    const last = prev[head];
+    next[row] = head;
+    prev[row] = last;
+    next[last] = row;
+    prev[head] = row;
+    state[row] = PCP | type;
+    m.events?.refill(zone, row, order, type);
+    taken++;
+  }
+  if (taken === 0) return;
+  m.pcp[words + P_COUNT] += taken << order;
+  countFree(m, zone, -(taken << order));
+}
+
+/** Blocks that a refill asks for. Linux: rmqueue_pcplist(); 6.7: nr_pcp_alloc() */
+function refillCount(m: Memory, zone: number, words: number, order: number): number {
+  const { pcp } = m;
+  let batch = pcp[words + P_BATCH];
+  if (m.rule.pcp === "tuned") {
+    const base = batch;
+    const high = clampHigh(m, words);
+    if (high < base) return 1;
+    let grown = high;
+    const fixed = pcp[words + P_HIGH_MIN] === pcp[words + P_HIGH_MAX];
+    if (!fixed && (m.zone[zone * ZONE_WORDS + Z_FLAGS] & ZONE_BELOW_HIGH) === 0) {
+      grown = Math.min(high + base, pcp[words + P_HIGH_MAX]);
+      pcp[words + P_HIGH] = grown;
+    }
+    if (order === 0) {
+      batch = base << pcp[words + P_FACTOR];
+      const most = Math.max(grown - pcp[words + P_COUNT] - base, base);
+      if (batch <= most && pcp[words + P_FACTOR] < SCALE_MAX) pcp[words + P_FACTOR]++;
+      batch = Math.min(batch, most);
+    }
+  }
+  return batch > 1 ? Math.max(batch >> order, 2) : batch;
+}
+
+function clampHigh(m: Memory, words: number): number {
+  const { pcp } = m;
+  const high = Math.max(
+    pcp[words + P_HIGH_MIN],
+    Math.min(pcp[words + P_HIGH_MAX], pcp[words + P_HIGH]),
+  );
+  pcp[words + P_HIGH] = high;
+  return high;
+}
+
+/**
+ * Puts a block on this CPU's list, at its head, and gives the oldest back to
+ * the zone when there are too many. `type` is the pageblock's.
+ *
+ * Linux: free_unref_page_commit(), mm/page_alloc.c
+ */
+export function giveToPcp(m: Memory, zone: number, row: number, order: number, type: number): void {
+  const { next, prev, pcp } = m;
+  const words = (zone * m.cpuCount + m.cpu) * PCP_WORDS;
+  // HighAtomic and CMA pages wait among the movable ones; what they are stays with the page.
+  const list = pcpList(order, type < PCP_TYPES ? type : MOVABLE);
+  const head = m.pcpHeads + (zone * m.cpuCount + m.cpu) * PCP_LISTS + list;
+  const first = next[head];
+  next[row] = first;
+  prev[row] = head;
+  prev[first] = row;
+  next[head] = row;
+  m.state[row] = PCP | type;
+  const count = pcp[words + P_COUNT] + (1 << order);
+  pcp[words + P_COUNT] = count;
+  if (m.rule.pcp === "tuned") {
+    giveTuned(m, zone, words, order, list);
+    return;
+  }
+  const highOrder = m.rule.pcp === "factor" && order > 0 && order <= COSTLY_ORDER;
+  const everything = highOrder && pcp[words + P_FACTOR] > 0;
+  const high = everything ? 0 : highNow(m, zone, words);
+  if (count < high) return;
+  if (m.rule.pcp === "batch") drainRoundRobin(m, zone, m.cpu, pcp[words + P_BATCH]);
+  else drainFrom(m, zone, m.cpu, everything ? count : freeCount(m, words, high), list);
+}
+
+/** Where this CPU's list is full now: lower while the zone is being reclaimed. Linux: nr_pcp_high() */
+function highNow(m: Memory, zone: number, words: number): number {
+  const high = m.pcp[words + P_HIGH];
+  if ((m.zone[zone * ZONE_WORDS + Z_FLAGS] & ZONE_RECLAIM_ACTIVE) === 0) return high;
+  return Math.min(m.pcp[words + P_BATCH] << 2, high);
+}
+
+/** How many pages go back: twice as many each time, while nothing is allocated. Linux: nr_pcp_free() */
+function freeCount(m: Memory, words: number, high: number): number {
+  const { pcp } = m;
+  const batch = pcp[words + P_BATCH];
+  if (high < batch) return 1;
+  const most = high - batch;
+  const factor = pcp[words + P_FACTOR];
+  const scaled = batch << factor;
+  if (scaled < most && factor < SCALE_MAX) pcp[words + P_FACTOR] = factor + 1;
+  return Math.max(batch, Math.min(scaled, most));
+}
+
+/** The free path of tuned pagesets (6.7). Linux: free_unref_page_commit(), nr_pcp_high() */
+function giveTuned(m: Memory, zone: number, words: number, order: number, list: number): void {
+  const { pcp } = m;
+  const batch = pcp[words + P_BATCH];
+  const flags = m.zone[zone * ZONE_WORDS + Z_FLAGS];
+  const highOrder = order > 0 && order <= COSTLY_ORDER;
+  const everything =
+    highOrder && pcp[words + P_FREE_COUNT] >= batch && pcp[words + P_FREED_HIGH_ORDER] !== 0;
+  pcp[words + P_FREED_HIGH_ORDER] = highOrder ? 1 : 0;
+  pcp[words + P_FACTOR] >>= 1;
+  if (pcp[words + P_FREE_COUNT] < batch << SCALE_MAX) pcp[words + P_FREE_COUNT] += 1 << order;
+  const count = pcp[words + P_COUNT];
+  const min = pcp[words + P_HIGH_MIN];
+  const max = pcp[words + P_HIGH_MAX];
+  let high = clampHigh(m, words);
+  if (everything && high > 0) {
+    pcp[words + P_HIGH] = Math.max(high - (batch << SCALE_MAX), min);
+    drainFrom(m, zone, m.cpu, Math.min(count, batch << SCALE_MAX), list);
+    return;
+  }
+  const freed = Math.max(pcp[words + P_FREE_COUNT], batch);
+  if (high > 0 && (flags & ZONE_RECLAIM_ACTIVE) !== 0) {
+    pcp[words + P_HIGH] = Math.max(high - freed, min);
+    high = Math.min(batch << 2, pcp[words + P_HIGH]);
+  } else if (high > 0 && min !== max) {
+    if ((flags & ZONE_BELOW_HIGH) !== 0) {
+      pcp[words + P_HIGH] = Math.max(high - freed, min);
+      high = Math.max(count, min);
+    } else if (count >= high) {
+      const needed = pcp[words + P_FREE_COUNT] + batch;
+      if (high < needed) pcp[words + P_HIGH] = Math.max(min, Math.min(max, needed));
+    }
+  }
+  if (count < high) return;
+  const most = high - batch;
+  const pages =
+    high < batch ? 1 : Math.min(Math.max(pcp[words + P_FREE_COUNT], batch), Math.max(most, batch));
+  drainFrom(m, zone, m.cpu, pages, list);
+}
+
+/**
+ * Gives `pages` back to the zone, oldest first: all of `list`, then of the next
+ * lists, round and round. Linux: free_pcppages_bulk(), mm/page_alloc.c
+ */
+export function drainFrom(m: Memory, zone: number, cpu: number, pages: number, list: number): void {
+  const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
+  let left = Math.min(pages, m.pcp[words + P_COUNT]);
+  let at = list;
+  while (left > 0) {
+    const head = listHead(m, zone, cpu, at);
+    const order = listOrder(m, at);
+    while (left > 0 && m.prev[head] !== head) {
+      drainOne(m, zone, words, m.prev[head], order);
+      left -= 1 << order;
+    }
+    at = at + 1 === PCP_LISTS ? 0 : at + 1;
+  }
+}
+
+/** Up to 5.12: one page of the first list, two of the next, three of the next. */
+function drainRoundRobin(m: Memory, zone: number, cpu: number, pages: number): void {
+  const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
+  let left = Math.min(pages, m.pcp[words + P_COUNT]);
+  let list = 0;
+  let share = 0;
+  while (left > 0) {
+    do {
+      share++;
+      list = list + 1 === PCP_TYPES ? 0 : list + 1;
+    } while (m.prev[listHead(m, zone, cpu, list)] === listHead(m, zone, cpu, list));
+    if (share === PCP_TYPES) share = left;
+    const head = listHead(m, zone, cpu, list);
+    do {
+      drainOne(m, zone, words, m.prev[head], 0);
+      left--;
+      share--;
+    } while (left > 0 && share > 0 && m.prev[head] !== head);
+  }
+}
+
+/** The last page of a list goes to the buddy, as the type it was freed with. */
+function drainOne(m: Memory, zone: number, words: number, row: number, order: number): void {
+  const before = m.prev[row];
+  const after = m.next[row];
+  m.next[before] = after;
+  m.prev[after] = before;
+  m.pcp[words + P_COUNT] -= 1 << order;
+  const type = m.state[row] & ORDER_MASK;
+  m.state[row] = 0;
+  m.events?.drain(zone, row, order, type);
+  giveBlock(m, zone, row, order, type, false);
+  countFree(m, zone, 1 << order);
+}
+
+/** Empties the lists of one CPU. Linux: drain_pages() */
+export function drainCpu(m: Memory, cpu: number): void {
+  for (let zone = 0; zone < m.zoneCount; zone++) {
+    const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
+    drainFrom(m, zone, cpu, m.pcp[words + P_COUNT], 0);
+  }
+}
+
+/** Empties the lists of every CPU. Linux: drain_all_pages() */
+export function drainAllPages(m: Memory): void {
+  for (let cpu = 0; cpu < m.cpuCount; cpu++) drainCpu(m, cpu);
+}
