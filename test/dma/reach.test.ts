@@ -127,6 +127,125 @@ test("S2 on arm all low memory is DMA: a 32-bit device is direct, HighMem gives 
   assert.equal(reach.streaming, "direct");
 });
 
+test("a mask is judged by where the last page starts, and never against more than ZONE_DMA", () => {
+  // RAM ends at 16 MiB and two pages: the last page starts one page above 16 MiB.
+  const small = { ...SMALL_PC, zoneDmaLimit: null, zones: [zone(0, "Normal", 0, 0x1002)] };
+  assert.equal(maskSupported(24, small), false);
+  assert.equal(maskSupported(25, small), true);
+  // One page less, and the last page starts where the mask ends: still one byte too high.
+  const atLimit = { ...small, zones: [zone(0, "Normal", 0, 0x1001)] };
+  assert.equal(maskSupported(24, atLimit), false);
+  // The last page ends at the mask.
+  const below = { ...small, zones: [zone(0, "Normal", 0, 0x1000)] };
+  assert.equal(maskSupported(24, below), true);
+  assert.equal(maskSupported(23, below), false);
+  // A mask of half a page more than 23 bits does not exist, but empty memory does.
+  assert.equal(maskSupported(1, { ...small, zones: [] }), true);
+  assert.equal(maskSupported(31, { ...PC, zoneDmaLimit: null }), false);
+  assert.equal(maskSupported(32, { ...PC, zoneDmaLimit: null }), true);
+});
+
+test("notes say what to watch, and nothing where there is nothing", () => {
+  const notes = (bits: number, memory: ReachMemory): string =>
+    deviceReach(simpleDevice("d", bits), memory).notes.join("; ");
+  assert.equal(notes(64, PC), "");
+  assert.equal(notes(32, PC), "");
+  assert.match(notes(20, PC), /^the mask covers neither ZONE_DMA nor all of RAM[^;]*$/);
+  assert.equal(notes(30, { ...PC, swiotlb: null }), "there is no swiotlb pool to bounce through");
+  assert.equal(notes(29, PC), "the swiotlb pool itself lies above the mask");
+  assert.ok(PC.swiotlb !== null);
+  const forced = { ...PC, swiotlb: { ...PC.swiotlb, forced: true } };
+  assert.equal(notes(64, forced), "every streaming mapping bounces, whatever its address");
+  assert.equal(notes(32, forced), "every streaming mapping bounces, whatever its address");
+});
+
+test("coherent buffers come from CMA where an area lies wholly in reach", () => {
+  const words = "coherent buffers of more than a page come from CMA first";
+  const withArea = (start: number | null): ReachMemory => ({
+    ...PC,
+    cma: [{ start, bytes: 64 * MIB }],
+  });
+  const notes = (start: number | null, bits = 32): readonly string[] =>
+    deviceReach(simpleDevice("d", bits), withArea(start)).notes;
+  assert.deepEqual(notes(0), [words]);
+  assert.deepEqual(notes(4 * GIB - 64 * MIB), [words]); // its last byte is the mask's last
+  assert.deepEqual(notes(4 * GIB - 64 * MIB + 1), []);
+  assert.deepEqual(notes(null), []);
+  const translated = { ...simpleDevice("d", 32), iommu: true };
+  assert.deepEqual(deviceReach(translated, withArea(0)).notes, []);
+  // Coherent and streaming masks are two things.
+  const narrow = { ...simpleDevice("d", 64), coherentBits: 30 };
+  assert.deepEqual(deviceReach(narrow, withArea(GIB)).notes, []);
+  assert.deepEqual(deviceReach(narrow, withArea(0)).notes, [words]);
+});
+
+test("bouncing needs the whole pool in reach, and without its place assumes it low", () => {
+  const verdict = (start: number | null, bits: number): string => {
+    const swiotlb = { start, bytes: 64 * MIB, maxMapping: 262144, forced: false };
+    return deviceReach(simpleDevice("d", bits), { ...PC, swiotlb }).streaming;
+  };
+  assert.equal(verdict(GIB - 64 * MIB, 30), "bounce");
+  assert.equal(verdict(GIB - 64 * MIB + 1, 30), "unreachable");
+  assert.equal(verdict(GIB - 32 * MIB, 30), "unreachable");
+  assert.equal(verdict(null, 32), "bounce");
+  assert.equal(verdict(null, 31), "unreachable");
+});
+
+test("a direct device has no largest mapping, unless every mapping bounces", () => {
+  assert.ok(PC.swiotlb !== null);
+  const forced = { ...PC, swiotlb: { ...PC.swiotlb, forced: true } };
+  const most = (bits: number, memory: ReachMemory): number =>
+    deviceReach(simpleDevice("d", bits), memory).maxMapping;
+  assert.equal(most(64, PC), Number.POSITIVE_INFINITY);
+  assert.equal(most(64, forced), 262144);
+  assert.equal(most(32, PC), 262144);
+  assert.equal(most(30, { ...PC, swiotlb: null }), 0);
+  assert.equal(deviceReach(simpleDevice("d", 64), PC).limit, Number.POSITIVE_INFINITY);
+  // RAM that ends exactly where the mask does needs no bouncing.
+  const exact = { ...PC, zones: [zone(0, "DMA32", 1, 0x100000)] };
+  assert.equal(deviceReach(simpleDevice("d", 32), exact).streaming, "direct");
+  const above = { ...PC, zones: [zone(0, "DMA32", 1, 0x100001)] };
+  assert.equal(deviceReach(simpleDevice("d", 32), above).streaming, "bounce");
+});
+
+test("coherent memory comes from the device's own node first, then from the others", () => {
+  const on = (node: number, own: ReachMemory["zones"][number]) => ({ ...own, node });
+  const two: ReachMemory = {
+    ...PC,
+    zones: [
+      zone(0, "DMA", 1, 0x1000),
+      zone(1, "DMA32", 0x1000, 0x80000),
+      zone(2, "Normal", 0, 0),
+      on(1, zone(0, "DMA", 0, 0)),
+      on(1, zone(1, "DMA32", 0x80000, 0xc0000)),
+      on(1, zone(2, "Normal", 0x100000, 0x300000)),
+    ],
+  };
+  const fits = (node: number | null, bits: number): [string | null, string | null, number] => {
+    const { coherentFrom, coherentRetry, coherentFits } = deviceReach(
+      { ...simpleDevice("d", bits), node },
+      two,
+    );
+    return [coherentFrom, coherentRetry, coherentFits];
+  };
+  assert.deepEqual(fits(null, 64), ["DMA32", null, 1]); // node 0 has nothing higher
+  assert.deepEqual(fits(1, 64), ["Normal", null, 1]);
+  assert.deepEqual(fits(1, 24), ["DMA", null, 1]); // node 1 has no DMA memory: node 0's
+  assert.deepEqual(fits(1, 32), ["DMA32", null, 1]);
+  assert.deepEqual(fits(1, 31), ["DMA32", "DMA", 0]); // node 1's DMA32 starts where 31 bits end
+  assert.deepEqual(fits(0, 31), ["DMA32", null, 1]);
+  assert.deepEqual(fits(1, 33), ["Normal", "DMA32", 0.5]);
+});
+
+test("masks reach as many bytes as their bits say", () => {
+  assert.equal(maskLimit(0), 0);
+  assert.equal(maskLimit(1), 1);
+  assert.equal(maskLimit(24), 0xffffff);
+  assert.equal(maskLimit(52), 2 ** 52 - 1);
+  assert.equal(maskLimit(53), Number.MAX_SAFE_INTEGER);
+  assert.equal(maskLimit(64), Number.MAX_SAFE_INTEGER);
+});
+
 test("a wider mask never reaches less, and reach never exceeds what is there", () => {
   const bits = fc.integer({ min: 1, max: 64 });
   fc.assert(

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { resolveEra } from "../../src/kernels/eras.ts";
 import { pagesetSize, zoneBatch } from "../../src/mm/pageset.ts";
-import { lowmemReserve } from "../../src/mm/protection.ts";
+import { defaultReserveRatios, lowmemReserve } from "../../src/mm/protection.ts";
 import {
   defaultMinFreeKbytes,
   khugepagedMinFreeKbytes,
@@ -180,4 +180,79 @@ test("reserves grow with the zones above, and an empty zone reserves nothing", (
       });
     }),
   );
+});
+
+test("the default ratios by zone name", () => {
+  const names = ["DMA", "DMA32", "Normal", "HighMem", "Movable", "Device", "BIGDMA"];
+  assert.deepEqual(defaultReserveRatios(names), [256, 256, 32, 0, 0, 0, 256]);
+});
+
+test("reserves are the sum of what lies above, divided by the zone's own ratio", () => {
+  assert.deepEqual(lowmemReserve([3840, 700_000, 1_000_001], [256, 100, 32]), [
+    [0, 2734, 6640],
+    [0, 0, 10_000],
+    [0, 0, 0],
+  ]);
+  // No ratio, no pages of its own: nothing is kept; the zones between still count.
+  assert.deepEqual(lowmemReserve([5, 0, 320, 64], [0, 1, 32]), [
+    [0, 0, 0, 0],
+    [0, 0, 0, 0],
+    [0, 0, 0, 2],
+    [0, 0, 0, 0],
+  ]);
+  assert.deepEqual(lowmemReserve([5, 0, 320], [2, 1]), [
+    [0, 0, 160],
+    [0, 0, 0],
+    [0, 0, 0],
+  ]);
+});
+
+test("special zones have a small min of their own, and a gap by their size", () => {
+  const marks = (managed: number): (number | undefined)[] => {
+    const rows = [
+      { managed: 200_000, special: false },
+      { managed, special: true },
+    ];
+    const given = { minFreeKbytes: 4096, watermarkScaleFactor: 10, pageSize: PAGE };
+    const [low, own] = zoneMarks(rows, given);
+    assert.equal(low?.min, 1024); // what special zones have does not count
+    return [own?.min, own?.low, own?.high, own?.promo];
+  };
+  assert.deepEqual(marks(0), [32, 32, 32, 32]);
+  assert.deepEqual(marks(32 * 1024), [32, 73, 114, 155]);
+  assert.deepEqual(marks(33 * 1024), [33, 76, 119, 162]);
+  assert.deepEqual(marks(128 * 1024), [128, 295, 462, 629]);
+  assert.deepEqual(marks(400_000), [128, 640, 1152, 1664]);
+  // The share of a special zone, unclamped, can be the larger gap.
+  const settings = { minFreeKbytes: 262_144, watermarkScaleFactor: 1, pageSize: PAGE };
+  const [, high] = zoneMarks(
+    [
+      { managed: 100_000, special: false },
+      { managed: 50_000, special: true },
+    ],
+    settings,
+  );
+  assert.deepEqual([high?.min, high?.low], [48, 8240]);
+  // Only special zones: there is nothing to share.
+  assert.equal(zoneMarks([{ managed: 50_000, special: true }], settings)[0]?.low, 53);
+});
+
+test("min_free_kbytes is the whole root, to the page at squares", () => {
+  for (const root of [129, 4096, 65_535]) {
+    // lowmem KiB * 16 = root ** 2 needs pages of 4 KiB * 64 = root ** 2.
+    const pages = Math.ceil(root ** 2 / 64);
+    const exact = Math.floor(Math.sqrt(pages * 64));
+    assert.equal(defaultMinFreeKbytes(pages, PAGE, 262_144), exact);
+    assert.ok(exact >= root);
+    assert.ok(defaultMinFreeKbytes(pages - 1, PAGE, 262_144) < root);
+  }
+  fc.assert(
+    fc.property(fc.nat({ max: 2 ** 40 }), (pages) => {
+      const kbytes = defaultMinFreeKbytes(pages, PAGE, 2 ** 40);
+      if (kbytes === 128) return;
+      const area = BigInt(pages) * 64n;
+      assert.ok(BigInt(kbytes) ** 2n <= area && BigInt(kbytes + 1) ** 2n > area);
+    }),
+  );
+  assert.equal(khugepagedMinFreeKbytes(1, 8192, 1e9, 65_536), 8192 * 11 * 64);
 });

@@ -1,7 +1,9 @@
 // Goal: nodes and zones are tried in the kernel's order. Method: every "Fallback order" line of the
-// corpus, computed from the capture's own distances and CPUs; and the shape of one node's list.
+// corpus, computed from the capture's own distances and CPUs; worked machines of unequal nodes and
+// a plain twin over random ones; and the shape of one node's list.
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
+import fc from "fast-check";
 import { nodeFallbackOrders, zonelist } from "../../src/mm/zonelist.ts";
 import { corpusFiles, corpusNames } from "../support/corpus.ts";
 import { zonesOf } from "../support/zones.ts";
@@ -44,6 +46,75 @@ test("four nodes at equal distance are tried round the ring", () => {
       [2, 3, 0, 1],
       [3, 0, 1, 2],
     ],
+  );
+});
+
+test("a machine of unequal nodes is tried in the order its kernel would", () => {
+  // Two boards of two nodes: 20 within a board, 31 between them.
+  const distance = (from: number, to: number): number => {
+    if (from === to) return 10;
+    return from >> 1 === to >> 1 ? 20 : 31;
+  };
+  const boards = { nodes: [0, 1, 2, 3], distance, hasCpus: () => true };
+  assert.deepEqual(
+    [...nodeFallbackOrders([0, 1, 2, 3], boards).values()],
+    [
+      [0, 1, 2, 3],
+      [1, 0, 3, 2], // 2 was loaded as the first node of another distance from 0
+      [2, 3, 0, 1],
+      [3, 2, 1, 0],
+    ],
+  );
+  // From the higher board, nodes below the local one count a little farther, CPUs too.
+  const memoryOnly = { ...boards, hasCpus: (node: number) => node !== 3 };
+  assert.deepEqual(nodeFallbackOrders([0], memoryOnly).get(0), [0, 1, 3, 2]);
+  const near = {
+    ...boards,
+    nodes: [0, 1, 2],
+    distance: (a: number, b: number) => (a === b ? 10 : 20),
+  };
+  assert.deepEqual(nodeFallbackOrders([1], near).get(1), [1, 2, 0]);
+  // A node without memory has an order, and stands in nobody else's.
+  const memoryless = { ...near, nodes: [0, 2] };
+  assert.deepEqual(nodeFallbackOrders([1], memoryless).get(1), [1, 2, 0]);
+  assert.deepEqual(nodeFallbackOrders([0], memoryless).get(0), [0, 2]);
+});
+
+test("fallback orders equal a plain twin that scores every node anew", () => {
+  const topology = fc.integer({ min: 1, max: 6 }).chain((count) =>
+    fc.record({
+      count: fc.constant(count),
+      far: fc.array(fc.integer({ min: 11, max: 13 }), { minLength: 36, maxLength: 36 }),
+      cpus: fc.array(fc.boolean(), { minLength: count, maxLength: count }),
+    }),
+  );
+  fc.assert(
+    fc.property(topology, ({ count, far, cpus }) => {
+      const distance = (a: number, b: number): number => (a === b ? 10 : (far[a * 6 + b] ?? 0));
+      const nodes = Array.from({ length: count }, (_, node) => node);
+      const hasCpus = (node: number): boolean => cpus[node] === true;
+      const loads = nodes.map(() => 0);
+      const wanted = nodes.map((local) => {
+        const order = [local];
+        while (order.length < count) {
+          const [best = 0] = nodes
+            .filter((node) => !order.includes(node))
+            .map((node): [number, number] => {
+              const far = distance(local, node) + (node < local ? 1 : 0) + (hasCpus(node) ? 1 : 0);
+              return [node, far * 1000 + (loads[node] ?? 0)];
+            })
+            .sort(([a, x], [b, y]) => x - y || a - b)[0] ?? [0];
+          const before = order.at(-1) ?? local;
+          if (distance(local, best) !== distance(local, before))
+            loads[best] = (loads[best] ?? 0) + 1;
+          order.push(best);
+        }
+        return order;
+      });
+      const got = nodeFallbackOrders(nodes, { nodes, distance, hasCpus });
+      assert.deepEqual([...got.values()], wanted);
+    }),
+    { numRuns: 300 },
   );
 });
 
