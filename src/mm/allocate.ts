@@ -30,18 +30,26 @@ import {
   MIXED,
   MOBILE,
   ORDER_MASK,
+  P_COUNT,
+  PCP_LISTS,
+  PCP_WORDS,
   pfnOf,
   rowOf,
   TAKEN,
+  Z_BOOST,
   Z_FLAGS,
+  Z_FREE,
+  Z_HIGHATOMIC,
+  Z_LOW,
   Z_NODE,
+  Z_RESERVE,
   ZONE_BOOSTED,
   ZONE_WORDS,
   zoneOf,
 } from "./memory.ts";
-import { drainAllPages, giveToPcp, pcpServes, takeFromPcp } from "./pcp.ts";
+import { drainAllPages, giveToPcp, takeFromPcp } from "./pcp.ts";
 import { countFree, takeFromZone } from "./queue.ts";
-import { HIGHATOMIC, ISOLATE, MOVABLE } from "./rule.ts";
+import { HIGHATOMIC, MOVABLE } from "./rule.ts";
 import { watermarkFast } from "./zone-watermark.ts";
 
 /** What `allocPages` returns when memory is refused; `explainRefusal` says why. */
@@ -55,21 +63,62 @@ export const NO_PFN = -1;
  */
 export function allocPages(m: Memory, gfp: number, order: number): number {
   assert(order >= 0 && order <= m.maxOrder, "order out of range", order);
+  const thisNode = (gfp & m.gfp.thisnode) !== 0 ? 1 : 0;
+  const list = m.listByGfp[m.cpuPlace[m.cpu] * 32 + ((gfp & 0xf) << 1) + thisNode];
   const highest = m.gfpZone[gfp & 0xf];
   const type = m.rule.mobility ? typeOf(gfp) : 0;
-  const thisNode = (gfp & m.gfp.thisnode) !== 0 ? 1 : 0;
-  const place = m.cpuPlace[m.cpu] * m.zoneNames.length + highest;
-  const list = m.zonelistAt[place * 2 + thisNode];
-  let flags = ALLOC_WMARK_LOW | m.zonelist[list];
-  if ((gfp & m.gfp.kswapd) !== 0) flags |= ALLOC_KSWAPD;
-  if (m.cma && type === MOVABLE) flags |= ALLOC_CMA;
-  let row = takeFromList(m, order, highest, type, list, flags);
-  if (row < 0) row = slowPath(m, gfp, order, highest, type, list);
+  let row = -1;
+  if (order === 0) row = takeQuickly(m, list, highest, type);
+  if (row < 0) row = takeSlowly(m, gfp, order, highest, type, list);
   if (row < 0) return NO_PFN;
   m.state[row] = (type === MOVABLE ? MOBILE : TAKEN) | order;
   const pfn = pfnOf(m, row);
   if ((gfp & m.gfp.zero) !== 0) zeroPages(m, pfn, order);
   return pfn;
+}
+
+/**
+ * What nearly every request comes to: a single page, the preferred zone far
+ * above its low mark, a page on this CPU's list. The same as `takeFromList`
+ * would do, without its questions; -1 leaves everything as it was.
+ */
+function takeQuickly(m: Memory, list: number, highest: number, type: number): number {
+  const zone = m.zonelist[list + 1];
+  if (zone < 0 || m.cma) return -1;
+  const words = m.zone;
+  const at = zone * ZONE_WORDS;
+  const usable = words[at + Z_FREE] - words[at + Z_HIGHATOMIC];
+  if (usable <= words[at + Z_LOW] + words[at + Z_BOOST] + words[at + Z_RESERVE + highest])
+    return -1;
+  if ((words[at + Z_FLAGS] & ZONE_BOOSTED) !== 0) return -1;
+  const set = zone * m.cpuCount + m.cpu;
+  const head = m.pcpHeads + set * PCP_LISTS + type;
+  const { next, pcp } = m;
+  const row = next[head];
+  if (row === head) return -1;
+  const second = next[row];
+  next[head] = second;
+  m.prev[second] = head;
+  const own = set * PCP_WORDS;
+  pcp[own + P_COUNT]--;
+  pcp[own + m.pcpHalved] >>= 1;
+  return row;
+}
+
+/** The passes: low mark first, then the slow path. */
+function takeSlowly(
+  m: Memory,
+  gfp: number,
+  order: number,
+  highest: number,
+  type: number,
+  list: number,
+): number {
+  let flags = ALLOC_WMARK_LOW | m.zonelist[list];
+  if ((gfp & m.gfp.kswapd) !== 0) flags |= ALLOC_KSWAPD;
+  if (m.cma && type === MOVABLE) flags |= ALLOC_CMA;
+  const row = takeFromList(m, order, highest, type, list, flags);
+  return row >= 0 ? row : slowPath(m, gfp, order, highest, type, list);
 }
 
 /** Mobility of a request; both bits together are a mistake that the kernel only warns of. */
@@ -125,7 +174,7 @@ function takeFromOne(
   allocFlags: number,
 ): number {
   let row = -1;
-  if (pcpServes(m, order)) {
+  if (m.pcpListOf[order * 8 + type] >= 0) {
     const lent = m.cma && m.rule.pcpMixesCma && type === MOVABLE && (allocFlags & ALLOC_CMA) === 0;
     if (!lent) row = takeFromPcp(m, zone, order, type, allocFlags);
   }
@@ -199,23 +248,30 @@ function slowPath(
  */
 export function freePages(m: Memory, pfn: number, order: number): void {
   const row = rowOf(m, pfn);
-  assert(row >= 0, "pfn is not in this memory", pfn);
-  const state = m.state[row];
-  const kind = state & KIND_MASK;
-  assert(kind === TAKEN || kind === MOBILE, "freed, but it does not head an allocated block", pfn);
-  assert((state & ORDER_MASK) === order, "freed with another order than it was taken with", pfn);
+  // TAKEN and MOBILE differ in one bit. Rows below 0 read undefined, which is no state.
+  if ((m.state[row] | (TAKEN ^ MOBILE)) !== (MOBILE | order)) refuseFree(m, row, pfn, order);
   const block = row >> m.pageblockOrder;
   const own = m.blockZone[block];
   const zone = own === MIXED ? zoneOf(m, row) : own;
   const type = m.blockType[block];
-  if (pcpServes(m, order) && type !== ISOLATE) {
-    giveToPcp(m, zone, row, order, type);
+  const list = m.pcpListOf[order * 8 + type];
+  if (list >= 0) {
+    giveToPcp(m, zone, row, order, type, list);
     return;
   }
   m.state[row] = 0;
   if (m.rule.mergeRetypes && order > m.pageblockOrder) giveByPageblock(m, zone, row, order);
   else giveBlock(m, zone, row, order, type, false);
   countFree(m, zone, 1 << order);
+}
+
+/** Says which mistake of the caller it was. */
+function refuseFree(m: Memory, row: number, pfn: number, order: number): void {
+  assert(row >= 0, "pfn is not in this memory", pfn);
+  const kind = m.state[row] & KIND_MASK;
+  assert(kind === TAKEN || kind === MOBILE, "freed, but it does not head an allocated block", pfn);
+  const own = m.state[row] & ORDER_MASK;
+  assert(own === order, "freed with another order than it was taken with", pfn);
 }
 
 /** Since 6.10 every pageblock of a large block goes to the list of its own type. */

@@ -256,6 +256,11 @@ function buildZonelists(m: Memory, zones: readonly ZoneSpec[]): void {
         m.zonelist[flags] = nofragment(m, zones, m.zonelist[flags + 1]);
       }
     }
+    for (let bits = 0; bits < 32; bits++) {
+      const highest = m.gfpZone[bits >> 1];
+      const list = (place * m.zoneNames.length + highest) * 2 + (bits & 1);
+      m.listByGfp[place * 32 + bits] = m.zonelistAt[list];
+    }
   });
 }
 

@@ -27,7 +27,7 @@ import { assert } from "../base/assert.ts";
 import { type GfpEra, gfpEra } from "../kernels/gfp.ts";
 import { type AllocRule, allocRuleOf } from "../kernels/gfp-alloc.ts";
 import { addChunkedRegion, addRegion, createImage, type Image } from "./image.ts";
-import { type AllocatorRule, MOVABLE, TYPE_COUNT, UNMOVABLE } from "./rule.ts";
+import { type AllocatorRule, ISOLATE, MOVABLE, PCP_TYPES, TYPE_COUNT, UNMOVABLE } from "./rule.ts";
 import type { WatermarkRule } from "./zone-watermark.ts";
 
 export const KIND_MASK = 0xf0;
@@ -89,10 +89,14 @@ export const P_HIGH_MAX = 6;
 export const P_DRIFT = 7;
 /** The free before this one was of order 1 to 3 (tuned pagesets). */
 export const P_FREED_HIGH_ORDER = 8;
+export const P_UNUSED = 9;
 export const PCP_WORDS = 16;
 
 /** Lists of a pageset: order * 3 + type for orders 0 to 3, then huge pages not movable, movable. */
 export const PCP_LISTS = 14;
+export const PCP_HUGE_LIST = 12;
+/** PAGE_ALLOC_COSTLY_ORDER: above it requests are not fought for. */
+export const COSTLY_ORDER = 3;
 
 export interface ZoneSpec {
   /** As the kernel prints it: DMA, DMA32, Normal … */
@@ -189,6 +193,12 @@ export interface Memory {
    */
   readonly zonelist: Int32Array;
   readonly zonelistAt: Int32Array;
+  /** `zonelistAt` by (node, zone bits of a gfp mask, this node only): 32 a node. */
+  readonly listByGfp: Int32Array;
+  /** List of a pageset by order * 8 + type; -1 where blocks of the order are not kept. */
+  readonly pcpListOf: Int8Array;
+  /** Word of a pageset that every allocation from it halves: free_factor, free_count, or none. */
+  readonly pcpHalved: number;
   /** Nodes in order, and each CPU's place among them. */
   readonly nodes: readonly number[];
   readonly cpuPlace: Int32Array;
@@ -299,6 +309,9 @@ export function layMemory(spec: MemorySpec): Memory {
     pcpHeads: zones.length * TYPE_COUNT * ORDERS,
     zonelist: int32("zonelist", lists * (zones.length + 2)),
     zonelistAt: int32("zonelistAt", lists),
+    listByGfp: int32("listByGfp", nodes.length * 32),
+    pcpListOf: pcpLists(spec),
+    pcpHalved: HALVED_WORD[spec.rule.pcp],
     nodes,
     cpuPlace: int32("cpuPlace", cpus),
     gfpZone: spec.gfpZone,
@@ -327,7 +340,7 @@ export function layMemory(spec: MemorySpec): Memory {
   touched.fill(1, 0, headSections);
   m.blockType.fill(MOVABLE);
   m.blockZone.fill(MIXED);
-  zones.forEach((zone, z) => layZone(m, zone, z));
+  for (const [z, zone] of zones.entries()) layZone(m, zone, z);
   return m;
 }
 
@@ -359,6 +372,26 @@ function namesByIndex(zones: readonly ZoneSpec[]): string[] {
   const names: string[] = [];
   for (const { index, name } of zones) names[index] = name;
   return Array.from(names, (name) => name ?? "");
+}
+
+/** P_UNUSED stays 0, and so does half of it. */
+const HALVED_WORD = { factor: P_FACTOR, tuned: P_FREE_COUNT, batch: P_UNUSED } as const;
+
+/** Which list of a pageset serves (order, type): index by order * 8 + type. Linux: order_to_pindex() */
+function pcpLists({ rule, pageblockOrder }: MemorySpec): Int8Array {
+  const lists = new Int8Array(ORDERS * 8).fill(-1);
+  for (let type = 0; type < TYPE_COUNT; type++) {
+    // HighAtomic and CMA pages wait among the movable ones.
+    const kept = type < PCP_TYPES ? type : MOVABLE;
+    for (let order = 0; order <= rule.pcpOrderMax; order++) {
+      lists[order * 8 + type] = order * PCP_TYPES + kept;
+    }
+    if (rule.pcpHuge && pageblockOrder > COSTLY_ORDER) {
+      lists[pageblockOrder * 8 + type] = PCP_HUGE_LIST + (kept === MOVABLE ? 1 : 0);
+    }
+  }
+  for (let order = 0; order < ORDERS; order++) lists[order * 8 + ISOLATE] = -1;
+  return lists;
 }
 
 function gfpMasks(version: string): GfpMasks {

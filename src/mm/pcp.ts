@@ -15,6 +15,7 @@
  */
 import { giveBlock } from "./buddy.ts";
 import {
+  COSTLY_ORDER,
   type Memory,
   ORDER_MASK,
   P_BATCH,
@@ -26,6 +27,7 @@ import {
   P_HIGH_MAX,
   P_HIGH_MIN,
   PCP,
+  PCP_HUGE_LIST,
   PCP_LISTS,
   PCP_WORDS,
   Z_FLAGS,
@@ -34,27 +36,13 @@ import {
   ZONE_WORDS,
 } from "./memory.ts";
 import { countFree, takeFromZone } from "./queue.ts";
-import { MOVABLE, PCP_TYPES } from "./rule.ts";
+import { PCP_TYPES } from "./rule.ts";
 
-/** Huge pages have the last two lists: not movable, movable. */
-const HUGE_LIST = 12;
-const COSTLY_ORDER = 3;
 /** CONFIG_PCP_BATCH_SCALE_MAX: how often a batch may double. */
 const SCALE_MAX = 5;
 
-/** Which list of a pageset serves (order, type). Linux: order_to_pindex() */
-export function pcpList(order: number, type: number): number {
-  if (order > COSTLY_ORDER) return HUGE_LIST + (type === MOVABLE ? 1 : 0);
-  return order * PCP_TYPES + type;
-}
-
 function listOrder(m: Memory, list: number): number {
-  return list >= HUGE_LIST ? m.pageblockOrder : Math.floor(list / PCP_TYPES);
-}
-
-/** Whether blocks of `order` are kept in per-CPU lists. Linux: pcp_allowed_order() */
-export function pcpServes(m: Memory, order: number): boolean {
-  return order <= m.rule.pcpOrderMax || (m.rule.pcpHuge && order === m.pageblockOrder);
+  return list >= PCP_HUGE_LIST ? m.pageblockOrder : Math.floor(list / PCP_TYPES);
 }
 
 /** Row of the head of a list of this CPU's pageset. */
@@ -70,11 +58,11 @@ export function takeFromPcp(
   type: number,
   allocFlags: number,
 ): number {
-  const { next, prev, pcp, rule } = m;
-  const words = (zone * m.cpuCount + m.cpu) * PCP_WORDS;
-  const head = m.pcpHeads + (zone * m.cpuCount + m.cpu) * PCP_LISTS + pcpList(order, type);
-  if (rule.pcp === "factor") pcp[words + P_FACTOR] >>= 1;
-  else if (rule.pcp === "tuned") pcp[words + P_FREE_COUNT] >>= 1;
+  const { next, prev, pcp } = m;
+  const set = zone * m.cpuCount + m.cpu;
+  const words = set * PCP_WORDS;
+  const head = m.pcpHeads + set * PCP_LISTS + m.pcpListOf[order * 8 + type];
+  pcp[words + m.pcpHalved] >>= 1;
   let row = next[head];
   if (row === head) {
     refill(m, zone, words, head, order, type, allocFlags);
@@ -158,29 +146,46 @@ function clampHigh(m: Memory, words: number): number {
  *
  * Linux: free_unref_page_commit(), mm/page_alloc.c
  */
-export function giveToPcp(m: Memory, zone: number, row: number, order: number, type: number): void {
-  const { next, prev, pcp } = m;
-  const words = (zone * m.cpuCount + m.cpu) * PCP_WORDS;
-  // HighAtomic and CMA pages wait among the movable ones; what they are stays with the page.
-  const list = pcpList(order, type < PCP_TYPES ? type : MOVABLE);
-  const head = m.pcpHeads + (zone * m.cpuCount + m.cpu) * PCP_LISTS + list;
+export function giveToPcp(
+  m: Memory,
+  zone: number,
+  row: number,
+  order: number,
+  type: number,
+  list: number,
+): void {
+  const { next, pcp } = m;
+  const set = zone * m.cpuCount + m.cpu;
+  const words = set * PCP_WORDS;
+  const head = m.pcpHeads + set * PCP_LISTS + list;
   const first = next[head];
   next[row] = first;
-  prev[row] = head;
-  prev[first] = row;
+  m.prev[row] = head;
+  m.prev[first] = row;
   next[head] = row;
   m.state[row] = PCP | type;
   const count = pcp[words + P_COUNT] + (1 << order);
   pcp[words + P_COUNT] = count;
-  if (m.rule.pcp === "tuned") {
+  const flags = m.zone[zone * ZONE_WORDS + Z_FLAGS];
+  // Nearly always: a single page, and room for it.
+  const room = count < pcp[words + P_HIGH] && (flags & ZONE_RECLAIM_ACTIVE) === 0;
+  if (room && order === 0 && m.rule.pcp !== "tuned") return;
+  overflow(m, zone, words, order, list);
+}
+
+/** The list may be too long now: gives the oldest back to the zone, by the era's rule. */
+function overflow(m: Memory, zone: number, words: number, order: number, list: number): void {
+  const { pcp, rule } = m;
+  if (rule.pcp === "tuned") {
     giveTuned(m, zone, words, order, list);
     return;
   }
-  const highOrder = m.rule.pcp === "factor" && order > 0 && order <= COSTLY_ORDER;
+  const count = pcp[words + P_COUNT];
+  const highOrder = rule.pcp === "factor" && order > 0 && order <= COSTLY_ORDER;
   const everything = highOrder && pcp[words + P_FACTOR] > 0;
   const high = everything ? 0 : highNow(m, zone, words);
   if (count < high) return;
-  if (m.rule.pcp === "batch") drainRoundRobin(m, zone, m.cpu, pcp[words + P_BATCH]);
+  if (rule.pcp === "batch") drainRoundRobin(m, zone, m.cpu, pcp[words + P_BATCH]);
   else drainFrom(m, zone, m.cpu, everything ? count : freeCount(m, words, high), list);
 }
 
