@@ -237,6 +237,45 @@ test("coherent memory comes from the device's own node first, then from the othe
   assert.deepEqual(fits(1, 33), ["Normal", "DMA32", 0.5]);
 });
 
+test("a refused mask bounces nowhere, even where it covers the pool", () => {
+  const swiotlb = { start: 0, bytes: MIB, maxMapping: 262144, forced: false };
+  assert.equal(deviceReach(simpleDevice("isa", 20), { ...PC, swiotlb }).streaming, "unreachable");
+});
+
+test("zones count with memory only, page by page up to the limit", () => {
+  const empty = deviceReach(simpleDevice("d", 64), SMALL_PC);
+  assert.deepEqual(
+    empty.reach.map(({ zone: name, present }) => [name, present]),
+    [
+      ["DMA", 0xfff],
+      ["DMA32", 0x1f000],
+    ],
+  );
+  // A bus that ends inside a page does not carry that page, and RAM may have holes.
+  const ram = [
+    { start: 0, end: 0x10 },
+    { start: 0x20, end: 0x40 },
+  ];
+  const board = { ...SMALL_PC, zones: [{ ...zone(0, "Normal", 0, 0), present: 0x30, ram }] };
+  const reachable = (busLimit: number): number | undefined =>
+    deviceReach({ ...simpleDevice("d", 64), busLimit }, board).reach[0]?.reachable;
+  assert.equal(reachable(0x30 * 4096 - 1), 0x20);
+  assert.equal(reachable(0x30 * 4096 + 100), 0x20);
+  assert.equal(reachable(0x18 * 4096 - 1), 0x10);
+  assert.equal(reachable(0x8 * 4096 - 1), 0x8);
+  const low = { ...board, zoneDmaLimit: null };
+  assert.equal(maskSupported(17, low), false);
+  assert.equal(maskSupported(18, low), true);
+});
+
+test("on a machine no kernel has, a mask below every zone still asks the highest", () => {
+  const zones = [zone(0, "low", 0, 0x4000), zone(1, "high", 0x4000, 0x8000)];
+  const own = { ...SMALL_PC, custom: true, zoneDmaLimit: null, hasDma32: false, zones };
+  const device = { ...simpleDevice("d", 64), coherentBits: 24 };
+  const { coherentFrom, coherentRetry, coherentFits } = deviceReach(device, own);
+  assert.deepEqual([coherentFrom, coherentRetry, coherentFits], ["high", null, 0]);
+});
+
 test("masks reach as many bytes as their bits say", () => {
   assert.equal(maskLimit(0), 0);
   assert.equal(maskLimit(1), 1);

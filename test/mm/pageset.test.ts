@@ -76,7 +76,7 @@ test("pagesets after sysctl writes equal the kernel's", () => {
           policy,
         );
         for (const set of sets) {
-          const where = `${name} ${variant} ${heading}`;
+          const where: string = `${name} ${variant} ${heading}`;
           assert.equal(set.get("batch"), batch, where);
           // Where the kernel tunes it, high is what the load so far made of it.
           if (tunedTo === null) assert.equal(set.get("high"), high, where);
