@@ -83,6 +83,8 @@ export interface BootOptions {
   /** Real bytes, and the pfn of their first page. */
   readonly bytes?: Uint8Array;
   readonly bytesPfn?: number;
+  /** Slots of the kmap pool of a memory with HighMem: 1024 by default, 512 with PAE. */
+  readonly kmapSlots?: number;
 }
 
 /** GFP flags and rights of each allocator rule. */
@@ -112,6 +114,7 @@ export function bootMemory(options: BootOptions): Memory {
     gfpZone: gfpZoneTable(zoneNames(zones)),
     bytes: options.bytes ?? null,
     bytesPfn: options.bytesPfn ?? 0,
+    ...(options.kmapSlots === undefined ? {} : { kmapSlots: options.kmapSlots }),
   });
   zones.forEach((zone, z) => {
     freeToZone(m, z, zone.ram);
@@ -233,7 +236,7 @@ function linkExtents(m: Memory, zone: number, pfn: number, blocks: number): numb
 }
 
 /** Every node's lists, to every highest zone, with and without other nodes. */
-function buildZonelists(m: Memory, zones: readonly ZoneSpec[]): void {
+export function buildZonelists(m: Memory, zones: readonly ZoneSpec[]): void {
   const populated = zones.flatMap((zone) => (zone.ram.length > 0 ? [zone] : []));
   const withMemory = [...new Set(populated.map((zone) => zone.node))];
   const orders = nodeFallbackOrders(m.nodes, {

@@ -28,6 +28,7 @@ import { type GfpEra, gfpEra } from "../kernels/gfp.ts";
 import { type AllocRule, allocRuleOf } from "../kernels/gfp-alloc.ts";
 import { addChunkedRegion, addRegion, createImage, type Image } from "./image.ts";
 import { type AllocatorRule, ISOLATE, MOVABLE, PCP_TYPES, TYPE_COUNT, UNMOVABLE } from "./rule.ts";
+import { waitTableSize } from "./wait-table.ts";
 import type { WatermarkRule } from "./zone-watermark.ts";
 
 export const KIND_MASK = 0xf0;
@@ -68,7 +69,26 @@ export const Z_RESERVE = 17;
 export const Z_BLOCKS = 25;
 /** By type: bit k is set when list k is not empty. */
 export const Z_ORDERS_OF = 41;
-export const ZONE_WORDS = 48;
+/** Locks of the free lists and of the LRU lists: 0 when nobody holds them. */
+export const Z_LOCK = 47;
+export const Z_LRU_LOCK = 48;
+/** Pages on the LRU lists, and what the next scan of each owes. */
+export const Z_ACTIVE = 49;
+export const Z_INACTIVE = 50;
+export const Z_SCAN_ACTIVE = 51;
+export const Z_SCAN_INACTIVE = 52;
+/** Pages scanned since a page was last freed to the zone; then 0 or 1. */
+export const Z_PAGES_SCANNED = 53;
+export const Z_ALL_UNRECLAIMABLE = 54;
+/** Scan priorities: now, and where the last reclaim came to. 12 is the most relaxed. */
+export const Z_TEMP_PRIORITY = 55;
+export const Z_PREV_PRIORITY = 56;
+/** The zone's first queue in `waitTable`, and log2 of how many it has. */
+export const Z_WAIT = 57;
+export const Z_WAIT_BITS = 58;
+/** Pages of CMA areas, free or not. */
+export const Z_CMA = 59;
+export const ZONE_WORDS = 64;
 
 /** Z_FLAGS. */
 export const ZONE_BOOSTED = 1;
@@ -97,6 +117,12 @@ export const PCP_LISTS = 14;
 export const PCP_HUGE_LIST = 12;
 /** PAGE_ALLOC_COSTLY_ORDER: above it requests are not fought for. */
 export const COSTLY_ORDER = 3;
+
+/** LRU lists of a zone: active, inactive. */
+export const LRU_LISTS = 2;
+
+/** Priority of a scan that is in no hurry. Linux: DEF_PRIORITY, include/linux/mmzone.h */
+const DEF_PRIORITY = 12;
 
 export interface ZoneSpec {
   /** As the kernel prints it: DMA, DMA32, Normal … */
@@ -131,6 +157,8 @@ export interface MemorySpec {
   /** Real bytes by pfn, if any: a view that the caller may own. */
   readonly bytes: Uint8Array | null;
   readonly bytesPfn: number;
+  /** Slots of the kmap pool where there is a HighMem zone: a power of two, 1024 by default. */
+  readonly kmapSlots?: number;
 }
 
 /** Told by the engine what the kernel's tracepoints tell; see `events.ts`. */
@@ -186,6 +214,14 @@ export interface Memory {
   /** First list head row of the free lists, and of the per-CPU lists. */
   readonly freeHeads: number;
   readonly pcpHeads: number;
+  /** First list head row of the LRU lists: active and inactive, zone by zone. */
+  readonly lruHeads: number;
+  /** zone_start_pfn by zone number: a double, as pfns outgrow a word. */
+  readonly zoneStart: Float64Array;
+  /** Sleepers by queue, for the page locks of all zones; see Z_WAIT. */
+  readonly waitTable: Int32Array;
+  /** The kmap pool; no words where no zone is HighMem. See `kmap.ts`. */
+  readonly pkmap: Int32Array;
   /**
    * Zonelists end to end: a word of ALLOC_* flags that the list allows, zones
    * in the order they are tried, -1. `zonelistAt` has the start of each, by
@@ -206,8 +242,11 @@ export interface Memory {
   readonly gfpZone: Int8Array;
   readonly gfp: GfpMasks;
   readonly marks: WatermarkRule;
-  /** Real bytes behind the frames, by pfn from `bytesPfn` on; null where there are none. */
-  readonly bytes: Uint8Array | null;
+  /**
+   * Real bytes behind the frames, by pfn from `bytesPfn` on; null where there are
+   * none. Replaced when the buffer under them is (a WebAssembly.Memory that grew).
+   */
+  bytes: Uint8Array | null;
   readonly bytesPfn: number;
   /** The CPU that calls: whose per-CPU lists are used. The caller sets it. */
   cpu: number;
@@ -266,7 +305,8 @@ export function layMemory(spec: MemorySpec): Memory {
   assert(zones.length > 0, "a memory needs a zone");
   assert(maxOrder >= pageblockOrder && maxOrder < ORDERS, "largest order out of range", maxOrder);
   const shift = sectionShiftFor(spec);
-  const headRows = zones.length * TYPE_COUNT * ORDERS + zones.length * cpus * PCP_LISTS;
+  const lruHeads = zones.length * TYPE_COUNT * ORDERS + zones.length * cpus * PCP_LISTS;
+  const headRows = lruHeads + zones.length * LRU_LISTS;
   const sections = sectionsOf(zones, shift);
   const headSections = Math.ceil(headRows / 2 ** shift);
   const rows = (headSections + sections.length) * 2 ** shift;
@@ -307,6 +347,13 @@ export function layMemory(spec: MemorySpec): Memory {
     pcp: int32("pcp", zones.length * cpus * PCP_WORDS),
     freeHeads: 0,
     pcpHeads: zones.length * TYPE_COUNT * ORDERS,
+    lruHeads,
+    zoneStart: new Float64Array(addRegion(image, "zoneStart", zones.length * 8).buffer),
+    waitTable: int32(
+      "waitTable",
+      zones.reduce((queues, zone) => queues + waitTableSize(zone.spanned), 0),
+    ),
+    pkmap: int32("pkmap", pkmapWords(spec)),
     zonelist: int32("zonelist", lists * (zones.length + 2)),
     zonelistAt: int32("zonelistAt", lists),
     listByGfp: int32("listByGfp", nodes.length * 32),
@@ -409,6 +456,16 @@ function gfpMasks(version: string): GfpMasks {
   };
 }
 
+/** LAST_PKMAP without PAE; 512 with it. Linux: arch/x86/include/asm/pgtable_32_areas.h */
+const KMAP_SLOTS = 1024;
+
+/** The slot used last, then mappings and frame row of each slot. */
+function pkmapWords(spec: MemorySpec): number {
+  const slots = spec.kmapSlots ?? KMAP_SLOTS;
+  assert(slots > 0 && (slots & (slots - 1)) === 0, "kmap slots are a power of two", slots);
+  return spec.zones.some((zone) => zone.name === "HighMem") ? 1 + slots * 2 : 0;
+}
+
 /** A zone's own words and the pageblocks it owns. Rows are as sorted as pfns. */
 function layZone(m: Memory, spec: ZoneSpec, z: number): void {
   const words = z * ZONE_WORDS;
@@ -417,6 +474,14 @@ function layZone(m: Memory, spec: ZoneSpec, z: number): void {
   m.zone[words + Z_INDEX] = spec.index;
   m.zone[words + Z_NODE] = spec.node;
   m.zone[words + Z_SPANNED] = spec.spanned;
+  m.zone[words + Z_TEMP_PRIORITY] = DEF_PRIORITY;
+  m.zone[words + Z_PREV_PRIORITY] = DEF_PRIORITY;
+  m.zone[words + Z_WAIT_BITS] = Math.log2(waitTableSize(spec.spanned));
+  if (z > 0) {
+    const before = words - ZONE_WORDS;
+    m.zone[words + Z_WAIT] = m.zone[before + Z_WAIT] + 2 ** m.zone[before + Z_WAIT_BITS];
+  }
+  m.zoneStart[z] = spec.startPfn;
   if (first === undefined || last === undefined) return;
   const row = rowOf(m, first.start);
   const end = rowOf(m, last.end - 1) + 1;
