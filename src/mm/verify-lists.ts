@@ -1,0 +1,178 @@
+/**
+ * The lists' half of `verify`: free lists and per-CPU lists, followed link by
+ * link, with what they hold added up.
+ *
+ *   L1  next and prev of neighbours agree, and every list returns to its head
+ *   B6  where blocks keep to their pageblocks' type (6.10), and where there is one type only,
+ *       a block is on the list of its pageblocks' type
+ *
+ * B1, B4 and B5 are told in buddy.ts, P1 and P2 in pcp.ts, R3 in verify.ts.
+ */
+import {
+  EXTENT,
+  FREE,
+  freeHead,
+  KIND_MASK,
+  type Memory,
+  ORDER_MASK,
+  ORDERS,
+  P_COUNT,
+  PCP,
+  PCP_HUGE_LIST,
+  PCP_LISTS,
+  PCP_WORDS,
+  Z_BLOCKS,
+  Z_ORDERS_OF,
+  ZONE_WORDS,
+  zoneOf,
+} from "./memory.ts";
+import { PCP_TYPES, TYPE_COUNT } from "./rule.ts";
+
+/** What the lists were found to hold; pages by zone. */
+export interface Walk {
+  readonly m: Memory;
+  readonly broken: string[];
+  readonly freeListed: number[];
+  readonly pcpListed: number[];
+  /** Orders of the blocks on per-CPU lists by row: their state has no room for it. */
+  readonly pcpOrders: Map<number, number>;
+  /** Blocks and extents on free lists. */
+  freeHeads: number;
+}
+
+/** A broken memory breaks everywhere: this many messages are enough. */
+const MESSAGES_MAX = 40;
+
+/** Notes a broken invariant. */
+export function report(walk: Walk, message: string): void {
+  if (walk.broken.length < MESSAGES_MAX) walk.broken.push(message);
+}
+
+/** L1, B1, B4, B5, B6 and the touched half of R3. */
+export function verifyFreeLists(walk: Walk): void {
+  const { m } = walk;
+  for (let zone = 0; zone < m.zoneCount; zone++) {
+    const blocks = new Array<number>(ORDERS).fill(0);
+    for (let type = 0; type < TYPE_COUNT; type++) {
+      let orders = 0;
+      for (let order = 0; order < ORDERS; order++) {
+        const name = `free list ${zone}/${type}/${order}`;
+        const rows = follow(walk, freeHead(zone, type, order), name);
+        if (rows.length > 0) orders |= 1 << order;
+        for (const row of rows) {
+          const count = verifyFree(walk, row, zone, type, order, name);
+          blocks[order] = (blocks[order] ?? 0) + count;
+          walk.freeListed[zone] = (walk.freeListed[zone] ?? 0) + count * 2 ** order;
+        }
+        walk.freeHeads += rows.length;
+      }
+      const bits = m.zone[zone * ZONE_WORDS + Z_ORDERS_OF + type];
+      if (bits !== orders) {
+        report(walk, `B5: zone ${zone} type ${type} has lists ${orders}, Z_ORDERS_OF says ${bits}`);
+      }
+    }
+    blocks.forEach((found, order) => {
+      const counted = m.zone[zone * ZONE_WORDS + Z_BLOCKS + order];
+      if (found === counted) return;
+      report(walk, `B4: zone ${zone} has ${found} blocks of order ${order}, Z_BLOCKS ${counted}`);
+    });
+  }
+}
+
+/** How many blocks a row of a free list stands for: one, or an extent's. */
+function verifyFree(
+  walk: Walk,
+  row: number,
+  zone: number,
+  type: number,
+  order: number,
+  name: string,
+): number {
+  const { m } = walk;
+  const size = 1 << order;
+  const state = m.state[row];
+  const extent = (state & KIND_MASK) === EXTENT && order === m.maxOrder;
+  if (!extent && state !== (FREE | order)) {
+    report(walk, `B1: row ${row} on ${name} has state 0x${state.toString(16)}`);
+    return 0;
+  }
+  if ((row & (size - 1)) !== 0 || zoneOf(m, row) !== zone) {
+    report(walk, `B1: row ${row} on ${name} is not aligned, or of zone ${zoneOf(m, row)}`);
+  }
+  if (m.touched[row >> m.sectionShift] === 0) report(walk, `R3: row ${row} is not touched`);
+  const pages = extent ? m.next[row + 1] - row : size;
+  if (extent && ((state & ORDER_MASK) !== order || pages < size || pages % size !== 0)) {
+    report(walk, `R3: the extent at row ${row} ends at row ${row + pages}`);
+    return 0;
+  }
+  if (m.rule.mergeRetypes || !m.rule.mobility) {
+    for (let at = row; at < row + pages; at += 1 << m.pageblockOrder) {
+      const own = m.blockType[at >> m.pageblockOrder];
+      if (own === type) continue;
+      report(walk, `B6: row ${row} is on ${name}, the pageblock of row ${at} has type ${own}`);
+      break;
+    }
+  }
+  return pages / size;
+}
+
+/** L1, P1 and P2. */
+export function verifyPcpLists(walk: Walk): void {
+  const { m } = walk;
+  for (let zone = 0; zone < m.zoneCount; zone++) {
+    for (let cpu = 0; cpu < m.cpuCount; cpu++) {
+      const set = zone * m.cpuCount + cpu;
+      let pages = 0;
+      for (let list = 0; list < PCP_LISTS; list++) {
+        const name = `list ${list} of CPU ${cpu}, zone ${zone}`;
+        const order = list < PCP_HUGE_LIST ? Math.floor(list / PCP_TYPES) : m.pageblockOrder;
+        for (const row of follow(walk, m.pcpHeads + set * PCP_LISTS + list, name)) {
+          verifyPcp(walk, row, zone, list, order, name);
+          pages += 1 << order;
+        }
+      }
+      const counted = m.pcp[set * PCP_WORDS + P_COUNT];
+      if (counted !== pages) {
+        report(walk, `P1: CPU ${cpu} has ${pages} pages of zone ${zone}, P_COUNT says ${counted}`);
+      }
+      walk.pcpListed[zone] = (walk.pcpListed[zone] ?? 0) + pages;
+    }
+  }
+}
+
+function verifyPcp(
+  walk: Walk,
+  row: number,
+  zone: number,
+  list: number,
+  order: number,
+  name: string,
+): void {
+  const { m } = walk;
+  const state = m.state[row];
+  const type = state & ORDER_MASK;
+  if ((state & KIND_MASK) !== PCP || m.pcpListOf[order * 8 + type] !== list) {
+    report(walk, `P2: row ${row} on ${name} has state 0x${state.toString(16)}`);
+  }
+  if (zoneOf(m, row) !== zone) report(walk, `P2: row ${row} on ${name} is not of that zone`);
+  if (m.touched[row >> m.sectionShift] === 0) report(walk, `R3: row ${row} is not touched`);
+  walk.pcpOrders.set(row, order);
+}
+
+/** Rows of a list in order, as far as its links can be trusted. */
+function follow(walk: Walk, head: number, name: string): number[] {
+  const { m } = walk;
+  const rows: number[] = [];
+  let before = head;
+  for (;;) {
+    const row = m.next[before];
+    const known = row === head || (row >= m.firstRow && row < m.rows);
+    if (!known || m.prev[row] !== before || rows.length > m.rows) {
+      report(walk, `L1: ${name}: row ${before} leads to row ${row}, and not back`);
+      return rows;
+    }
+    if (row === head) return rows;
+    rows.push(row);
+    before = row;
+  }
+}
