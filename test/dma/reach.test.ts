@@ -173,6 +173,9 @@ test("coherent buffers come from CMA where an area lies wholly in reach", () => 
   assert.deepEqual(notes(null), []);
   const translated = { ...simpleDevice("d", 32), iommu: true };
   assert.deepEqual(deviceReach(translated, withArea(0)).notes, []);
+  // It is told after what goes wrong.
+  const noPool = deviceReach(simpleDevice("d", 32), { ...withArea(0), swiotlb: null });
+  assert.deepEqual(noPool.notes, ["there is no swiotlb pool to bounce through", words]);
   // Coherent and streaming masks are two things.
   const narrow = { ...simpleDevice("d", 64), coherentBits: 30 };
   assert.deepEqual(deviceReach(narrow, withArea(GIB)).notes, []);
@@ -235,6 +238,10 @@ test("coherent memory comes from the device's own node first, then from the othe
   assert.deepEqual(fits(1, 31), ["DMA32", "DMA", 0]); // node 1's DMA32 starts where 31 bits end
   assert.deepEqual(fits(0, 31), ["DMA32", null, 1]);
   assert.deepEqual(fits(1, 33), ["Normal", "DMA32", 0.5]);
+  // A bus that carries one byte more than 32 bits does not ask for DMA32 at first.
+  const bus = { ...simpleDevice("d", 64), node: 1, busLimit: 2 ** 32 };
+  assert.equal(deviceReach(bus, two).coherentFrom, "Normal");
+  assert.equal(deviceReach({ ...bus, busLimit: 2 ** 32 - 1 }, two).coherentFrom, "DMA32");
 });
 
 test("a refused mask bounces nowhere, even where it covers the pool", () => {

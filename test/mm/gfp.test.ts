@@ -67,6 +67,11 @@ test("composites have the values of their era", () => {
     ["__GFP_RECLAIM", "4.19", 0x600000],
     ["__GFP_RECLAIM", "6.18", 0xc00],
     ["__GFP_ZERO", "2.6.11", 0x8000],
+    ["__GFP_COLD", "2.6.11", 0x100],
+    ["__GFP_NOTRACK", "4.9", 0x200000],
+    ["__GFP_REPEAT", "4.12", 0x400],
+    ["GFP_DMA32", "2.6.39", 4],
+    ["GFP_USER", "2.6.39", 0x200d0],
     ["__GFP_ZERO", "4.19", 0x8000],
     ["__GFP_ZERO", "5.0", 0x100],
     ["__GFP_REPEAT", "2.6.11", 0x400],
@@ -187,6 +192,10 @@ test("text that is no request is an issue that helps", () => {
   assert.match(mend("GFP_KERNEL|", "6.1") ?? "", /joined with \|/);
   assert.match(mend("", "6.1") ?? "", /joined with \|/);
   assert.equal(mend("xyzzyxyzzy", "6.1"), undefined);
+  assert.equal(mend("GFP_NOXO", "6.1"), "did you mean GFP_NOIO?");
+  // Beyond a name and a dozen letters nothing is guessed.
+  assert.match(mend(`GFP_HIGHUSER_MOVABLE${"X".repeat(12)}`, "6.1") ?? "", /HIGHUSER_MOVABLE/);
+  assert.equal(mend(`GFP_HIGHUSER_MOVABLE${"X".repeat(13)}`, "6.1"), undefined);
   const messages = (text: string): string[] =>
     parseGfp(text, gfpEra("6.1")).issues.map(({ severity, message }) => `${severity}: ${message}`);
   assert.deepEqual(messages("xyzzyxyzzy|plugh"), ["error: xyzzyxyzzy is no GFP flag"]);
@@ -254,6 +263,64 @@ test("versions find their era, and others none", () => {
   ];
   for (const [version, era] of rows) assert.equal(findGfpEra(version)?.name ?? null, era, version);
   assert.throws(() => gfpEra("six"), /no GFP era/);
+});
+
+test("every flag is one bit of its own, and every name printed stands for flags", () => {
+  for (const { name, bits, composites, singles, unprinted } of GFP_ERAS) {
+    const all = [...bits.values()];
+    for (const bit of all)
+      assert.ok(bit > 0 && (bit & (bit - 1)) === 0, `${name} 0x${bit.toString(16)}`);
+    assert.equal(new Set(all).size, all.length, name);
+    const known = all.reduce((sum, bit) => sum | bit, 0);
+    for (const [word, mask] of [...composites, ...singles, ...unprinted]) {
+      assert.equal(mask & ~known, 0, `${name} ${word}`);
+    }
+    for (const [word, mask] of [...singles, ...unprinted]) {
+      const own = bits.get(word.replace(/^_*/, "__"));
+      if (own !== undefined) assert.equal(mask, own, `${name} ${word}`);
+    }
+  }
+});
+
+test("names are tried in the kernel's order, those with most flags first", () => {
+  const printed = (version: string): string =>
+    gfpEra(version)
+      .composites.map(([name]) => name.replace("GFP_", ""))
+      .join(" ");
+  assert.equal(printed("2.6.11"), "HIGHUSER KERNEL NOFS ATOMIC NOIO");
+  assert.equal(printed("2.6.20"), "HIGHUSER USER KERNEL NOFS ATOMIC NOIO");
+  assert.equal(
+    printed("2.6.32"),
+    "HIGHUSER_MOVABLE HIGHUSER USER TEMPORARY KERNEL NOFS ATOMIC NOIO",
+  );
+  assert.equal(printed("2.6.39"), `TRANSHUGE ${printed("2.6.32")}`);
+  const modern = "KERNEL_ACCOUNT KERNEL NOFS ATOMIC NOIO NOWAIT DMA";
+  const user = "HIGHUSER_MOVABLE HIGHUSER USER";
+  assert.equal(printed("4.9"), `${user} TEMPORARY ${modern} __HIGHMEM DMA32`);
+  const huge = `TRANSHUGE TRANSHUGE_LIGHT ${user}`;
+  assert.equal(printed("4.13"), `${huge} TEMPORARY ${modern} __HIGHMEM DMA32`);
+  for (const version of ["4.19", "5.10", "6.1", "6.6", "6.12"]) {
+    assert.equal(printed(version), `${huge} ${modern} __HIGHMEM DMA32`);
+  }
+  assert.equal(printed("6.18"), `${huge} ${modern} DMA32`);
+  const singles = (version: string): string =>
+    gfpEra(version)
+      .singles.map(([name]) => name.replace("GFP_", ""))
+      .join(" ");
+  assert.equal(
+    singles("2.6.39"),
+    "HIGH WAIT IO COLD NOWARN REPEAT NOFAIL NORETRY COMP ZERO NOMEMALLOC HARDWALL THISNODE " +
+      "RECLAIMABLE MOVABLE NOTRACK NO_KSWAPD OTHER_NODE",
+  );
+  assert.equal(
+    singles("6.1"),
+    "__HIGH __ATOMIC __IO __FS __NOWARN __RETRY_MAYFAIL __NOFAIL __NORETRY __COMP __ZERO " +
+      "__NOMEMALLOC __MEMALLOC __HARDWALL __THISNODE __RECLAIMABLE __MOVABLE __ACCOUNT __WRITE " +
+      "__RECLAIM __DIRECT_RECLAIM __KSWAPD_RECLAIM __ZEROTAGS",
+  );
+  assert.equal(singles("5.10"), singles("6.1").replace(" __ZEROTAGS", ""));
+  assert.equal(singles("6.12"), singles("6.1").replace(" __ATOMIC", ""));
+  assert.match(singles("6.18"), /^__RECLAIM __DMA __HIGHMEM __DMA32 .* __ACCOUNT __ZEROTAGS$/);
 });
 
 const X86_64 = ["DMA", "DMA32", "Normal", "Movable", "Device"];
@@ -333,6 +400,12 @@ test("zones that no kernel has keep Normal at the highest ordinary one", () => {
   assert.equal(gfpZoneIndex(0, ["DMA", "HighMem", "Device"]), 0);
   assert.equal(gfpZoneIndex(0, ["all"]), 0);
   assert.equal(gfpZoneIndex(0, ["Movable"]), 0);
+  assert.equal(gfpZoneIndex(0, ["low", "Normal", "odd"]), 1);
+  const second = ["odd", "DMA", "DMA32", "Normal"];
+  assert.deepEqual(
+    [0, 1, 4, 8, 9, 0xc].map((bits) => gfpZoneIndex(bits, second)),
+    [3, 1, 2, 3, 1, 2],
+  );
 });
 
 test("migratetypes are numbered as in their era", () => {
