@@ -119,7 +119,8 @@ class BootLogReader implements Reader<BootLog> {
   #checkWhole(draft: Draft): void {
     const log = draft.log;
     if (this.#lines === 0) {
-      this.#issues.add({ severity: "error", message: "the log is empty" });
+      const mend = "reading the kernel's log may need root: sudo dmesg -r";
+      this.#issues.add({ severity: "warning", message: "the log is empty", mend });
     } else if (log.recognised === 0) {
       const mend =
         "give the kernel's boot log: dmesg, journalctl -k -b, or a serial console's output";

@@ -9,7 +9,7 @@
  */
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import type { Issue, Outcome } from "../base/issue.ts";
+import { hasErrors, type Issue, type Outcome } from "../base/issue.ts";
 import type { CaptureFiles } from "../formats/capture.ts";
 import { readTar, type TarFiles } from "../io/tar.ts";
 import {
@@ -64,7 +64,8 @@ export async function openCaptureFiles(
   try {
     const found = await stat(path);
     if (found.isDirectory()) return await openFolder(path, options);
-    if (!found.isFile()) return failed(path, "it is neither a folder nor an archive");
+    if (!found.isFile())
+      return failed(path, "it is neither a folder nor an archive", `pipe it: - < ${path}`);
     return await openArchive(path, options);
   } catch (error) {
     const wrong = inputErrorOf(error);
@@ -81,10 +82,10 @@ export function captureFromTar(
   const { value, issues } = readTar(archive);
   const placed: Issue[] = issues.map((issue) => ({ ...issue, source: name }));
   if (value.size === 0) {
-    if (placed.length > 0) return { value: null, issues: placed };
+    if (hasErrors(placed)) return { value: null, issues: placed };
     return failed(
       name,
-      "the archive is empty",
+      placed.length > 0 ? "no file in the archive can be used" : "the archive is empty",
       "pack the folder of a capture: tar czf x.tar.gz DIR",
     );
   }
@@ -130,7 +131,8 @@ async function openFolder(
   options: OpenOptions,
 ): Promise<Outcome<CaptureFiles | null>> {
   const listed = await listFiles(path);
-  const evidence = missingEvidence(path, [...listed.files.keys(), ...listed.folders]);
+  const names = [...listed.files.keys(), ...listed.folders, ...listed.odd];
+  const evidence = missingEvidence(path, names);
   if (evidence !== null) return { value: null, issues: [evidence] };
   const issues: Issue[] = [];
   const places = new Map<string, string>();
@@ -138,6 +140,10 @@ async function openFolder(
     if (!PLAIN_FILES.has(folder) || options.skip?.(folder) === true) continue;
     const mend = "put the file of that name there";
     issues.push(wrong(join(path, folder), "it is a folder where a file should be", mend));
+  }
+  for (const file of listed.odd) {
+    if (!PLAIN_FILES.has(file) || options.skip?.(file) === true) continue;
+    issues.push(wrong(join(path, file), "it is no ordinary file", "copy the file's contents"));
   }
   for (const [file, place] of listed.files) {
     if (options.skip?.(file) === true) continue;
@@ -152,10 +158,18 @@ async function openFolder(
   return { value: { name: captureName(path), paths: [...places.keys()], open }, issues };
 }
 
-/** Paths below `root` (without `.gz`, `.zst`) to where they are; and the folders met. */
-async function listFiles(root: string): Promise<{ files: Map<string, string>; folders: string[] }> {
+interface Listing {
+  /** Paths below the root, without `.gz` and `.zst`, to where they are. */
+  readonly files: ReadonlyMap<string, string>;
+  readonly folders: readonly string[];
+  /** Pipes, sockets, devices. */
+  readonly odd: readonly string[];
+}
+
+async function listFiles(root: string): Promise<Listing> {
   const files = new Map<string, string>();
   const folders: string[] = [];
+  const odd: string[] = [];
   const pending: { place: string; path: string; depth: number }[] = [
     { place: root, path: "", depth: 0 },
   ];
@@ -169,7 +183,7 @@ async function listFiles(root: string): Promise<{ files: Map<string, string>; fo
         if (next.depth < MAX_DEPTH) pending.push({ place, path, depth: next.depth + 1 });
       } else if (entry.isFile() || entry.isSymbolicLink()) {
         files.set(path.replace(/\.(gz|zst)$/, ""), place);
-      }
+      } else odd.push(path);
       if (files.size > MAX_FILES) {
         throw new InputError(
           `more than ${MAX_FILES} files are in it`,
@@ -178,12 +192,16 @@ async function listFiles(root: string): Promise<{ files: Map<string, string>; fo
       }
     }
   }
-  return { files, folders };
+  return { files, folders, odd };
 }
 
 async function troubleWith(place: string): Promise<InputError | null> {
   try {
-    const { size } = await stat(place);
+    const found = await stat(place);
+    if (!found.isFile() && !found.isDirectory()) {
+      return new InputError("it is no ordinary file", "copy the file's contents");
+    }
+    const { size } = found;
     if (size > MAX_FILE_BYTES) {
       const mib = Math.floor(size / 1024 ** 2);
       return new InputError(`${mib} MiB are too many for this file`, "copy it from /proc again");
@@ -202,12 +220,15 @@ function missingEvidence(source: string, paths: readonly string[]): Issue | null
   return wrong(source, "no file of a capture is in it", mend);
 }
 
-/** Archives are made of the folder or of its contents: both are the same capture. */
+/** Archives are made of the folder, of a path to it, or of its contents: all are one capture. */
 function belowCommonFolder(files: TarFiles): TarFiles {
-  if ([...files.keys()].some((path) => !path.includes("/"))) return files;
-  const tops = new Set([...files.keys()].map((path) => path.split("/", 1)[0]));
-  if (tops.size !== 1) return files;
-  return new Map([...files].map(([path, bytes]) => [path.slice(path.indexOf("/") + 1), bytes]));
+  let below = files;
+  while (![...below.keys()].some((path) => !path.includes("/") || EVIDENCE.includes(path))) {
+    const tops = new Set([...below.keys()].map((path) => path.slice(0, path.indexOf("/"))));
+    if (tops.size !== 1) break;
+    below = new Map([...below].map(([path, bytes]) => [path.slice(path.indexOf("/") + 1), bytes]));
+  }
+  return below;
 }
 
 function captureName(path: string): string {

@@ -36,6 +36,10 @@ export async function openMachine(
     if (path === "-") return await fromStream(stdin, options);
     const found = await stat(path);
     if (found.isDirectory()) return asCapture(await openCaptureFiles(path, options));
+    // Opening a pipe or a terminal could wait for ever.
+    if (!found.isFile()) {
+      return failed(path, "it is neither a folder nor a file", `pipe it: - < ${path}`);
+    }
     const head = await readHead(path, 512);
     const name = path.replace(/\.(gz|zst)$/, "");
     if (isDevicetree(head) || extname(name) === ".dtb") return noDevicetree(path);

@@ -33,6 +33,9 @@ const MEMORY_TYPES: ReadonlyMap<string, string> = new Map([
   ["persistent memory", "persistent (type 7)"],
   ["soft reserved", "soft reserved"],
 ]);
+/** The smallest page of any architecture described here. */
+const PAGE_BYTES = 4096;
+
 interface Owned {
   readonly range: DescribedRange;
   readonly item: YamlNode;
@@ -83,7 +86,13 @@ export class MachineParts extends YamlScalars {
       const cpusField = fields.get("cpus");
       const memory = memoryField === undefined ? [] : this.#ranges(memoryField);
       for (const range of memory) owned.push({ range, item });
-      nodes.push({ id, memory, cpus: cpusField === undefined ? [] : this.#cpus(cpusField) });
+      const cpus = cpusField === undefined ? [] : this.#cpus(cpusField);
+      const shared = cpus.find((cpu) => nodes.some((other) => other.cpus.includes(cpu)));
+      if (shared !== undefined) {
+        const mend = "a CPU belongs to one node";
+        this.tree.error(cpusField ?? item, `CPU ${shared} is in two nodes`, mend);
+      }
+      nodes.push({ id, memory, cpus });
     }
     this.#refuseOverlaps(owned, "an address belongs to one node");
     return nodes;
@@ -139,6 +148,10 @@ export class MachineParts extends YamlScalars {
     const last = below.at(-1);
     if (below.some((zone) => zone.name === name))
       this.tree.error(place, `zone ${name} is there twice`);
+    if (limit !== Infinity && limit % PAGE_BYTES !== 0) {
+      const mend = `give a multiple of ${PAGE_BYTES} bytes`;
+      this.tree.error(place, `the limit of ${name} is no whole number of pages`, mend);
+    }
     if (last === undefined) return;
     if (last.limit === Infinity) {
       this.tree.error(place, `zone ${name} comes after "rest"`, "the zone of the rest comes last");

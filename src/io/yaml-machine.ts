@@ -136,6 +136,16 @@ function assemble(
     const mend = "add `zones: [ { name: Normal, limit: rest } ]`";
     tree.error(fields.get("arch") ?? tree.root, "a custom machine needs zones", mend);
   }
+  for (const [key, words, fits] of [
+    ["base", "firmware says where RAM starts", !isPc(arch)],
+    ["dmaLimit", "the DMA zone ends at 16 MiB", !isPc(arch)],
+    ["armDmaZone", "no board asks for a DMA zone", arch.startsWith("arm") && arch !== "arm64"],
+  ] as const) {
+    const field = fields.get(key);
+    if (field !== undefined && !fits) {
+      tree.error(field, `${key} means nothing on ${arch}: ${words} there`, "leave it out");
+    }
+  }
   return {
     name,
     arch,
@@ -143,6 +153,10 @@ function assemble(
     ...given({ ram, base, memory, nodes, cmdline, cpus, dmaLimit, armDmaZone }),
     ...given({ devices, zones, config }),
   };
+}
+
+function isPc(arch: DescribedArch): boolean {
+  return arch === "x86_64" || arch.startsWith("i386");
 }
 
 function requireKeys(tree: YamlTree, fields: ReadonlyMap<string, YamlField>): void {

@@ -6,7 +6,7 @@
  * JSON is read too, being YAML. Aliases are refused: a description is small,
  * and a handful of them can unfold to gigabytes.
  */
-import { isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import type { Issue } from "../base/issue.ts";
 import { nearest } from "./quantity.ts";
 
@@ -21,6 +21,14 @@ export interface YamlField extends YamlNode {
   readonly key: string;
 }
 
+/** The parser's errors that people meet, by its codes, in words about their file. */
+const SYNTAX: ReadonlyMap<string, readonly [string, string]> = new Map([
+  ["DUPLICATE_KEY", ["the key was there before: keys must be unique", "keep one of them"]],
+  ["MULTIPLE_DOCS", ["a second document starts here", "give each machine a file of its own"]],
+  ["TAB_AS_INDENT", ["a tab indents the line", "indent with blanks"]],
+  ["RESOURCE_EXHAUSTION", ["the text is nested too deeply", "no description has many levels"]],
+]);
+
 export class YamlTree {
   readonly #issues: Issue[] = [];
   readonly #lines = new LineCounter();
@@ -29,9 +37,12 @@ export class YamlTree {
 
   constructor(text: string) {
     const document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
-    for (const error of document.errors) {
+    // What comes after the first slip of syntax mostly follows from it.
+    for (const error of document.errors.slice(0, 1)) {
       const line = this.#lines.linePos(error.pos[0]).line;
-      this.#issues.push({ severity: "error", message: oneLine(error.message), line });
+      const known = SYNTAX.get(error.code);
+      const [message, mend] = known ?? [oneLine(error.message), "check the YAML around this line"];
+      this.#issues.push({ severity: "error", message, mend, line });
     }
     const readable = document.errors.length === 0;
     this.root = readable ? { raw: document.contents, path: "", line: 1 } : null;
@@ -53,7 +64,7 @@ export class YamlTree {
 
   /** Fields of a mapping by key; a key outside `known` is an error that names the nearest. */
   fields(node: YamlNode, known: readonly string[] | null): Map<string, YamlField> | null {
-    if (!isMap(node.raw)) return this.error(node, `${nameOf(node)} must be a mapping`);
+    if (!isMap(node.raw)) return this.#unlike(node, "a mapping");
     const fields = new Map<string, YamlField>();
     for (const pair of node.raw.items) {
       const key = isScalar(pair.key) ? String(pair.key.value) : "";
@@ -71,7 +82,7 @@ export class YamlTree {
   }
 
   items(node: YamlNode): YamlNode[] | null {
-    if (!isSeq(node.raw)) return this.error(node, `${nameOf(node)} must be a list`);
+    if (!isSeq(node.raw)) return this.#unlike(node, "a list");
     return node.raw.items.map((raw, i) => ({
       raw,
       path: `${node.path}[${i}]`,
@@ -90,7 +101,7 @@ export class YamlTree {
   /** The text as written, so that `6.10` stays 6.10 and `0x1000` can be read as bytes. */
   text(node: YamlNode): string | null {
     if (!isScalar(node.raw) || node.raw.value === null) {
-      return this.error(node, `${nameOf(node)} must be a single value`);
+      return this.#unlike(node, "a single value");
     }
     return typeof node.raw.value === "string" ? node.raw.value : (node.raw.source ?? "");
   }
@@ -98,6 +109,12 @@ export class YamlTree {
   boolean(node: YamlNode): boolean | null {
     if (isScalar(node.raw) && typeof node.raw.value === "boolean") return node.raw.value;
     return this.error(node, `${nameOf(node)} must be true or false`);
+  }
+
+  #unlike(node: YamlNode, wanted: string): null {
+    if (!isAlias(node.raw)) return this.error(node, `${nameOf(node)} must be ${wanted}`);
+    const message = `${nameOf(node)} is an alias, and aliases are not read`;
+    return this.error(node, message, "write the value itself");
   }
 
   #lineOf(raw: unknown, otherwise: number): number {

@@ -76,7 +76,7 @@ export function machineFromDescription(
   const era = eraFor(kernel, arch);
   if ("severity" in era) return { value: null, issues: [era] };
   if (era.remark !== null) issues.push({ severity: "note", source: "kernel", message: era.remark });
-  const build = buildFor(kernel, arch, extended, description.config ?? null, era);
+  const build = buildFor(kernel, arch, extended, description.config ?? null, era, true);
   const parsed = commandLineWith(description.cmdline ?? "", options, arch, build.pageSize);
   issues.push(...parsed.issues);
   const memory = describedMemory(description, options, arch);

@@ -87,6 +87,7 @@ export function eraFor(version: string, arch: Arch): ResolvedEra | Issue {
 /**
  * Build facts: from the kernel's own configuration where there is one, else
  * from the flavour named in the release, else what is typical of the architecture.
+ * `excerpt`: the configuration names a few options only. Known flavours' files may be cut so too.
  */
 export function buildFor(
   release: string | null,
@@ -94,6 +95,7 @@ export function buildFor(
   physicalExtension: boolean,
   config: KernelConfig | null,
   era: ResolvedEra,
+  excerpt = false,
 ): Build {
   const named = release === null ? null : flavourOf(release);
   const facts = FLAVOURS.get(named ?? typicalFlavour(arch, physicalExtension));
@@ -106,17 +108,18 @@ export function buildFor(
     ...facts,
     zoneDevice: arm64 ? era.policy.boot.arm64ZoneDevice : facts.zoneDevice && arch !== "custom",
   };
-  return config === null || config.size === 0 ? base : configured(base, arch, config);
+  if (config === null || config.size === 0) return base;
+  return configured(base, arch, config, excerpt || named !== null);
 }
 
 /**
- * `base` corrected by what the configuration file says. An option that the file
- * does not name is off, except for a known flavour, whose file may be an excerpt.
+ * `base` corrected by what the configuration says. An option that it does not
+ * name is off in a whole file, and as in `base` where it is an excerpt.
  */
-function configured(base: Build, arch: Arch, config: KernelConfig): Build {
+function configured(base: Build, arch: Arch, config: KernelConfig, excerpt: boolean): Build {
   const on = (name: string, otherwise: boolean): boolean => {
     const value = config.get(`CONFIG_${name}`);
-    if (value === undefined) return base.flavour === null ? false : otherwise;
+    if (value === undefined) return excerpt && otherwise;
     return value === "y" || value === "m";
   };
   const is32Bit = arch === "i386" || arch === "arm";

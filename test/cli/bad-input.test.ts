@@ -2,6 +2,7 @@
 // exit code that tells usage (2) from input (3), and never a stack trace. Each row of the table is
 // a file or an argument that people really get wrong; the last test throws random bytes.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -82,7 +83,23 @@ describe("descriptions", () => {
     ],
     ["wide device", `${YAML}ram: 1G\ndevices: ["nic:99"]\n`, /m\.yaml:5: .*device/],
     ["alias", `${YAML}ram: &a 1G\nbase: *a\n`, /m\.yaml:5: /],
-    ["key twice", `${YAML}ram: 1G\nram: 2G\n`, /m\.yaml:\d: .*unique/i],
+    ["key twice", `${YAML}ram: 1G\nram: 2G\n`, /m\.yaml:\d: .*unique; keep one/i],
+    ["alias for a device", `${YAML}ram: &a 1G\ndevices: [*a]\n`, /m\.yaml:5: .*alias/],
+    ["two documents", `${YAML}ram: 1G\n---\nname: n\n`, /m\.yaml:5: a second document/],
+    ["nested lists", `a: ${"[".repeat(5000)}`, /^[^\n]*m\.yaml:1: .*nested too deeply[^\n]*\n$/],
+    ["less than a page", `${YAML}ram: 100\n`, /leave no RAM.*give more RAM/],
+    ["base on a PC", `${YAML}ram: 1G\nbase: 1G\n`, /m\.yaml:5: base means nothing on x86_64/],
+    ["DMA limit on a PC", `${YAML}ram: 1G\ndmaLimit: 1G\n`, /m\.yaml:5: dmaLimit/],
+    [
+      "CPU in two nodes",
+      `${YAML}nodes:\n  - { id: 0, memory: [0x0-0xfffffff], cpus: 0-1 }\n  - { id: 1, cpus: 1 }\n`,
+      /m\.yaml:6: CPU 1 is in two nodes/,
+    ],
+    [
+      "half a page",
+      "arch: custom\nkernel: 6.1\nram: 1G\nzones: [{ name: A, limit: 1000 }]\n",
+      /m\.yaml:4: .*whole number of pages/,
+    ],
   ];
   for (const [name, text, words] of rows) {
     test(name, async (t) => {
@@ -165,6 +182,38 @@ describe("files", () => {
     const path = folder(scratch(t), without);
     mkdirSync(join(path, "zoneinfo"));
     complains(await run(["check", path]), 3, /zoneinfo: it is a folder/);
+  });
+
+  test("an empty log, as dmesg leaves without root, does not stop a plan", async (t) => {
+    const map = capture.get("firmware_memmap") ?? "";
+    const path = folder(scratch(t), { ...rest, dmesg: "", firmware_memmap: map });
+    const { code, out } = await run(["plan", path]);
+    assert.equal(code, 0);
+    assert.match(out, /the log is empty; [^:]*root/);
+  });
+
+  test("a pipe is refused, not waited for", async (t) => {
+    const base = scratch(t);
+    const pipe = join(base, "m.yaml");
+    execFileSync("mkfifo", [pipe]);
+    complains(await run(["plan", pipe]), 3, /neither a folder nor a file; pipe it/);
+    const { dmesg: _left, ...without } = rest;
+    const path = folder(base, without);
+    execFileSync("mkfifo", [join(path, "dmesg")]);
+    complains(await run(["plan", path]), 3, /dmesg: it is no ordinary file/);
+  });
+
+  test("an archive of nothing but paths outside it, and one of a path to a capture", async (t) => {
+    const base = scratch(t);
+    const unpacked = folder(base, rest);
+    const tar = (name: string, ...args: string[]): string => {
+      execFileSync("tar", ["-czf", join(base, name), ...args]);
+      return join(base, name);
+    };
+    const outside = tar("o.tgz", "-P", "-C", unpacked, "../capture/dmesg");
+    complains(await run(["check", outside]), 3, /no file in the archive can be used/);
+    const nested = tar("n.tgz", "-C", "/", unpacked.slice(1));
+    assert.equal((await run(["check", nested])).code, 0);
   });
 
   test("plan never opens what it predicts, not even when it cannot be read", async (t) => {

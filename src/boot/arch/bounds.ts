@@ -49,8 +49,8 @@ export function reportNoRam(before: readonly Range[], issues: Issue[]): null {
         }
       : {
           severity: "error",
-          message: "mem= and memmap= leave no RAM to boot with",
-          mend: "raise mem=, or check the start and size of each memmap= piece",
+          message: "the memory map, mem= and memmap= leave no RAM to boot with",
+          mend: "give more RAM, raise mem=, or check the start and size of each memmap= piece",
         },
   );
   return null;

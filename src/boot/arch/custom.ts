@@ -40,7 +40,7 @@ export function boundsCustom(
     issues.push({
       severity: "warning",
       message: `no zone takes the RAM above ${hex(top * page)}`,
-      mend: "give the last zone the limit Infinity",
+      mend: "give the last zone no limit: rest in YAML, Infinity in code",
     });
   }
   const maxLowPfn = zones.findLast(({ name }) => !NOT_LOW.has(name))?.limitPfn ?? maxPfn;
@@ -80,7 +80,7 @@ function acceptable(
     issues.push({
       severity: "error",
       message: "the machine has no zones",
-      mend: "give at least one zone, for instance Normal with the limit Infinity",
+      mend: "give at least one zone, for instance Normal with no limit (rest)",
     });
   } else if (last <= firstPfn * page) {
     issues.push({ severity: "error", message: "all zones end below the first RAM" });
