@@ -5,24 +5,20 @@
  *
  * Boots a memory of FRAMES frames, takes a snapshot of it untouched, allocates one frame, then
  * TOUCHED of them one by one. Prints one line of JSON: wall times in ms, growth of resident memory
- * in bytes, or why there is none.
+ * in bytes.
  */
 import process from "node:process";
-import { loadEngine, zonesFor } from "./adapters/zonewright.ts";
+import { allocPages, GFP_KERNEL, snapshot } from "../src/mm/index.ts";
+import { bootFor } from "./adapters/zonewright.ts";
 
 const [, , frames = "0", touched = "0"] = process.argv;
 
-async function main(): Promise<object> {
-  const engine = await loadEngine();
-  if (typeof engine === "string") return { skipped: engine };
-  const { bootMemory, allocPages, snapshot, GFP_KERNEL } = engine;
-  const zones = zonesFor(Number(touched), Number(frames));
+function main(): object {
   const residentBefore = process.memoryUsage.rss();
-
-  const booted = timed(() => bootMemory({ zones, era: "6.1", cpus: 1 }));
+  const booted = timed(() => bootFor(Number(touched), Number(frames)));
   const residentBooted = process.memoryUsage.rss();
   const memory = booted.value;
-  const shot = snapshot === undefined ? null : timed(() => snapshot(memory));
+  const shot = timed(() => snapshot(memory.image));
   const first = timed(() => allocPages(memory, GFP_KERNEL, 0));
 
   const residentUntouched = process.memoryUsage.rss();
@@ -33,7 +29,7 @@ async function main(): Promise<object> {
     bootMs: booted.ms,
     bootBytes: residentBooted - residentBefore,
     firstMs: first.ms,
-    snapshotMs: shot?.ms ?? null,
+    snapshotMs: shot.ms,
     touchedBytes: process.memoryUsage.rss() - residentUntouched,
     refused,
   };
@@ -45,4 +41,4 @@ function timed<T>(work: () => T): { value: T; ms: number } {
   return { value, ms: performance.now() - start };
 }
 
-console.log(JSON.stringify(await main()));
+console.log(JSON.stringify(main()));

@@ -2,7 +2,7 @@
  * The C twins: compiled where there is a compiler, for the machine that runs them.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -29,10 +29,13 @@ export function compileTwin(compiler: string, twin: Twin, mode: "fast" | "check"
   mkdirSync(built, { recursive: true });
   const program = join(built, mode === "fast" ? twin : `${twin}-check`);
   const options = mode === "fast" ? ["-O2", "-march=native", "-DNDEBUG"] : ["-O1", "-DCHECK"];
-  const args = ["-std=gnu11", "-Wall", "-Wextra", ...options, "-o", program];
+  // Two runs may compile at once: each to its own file, then in place whole.
+  const part = `${program}.${process.pid}`;
+  const args = ["-std=gnu11", "-Wall", "-Wextra", ...options, "-o", part];
   const { status, stderr } = spawnSync(compiler, [...args, join(sources, `${twin}.c`)], {
     encoding: "utf8",
   });
   if (status !== 0) throw new Error(`${compiler} refuses ${twin}.c: ${stderr}`);
+  renameSync(part, program);
   return program;
 }

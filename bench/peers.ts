@@ -6,6 +6,10 @@
  * interprets it, which makes it up to a hundred times slower. The slowest peer is quadratic in the
  * frames and gets 16384 of them; that flatters it.
  */
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { compileTwin, findCompiler, TWINS } from "./native.ts";
 import { FRAMES, type Workload } from "./workloads.ts";
@@ -57,6 +61,7 @@ export function findPeers(names: readonly string[], say: (text: string) => void)
   const wanted = (name: string): boolean => names.length === 0 || names.includes(name);
   const scripts = ["js-null", ENGINE, ...Object.keys(PACKAGE_SCALES)].filter(wanted);
   const twins = TWINS.filter((twin) => wanted(`c-${twin}`));
+  if (scripts.some((name) => name in PACKAGE_SCALES)) installPackages(say);
   const compiler = twins.length === 0 ? null : findCompiler();
   if (twins.length > 0 && compiler === null) say("no C compiler (clang, cc, gcc, $CC): no twins");
   const native = (compiler === null ? [] : twins).map((twin) => ({
@@ -73,4 +78,25 @@ export function findPeers(names: readonly string[], say: (text: string) => void)
 /** The scale of a run; `quick` runs fewer operations, but each workload's fill stays whole. */
 export function scaleOf(peer: Peer, workload: Workload, quick: boolean): number {
   return peer.scales[workload] * (quick ? 4 : 1);
+}
+
+/** Puts the packages into their folder, once for each lock file. Without them they are left out. */
+function installPackages(say: (text: string) => void): void {
+  const folder = fileURLToPath(new URL("peers", import.meta.url));
+  const lock = readFileSync(join(folder, "package-lock.json"), "utf8");
+  const mark = join(folder, "node_modules/.installed");
+  if (existsSync(mark) && readFileSync(mark, "utf8") === lock) return;
+  // One of them has a build script that builds nothing.
+  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+  const npm = process.env.npm_execpath;
+  const { status } =
+    npm === undefined
+      ? spawnSync("npm", args, {
+          cwd: folder,
+          stdio: "ignore",
+          shell: process.platform === "win32",
+        })
+      : spawnSync(process.execPath, [npm, ...args], { cwd: folder, stdio: "ignore" });
+  if (status === 0) writeFileSync(mark, lock);
+  else say("npm could not install the packages to compare with");
 }

@@ -5,6 +5,14 @@
  * Nearly all frames are in Normal. What it has beyond the frames of the workload is what the
  * watermarks keep back, boosted ones included, so that none of them refuses.
  */
+import {
+  allocPages,
+  bootMemory,
+  drainAllPages,
+  freePages,
+  GFP_KERNEL,
+  type Memory,
+} from "../../src/mm/index.ts";
 import type { Adapter } from "../workloads.ts";
 
 /** Frames of DMA and of DMA32: next to nothing, but both zones exist. */
@@ -12,45 +20,10 @@ const LOW_ZONE_FRAMES = 4096;
 /** Above the low mark of 1 GiB at 1280 pages, a full boost of 1.5 high marks, and one pcp. */
 const SLACK_FRAMES = 8192;
 
-interface Engine<Memory> {
-  readonly GFP_KERNEL: number;
-  bootMemory(spec: {
-    zones: readonly { name: string; startPfn: number; pages: number }[];
-    era: string;
-    cpus: number;
-  }): Memory;
-  allocPages(memory: Memory, gfp: number, order: number): number;
-  freePages(memory: Memory, pfn: number, order: number): void;
-  drainAllPages(memory: Memory): void;
-  /** Bytes to restore from. */
-  snapshot?(memory: Memory): unknown;
-}
-
-/** The engine, or why it cannot be measured. */
-export async function loadEngine(): Promise<Engine<unknown> | string> {
-  const place = new URL("../../src/mm/index.ts", import.meta.url).href;
-  try {
-    const module: unknown = await import(place);
-    return isEngine(module) ? module : "src/mm/index.ts does not have the five names used here";
-  } catch (error) {
-    return error instanceof Error ? (error.message.split("\n", 1)[0] ?? "") : String(error);
-  }
-}
-
-function isEngine(module: unknown): module is Engine<unknown> {
-  if (typeof module !== "object" || module === null) return false;
-  const functions = ["bootMemory", "allocPages", "freePages", "drainAllPages"];
-  const has = new Map<string, unknown>(Object.entries(module));
-  return (
-    functions.every((name) => typeof has.get(name) === "function") &&
-    typeof has.get("GFP_KERNEL") === "number"
-  );
-}
-
 /** Zones that serve `frames` frames to the last one; at least `total` frames of memory in all. */
-export function zonesFor(
+function zonesFor(
   frames: number,
-  total: number = 0,
+  total: number,
 ): { name: string; startPfn: number; pages: number }[] {
   const low = 2 * LOW_ZONE_FRAMES;
   return [
@@ -60,17 +33,18 @@ export function zonesFor(
   ];
 }
 
-export async function makeAdapter(frames: number, total: number = 0): Promise<Adapter | string> {
-  const engine = await loadEngine();
-  if (typeof engine === "string") return engine;
-  const { bootMemory, allocPages, freePages, drainAllPages, GFP_KERNEL } = engine;
-  const spec = { zones: zonesFor(frames, total), era: "6.1", cpus: 1 };
-  let memory = bootMemory(spec);
+/** A memory for `frames` frames of a workload, `total` in all if that is more. */
+export function bootFor(frames: number, total: number): Memory {
+  return bootMemory({ zones: zonesFor(frames, total), era: "6.1", cpus: 1 });
+}
+
+export function makeAdapter(frames: number, total: number): Adapter {
+  let memory = bootFor(frames, total);
   let isFresh = true;
   return {
     name: "zonewright",
     reset() {
-      if (!isFresh) memory = bootMemory(spec);
+      if (!isFresh) memory = bootFor(frames, total);
       isFresh = false;
     },
     alloc: (order) => allocPages(memory, GFP_KERNEL, order),

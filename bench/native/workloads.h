@@ -150,6 +150,10 @@ static result replace_one(int32_t wanted, int order, uint64_t ops)
 	r.fails = wanted - count;
 	double start = now();
 	for (uint64_t op = 0; op < ops; op++) {
+		if (count == 0) {
+			r.fails++;
+			continue;
+		}
 		x = step(x);
 		int32_t i = below(x, count);
 		put(held[i], order);
@@ -178,7 +182,7 @@ static result replace_batches(int32_t wanted, uint64_t ops)
 	double start = now();
 	for (uint64_t batch = 0; batch < batches; batch++) {
 		int32_t target = count;
-		for (int32_t k = 0; k < size; k++) {
+		for (int32_t k = 0; k < size && count > 0; k++) {
 			x = step(x);
 			int32_t i = below(x, count);
 			put(held[i], 0);
@@ -257,7 +261,7 @@ static result mixed_orders(int32_t frames, uint64_t ops)
 	mix.limit = (int32_t)(frames * 0.75);
 	mix.x = SEED;
 	mix.next = order_of(SEED);
-	while (mix.used + (1 << mix.next) <= mix.limit)
+	for (int32_t i = 0; i < 2 * frames && mix.used + (1 << mix.next) <= mix.limit; i++)
 		mix_ops(1);
 	mix_ops(ops < 200000 ? ops : 200000);
 	double start = now();
