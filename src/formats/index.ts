@@ -11,6 +11,7 @@ export * from "./iomem.ts";
 export * from "./meminfo.ts";
 export type * from "./nodes.ts";
 export * from "./pagetypeinfo.ts";
+export * from "./pagetypeinfo-writer.ts";
 export * from "./reader.ts";
 export * from "./values.ts";
 export * from "./version.ts";

@@ -39,7 +39,7 @@ import {
 } from "./memory.ts";
 import { pagesetSize } from "./pageset.ts";
 import { defaultReserveRatios, lowmemReserve } from "./protection.ts";
-import { type AllocatorRule, allocatorRule, RULE_6_1 } from "./rule.ts";
+import { type AllocatorRule, allocatorRule, RECLAIMABLE, RULE_6_1 } from "./rule.ts";
 import { defaultMinFreeKbytes, zoneMarks } from "./watermark.ts";
 import { nodeFallbackOrders, zonelist } from "./zonelist.ts";
 
@@ -83,6 +83,8 @@ export interface BootOptions {
   /** Real bytes, and the pfn of their first page. */
   readonly bytes?: Uint8Array;
   readonly bytesPfn?: number;
+  /** Highest zone by the four zone bits of a request; by the zones' names, as Linux, by default. */
+  readonly gfpZone?: Int8Array;
   /** Slots of the kmap pool of a memory with HighMem: 1024 by default, 512 with PAE. */
   readonly kmapSlots?: number;
 }
@@ -111,7 +113,7 @@ export function bootMemory(options: BootOptions): Memory {
     shared: options.shared ?? false,
     cma: false,
     gfpVersion: GFP_VERSION.get(rule.name) ?? "6.1.176",
-    gfpZone: gfpZoneTable(zoneNames(zones)),
+    gfpZone: options.gfpZone ?? gfpZoneTable(zoneNames(zones)),
     bytes: options.bytes ?? null,
     bytesPfn: options.bytesPfn ?? 0,
     ...(options.kmapSlots === undefined ? {} : { kmapSlots: options.kmapSlots }),
@@ -259,10 +261,13 @@ export function buildZonelists(m: Memory, zones: readonly ZoneSpec[]): void {
         m.zonelist[flags] = nofragment(m, zones, m.zonelist[flags + 1]);
       }
     }
-    for (let bits = 0; bits < 32; bits++) {
-      const highest = m.gfpZone[bits >> 1];
-      const list = (place * m.zoneNames.length + highest) * 2 + (bits & 1);
-      m.listByGfp[place * 32 + bits] = m.zonelistAt[list];
+    for (let bits = 0; bits < 64; bits++) {
+      const gfp = bits >> 1;
+      const highest = m.gfpZone[gfp & 0xf];
+      const list = m.zonelistAt[(place * m.zoneNames.length + highest) * 2 + (bits & 1)];
+      // Both mobility bits together are a mistake that the kernel only warns of.
+      const type = m.rule.mobility ? Math.min(gfp >> 3, RECLAIMABLE) : 0;
+      m.requests[place * 64 + bits] = (list << 8) | (highest << 4) | type;
     }
   });
 }

@@ -7,8 +7,19 @@ export {
   type MarkOptions,
   setMarks,
 } from "./boot-memory.ts";
+export { type BytePlace, type ByteSource, bytesOf, viewPages } from "./bytes.ts";
+export {
+  type AllocWish,
+  type CreateOptions,
+  createMemory,
+  type OwnZone,
+  PageMemory,
+} from "./create-memory.ts";
 export * from "./gfp.ts";
 export { diff, equal, type ImageDifference, restore, type Snapshot, snapshot } from "./image.ts";
+export { kmap, kmapCount, kmapSlot, kunmap } from "./kmap.ts";
 export type { EventSink, Memory } from "./memory.ts";
 export { drainAllPages, drainCpu } from "./pcp.ts";
+export { buddyinfoOf, pagetypeinfoOf, zoneinfoOf } from "./procfs.ts";
 export { foldCounts } from "./queue.ts";
+export { type FreeArea, type Pageset, ZoneFields, zoneFields } from "./zone-fields.ts";
