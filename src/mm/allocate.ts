@@ -34,6 +34,7 @@ import {
   PCP_LISTS,
   PCP_WORDS,
   pfnOf,
+  requestOf,
   rowOf,
   TAKEN,
   Z_BOOST,
@@ -63,13 +64,10 @@ export const NO_PFN = -1;
  */
 export function allocPages(m: Memory, gfp: number, order: number): number {
   assert(order >= 0 && order <= m.maxOrder, "order out of range", order);
-  const thisNode = (gfp & m.gfp.thisnode) !== 0 ? 1 : 0;
-  const list = m.listByGfp[m.cpuPlace[m.cpu] * 32 + ((gfp & 0xf) << 1) + thisNode];
-  const highest = m.gfpZone[gfp & 0xf];
-  const type = m.rule.mobility ? typeOf(gfp) : 0;
-  let row = -1;
-  if (order === 0) row = takeQuickly(m, list, highest, type);
-  if (row < 0) row = takeSlowly(m, gfp, order, highest, type, list);
+  const request = requestOf(m, gfp);
+  const type = request & 0xf;
+  let row = order === 0 ? takeQuickly(m, request >> 8, (request >> 4) & 0xf, type) : -1;
+  if (row < 0) row = takeSlowly(m, gfp, order, request);
   if (row < 0) return NO_PFN;
   m.state[row] = (type === MOVABLE ? MOBILE : TAKEN) | order;
   const pfn = pfnOf(m, row);
@@ -106,25 +104,15 @@ function takeQuickly(m: Memory, list: number, highest: number, type: number): nu
 }
 
 /** The passes: low mark first, then the slow path. */
-function takeSlowly(
-  m: Memory,
-  gfp: number,
-  order: number,
-  highest: number,
-  type: number,
-  list: number,
-): number {
+function takeSlowly(m: Memory, gfp: number, order: number, request: number): number {
+  const list = request >> 8;
+  const highest = (request >> 4) & 0xf;
+  const type = request & 0xf;
   let flags = ALLOC_WMARK_LOW | m.zonelist[list];
   if ((gfp & m.gfp.kswapd) !== 0) flags |= ALLOC_KSWAPD;
   if (m.cma && type === MOVABLE) flags |= ALLOC_CMA;
   const row = takeFromList(m, order, highest, type, list, flags);
   return row >= 0 ? row : slowPath(m, gfp, order, highest, type, list);
-}
-
-/** Mobility of a request; both bits together are a mistake that the kernel only warns of. */
-function typeOf(gfp: number): number {
-  const type = (gfp >> 3) & 3;
-  return type === 3 ? MOVABLE : type;
 }
 
 /** Zeroes the bytes of a block, where the memory has bytes. */
@@ -158,7 +146,7 @@ function takeFromList(
     }
     const row = takeFromOne(m, zone, order, type, allocFlags);
     if (row < 0) continue;
-    if (order > 0 && (allocFlags & ALLOC_HIGHATOMIC) !== 0) reserveHighatomic(m, zone, row);
+    if (order > 0 && (allocFlags & ALLOC_HIGHATOMIC) !== 0) reserveHighatomic(m, zone, row, order);
     return row;
   }
   if ((allocFlags & ALLOC_NOFRAGMENT) === 0) return -1;
@@ -200,7 +188,8 @@ function takeFromBuddy(
     row = takeSmallest(m, zone, order, HIGHATOMIC);
   }
   if (row < 0) row = takeFromZone(m, zone, order, type, allocFlags);
-  if (row < 0 && (allocFlags & (ALLOC_OOM | ALLOC_NON_BLOCK)) !== 0) {
+  const last = (allocFlags & (ALLOC_OOM | ALLOC_NON_BLOCK)) !== 0 && !m.marks.harderAlone;
+  if (row < 0 && last) {
     row = takeSmallest(m, zone, order, HIGHATOMIC);
   }
   if (row >= 0) countFree(m, zone, -(1 << order));
@@ -223,7 +212,10 @@ function slowPath(
   list: number,
 ): number {
   const { era, rule, direct } = m.gfp;
-  const flags = allocFlagsSlow(gfp, era, rule, { order, cma: m.cma });
+  let flags = allocFlagsSlow(gfp, era, rule, { order, cma: m.cma });
+  // Up to 6.2 trying harder was by itself the right to HighAtomic blocks.
+  const harder = order > 0 && rule.highatomicBy === "no-flag" && (flags & ALLOC_NON_BLOCK) !== 0;
+  if (harder && m.rule.highatomic) flags |= ALLOC_HIGHATOMIC;
   if (m.events !== null && (flags & ALLOC_KSWAPD) !== 0) {
     for (let i = list + 1; m.zonelist[i] >= 0; i++) m.events.wakeKswapd(m.zonelist[i], order);
   }
@@ -231,13 +223,16 @@ function slowPath(
   if (row >= 0) return row;
   const reserves = reserveFlags(gfp, era, {});
   if (reserves !== 0) {
-    row = takeFromList(m, order, highest, type, list, flags | reserves);
+    // They take the place of all other rights.
+    const kept = flags & (ALLOC_KSWAPD | ALLOC_CMA);
+    row = takeFromList(m, order, highest, type, list, kept | reserves);
     if (row >= 0) return row;
   }
   if ((gfp & direct) === 0) return -1;
   drainAllPages(m);
-  if (m.rule.highatomic) unreserveHighatomic(m, list, type, true);
-  return takeFromList(m, order, highest, type, list, flags);
+  do row = takeFromList(m, order, highest, type, list, flags);
+  while (row < 0 && m.rule.highatomic && unreserveHighatomic(m, list, type, true));
+  return row;
 }
 
 /**
@@ -249,7 +244,7 @@ function slowPath(
 export function freePages(m: Memory, pfn: number, order: number): void {
   const row = rowOf(m, pfn);
   // TAKEN and MOBILE differ in one bit. Rows below 0 read undefined, which is no state.
-  if ((m.state[row] | (TAKEN ^ MOBILE)) !== (MOBILE | order)) refuseFree(m, row, pfn, order);
+  if ((m.state[row] | (TAKEN ^ MOBILE)) !== MOBILE + order) refuseFree(m, row, pfn, order);
   const block = row >> m.pageblockOrder;
   const own = m.blockZone[block];
   const zone = own === MIXED ? zoneOf(m, row) : own;
@@ -259,6 +254,20 @@ export function freePages(m: Memory, pfn: number, order: number): void {
     giveToPcp(m, zone, row, order, type, list);
     return;
   }
+  giveToBuddy(m, zone, row, order, type);
+}
+
+/**
+ * The same past the per-CPU lists: what an interrupt does that finds this CPU's
+ * lists of the zone locked. Linux: free_one_page(), mm/page_alloc.c
+ */
+export function freePagesPastPcp(m: Memory, pfn: number, order: number): void {
+  const row = rowOf(m, pfn);
+  if ((m.state[row] | (TAKEN ^ MOBILE)) !== (MOBILE | order)) refuseFree(m, row, pfn, order);
+  giveToBuddy(m, zoneOf(m, row), row, order, m.blockType[row >> m.pageblockOrder]);
+}
+
+function giveToBuddy(m: Memory, zone: number, row: number, order: number, type: number): void {
   m.state[row] = 0;
   if (m.rule.mergeRetypes && order > m.pageblockOrder) giveByPageblock(m, zone, row, order);
   else giveBlock(m, zone, row, order, type, false);

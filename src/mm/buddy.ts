@@ -40,6 +40,7 @@ export function takeSmallest(m: Memory, zone: number, order: number, type: numbe
   const from = 31 - Math.clz32(fits & -fits);
   const row = takeHead(m, zone, from, type);
   if (from > order) giveHalves(m, zone, row, from, order, type);
+  m.events?.refill(zone, row, order, type);
   return row;
 }
 

@@ -17,14 +17,14 @@ import {
   type Memory,
   MOBILE,
   ORDER_MASK,
+  pfnOf,
   TAKEN,
   Z_BOOST,
   Z_FLAGS,
   Z_HIGH,
   Z_MANAGED,
   Z_ORDERS_OF,
-  Z_ROW,
-  Z_ROW_END,
+  Z_SPANNED,
   ZONE_BOOSTED,
   ZONE_WORDS,
 } from "./memory.ts";
@@ -145,16 +145,31 @@ let mobilePages = 0;
  * Linux: move_freepages_block() and the end of steal_suitable_fallback()
  */
 function moveBlock(m: Memory, zone: number, row: number, owner: number, type: number): boolean {
-  const size = 1 << m.pageblockOrder;
-  const start = row & ~(size - 1);
-  const words = zone * ZONE_WORDS;
-  if (start < m.zone[words + Z_ROW] || start + size > m.zone[words + Z_ROW_END]) return false;
+  const start = movableFrom(m, zone, row);
+  if (start < 0) return false;
   countBlock(m, start);
   moveFree(m, zone, start, type);
-  if (freePages + alikePages(m, owner, type) >= size >> 1) {
-    m.blockType[start >> m.pageblockOrder] = type;
+  if (freePages + alikePages(m, owner, type) >= 1 << (m.pageblockOrder - 1)) {
+    m.blockType[row >> m.pageblockOrder] = type;
   }
   return true;
+}
+
+/**
+ * First row of a pageblock's part that may be moved together with the free block at `row`. Where
+ * the zone begins inside the pageblock: the block and what follows it, or nothing since 6.10.
+ * Where the zone ends inside: nothing, which is -1.
+ *
+ * Linux: move_freepages_block(), prep_move_freepages_block(), mm/page_alloc.c
+ */
+export function movableFrom(m: Memory, zone: number, row: number): number {
+  const size = 1 << m.pageblockOrder;
+  const start = row & ~(size - 1);
+  const pfn = pfnOf(m, start);
+  const first = m.zoneStart[zone];
+  if (pfn + size > first + m.zone[zone * ZONE_WORDS + Z_SPANNED]) return -1;
+  if (pfn >= first) return start;
+  return m.rule.mergeRetypes ? -1 : row;
 }
 
 /** Pages of the block that are not free but of the kind that `type` wants. */
@@ -163,9 +178,10 @@ function alikePages(m: Memory, owner: number, type: number): number {
   return owner === MOVABLE ? (1 << m.pageblockOrder) - (freePages + mobilePages) : 0;
 }
 
+/** From `start` to the end of its pageblock. */
 function countBlock(m: Memory, start: number): void {
   const { state } = m;
-  const end = start + (1 << m.pageblockOrder);
+  const end = (start | ((1 << m.pageblockOrder) - 1)) + 1;
   freePages = 0;
   mobilePages = 0;
   for (let row = start; row < end; ) {
@@ -178,10 +194,10 @@ function countBlock(m: Memory, start: number): void {
   }
 }
 
-/** Moves every free block of a pageblock to the tails of `type`'s lists, upward. */
+/** Moves every free block from `start` to its pageblock's end to the tails of `type`'s lists, upward. */
 export function moveFree(m: Memory, zone: number, start: number, type: number): number {
   const { state } = m;
-  const end = start + (1 << m.pageblockOrder);
+  const end = (start | ((1 << m.pageblockOrder) - 1)) + 1;
   let moved = 0;
   for (let row = start; row < end; ) {
     if ((state[row] & KIND_MASK) !== FREE) {
@@ -257,12 +273,10 @@ function claim(
     return row;
   }
   if (boost(m, zone) && mayBoost) m.zone[zone * ZONE_WORDS + Z_FLAGS] |= ZONE_BOOSTED;
-  const size = 1 << m.pageblockOrder;
-  const start = row & ~(size - 1);
-  const words = zone * ZONE_WORDS;
-  if (start < m.zone[words + Z_ROW] || start + size > m.zone[words + Z_ROW_END]) return -1;
+  const start = movableFrom(m, zone, row);
+  if (start < 0) return -1;
   countBlock(m, start);
-  if (freePages + alikePages(m, other, type) < size >> 1) return -1;
+  if (freePages + alikePages(m, other, type) < 1 << (m.pageblockOrder - 1)) return -1;
   m.events?.extfrag(zone, row, from, other, type);
   moveFree(m, zone, start, type);
   m.blockType[block] = type;

@@ -146,7 +146,7 @@ const ERA_6_1: GfpEra = gfpEra("6.1");
  */
 export function gfpMigratetype(bits: number, era: GfpEra = ERA_6_1): number {
   if (era.migratetypes === "movable-1") return (bits >> 3) & 3;
-  if (era.migratetypes === "none") return 0;
+  // Before 2.6.24 there is no bit to be found.
   const movable = (bits & (era.bits.get("__GFP_MOVABLE") ?? 0)) !== 0 ? 2 : 0;
   return movable | ((bits & (era.bits.get("__GFP_RECLAIMABLE") ?? 0)) !== 0 ? 1 : 0);
 }

@@ -4,21 +4,36 @@
  *
  * Linux: reserve_highatomic_pageblock(), unreserve_highatomic_pageblock(), mm/page_alloc.c
  */
-import { moveFree } from "./fallback.ts";
+import { moveToList } from "./buddy.ts";
+import { movableFrom, moveFree } from "./fallback.ts";
 import { freeHead, type Memory, Z_HIGHATOMIC, Z_MANAGED, ZONE_WORDS } from "./memory.ts";
 import { HIGHATOMIC, PCP_TYPES } from "./rule.ts";
 
-/** Keeps the pageblock that `row` was just taken from, while the zone's share is not used up. */
-export function reserveHighatomic(m: Memory, zone: number, row: number): void {
+/**
+ * Keeps the pageblock that `row` was just taken from, while the zone's share is not used up. Since
+ * 6.10 a larger block keeps all of its pageblocks, and one that a zone boundary cuts is left alone.
+ */
+export function reserveHighatomic(m: Memory, zone: number, row: number, order: number): void {
   const words = zone * ZONE_WORDS;
   const block = 1 << m.pageblockOrder;
-  const most = Math.floor(m.zone[words + Z_MANAGED] / 100) + block;
-  if (m.zone[words + Z_HIGHATOMIC] >= most) return;
+  if (m.zone[words + Z_HIGHATOMIC] >= shareOf(m, m.zone[words + Z_MANAGED])) return;
   const at = row >> m.pageblockOrder;
   if (m.blockType[at] >= PCP_TYPES) return;
-  m.zone[words + Z_HIGHATOMIC] += block;
-  m.blockType[at] = HIGHATOMIC;
-  moveFree(m, zone, row & ~(block - 1), HIGHATOMIC);
+  const start = movableFrom(m, zone, row);
+  if (m.rule.mergeRetypes && start < 0) return;
+  const wide = m.rule.mergeRetypes && order > m.pageblockOrder;
+  const blocks = wide ? 1 << (order - m.pageblockOrder) : 1;
+  m.zone[words + Z_HIGHATOMIC] += blocks * block;
+  m.blockType.fill(HIGHATOMIC, at, at + blocks);
+  if (start >= 0) moveFree(m, zone, start, HIGHATOMIC);
+}
+
+/** Pages that a zone may reserve: a hundredth of it, and a pageblock on top up to 6.7. */
+function shareOf(m: Memory, managed: number): number {
+  const block = 1 << m.pageblockOrder;
+  const hundredth = Math.floor(managed / 100);
+  if (!m.rule.highatomicWhole) return hundredth + block;
+  return hundredth < block ? 0 : Math.ceil(hundredth / block) * block;
 }
 
 /**
@@ -41,11 +56,18 @@ export function unreserveHighatomic(
       const row = m.next[head];
       if (row === head) continue;
       const at = row >> m.pageblockOrder;
+      const wide = m.rule.mergeRetypes && order > m.pageblockOrder;
+      const pages = wide ? 1 << order : block;
       if (m.blockType[at] === HIGHATOMIC) {
-        m.zone[words + Z_HIGHATOMIC] -= Math.min(block, m.zone[words + Z_HIGHATOMIC]);
+        m.zone[words + Z_HIGHATOMIC] -= Math.min(pages, m.zone[words + Z_HIGHATOMIC]);
       }
-      m.blockType[at] = type;
-      if (moveFree(m, zone, row & ~(block - 1), type) > 0) return true;
+      m.blockType.fill(type, at, at + (pages >> m.pageblockOrder));
+      if (wide) {
+        moveToList(m, zone, row, order, type);
+        return true;
+      }
+      const start = movableFrom(m, zone, row);
+      if (start >= 0 && moveFree(m, zone, start, type) > 0) return true;
     }
   }
   return false;

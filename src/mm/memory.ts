@@ -175,7 +175,8 @@ export interface GfpMasks {
   readonly rule: AllocRule;
   readonly kswapd: number;
   readonly direct: number;
-  readonly thisnode: number;
+  /** Place of the bit __GFP_THISNODE; the sign where the era has none. */
+  readonly thisnodeShift: number;
   readonly zero: number;
 }
 
@@ -200,7 +201,7 @@ export interface Memory {
   /** Row of the first frame of a section by pfn >> sectionShift; -1 for none. */
   readonly sectionRow: Int32Array;
   /** pfn of the first frame of a section by row >> sectionShift. */
-  readonly sectionPfn: Float64Array;
+  readonly sectionPfn: Int32Array | Float64Array;
   readonly touched: Uint8Array;
   readonly next: Int32Array;
   readonly prev: Int32Array;
@@ -229,8 +230,11 @@ export interface Memory {
    */
   readonly zonelist: Int32Array;
   readonly zonelistAt: Int32Array;
-  /** `zonelistAt` by (node, zone bits of a gfp mask, this node only): 32 a node. */
-  readonly listByGfp: Int32Array;
+  /**
+   * What a request's low bits come to: list << 8 | highest zone << 4 | type, by
+   * (node, gfp & 0x1f, this node only), 64 a node. See `requestOf`.
+   */
+  readonly requests: Int32Array;
   /** List of a pageset by order * 8 + type; -1 where blocks of the order are not kept. */
   readonly pcpListOf: Int8Array;
   /** Word of a pageset that every allocation from it halves: free_factor, free_count, or none. */
@@ -258,6 +262,12 @@ export const MIXED = 0xffff;
 /** Row of the head of free list (zone, type, order). */
 export function freeHead(zone: number, type: number, order: number): number {
   return (zone * TYPE_COUNT + type) * ORDERS + order;
+}
+
+/** The word of `requests` for a request of this CPU. */
+export function requestOf(m: Memory, gfp: number): number {
+  const node = (gfp >> m.gfp.thisnodeShift) & 1;
+  return m.requests[(m.cpuPlace[m.cpu] << 6) + ((gfp & 0x1f) << 1) + node];
 }
 
 /** Row of a frame; -1 when the pfn is in no section. */
@@ -304,6 +314,7 @@ export function layMemory(spec: MemorySpec): Memory {
   const { zones, maxOrder, pageblockOrder, cpus } = spec;
   assert(zones.length > 0, "a memory needs a zone");
   assert(maxOrder >= pageblockOrder && maxOrder < ORDERS, "largest order out of range", maxOrder);
+  assert(pageblockOrder >= 1, "a pageblock has two pages at least", pageblockOrder);
   const shift = sectionShiftFor(spec);
   const lruHeads = zones.length * TYPE_COUNT * ORDERS + zones.length * cpus * PCP_LISTS;
   const headRows = lruHeads + zones.length * LRU_LISTS;
@@ -336,7 +347,7 @@ export function layMemory(spec: MemorySpec): Memory {
     firstRow: headSections * 2 ** shift,
     rows,
     sectionRow: int32("sectionRow", table).fill(-1),
-    sectionPfn: new Float64Array(addRegion(image, "sectionPfn", (rows >> shift) * 8).buffer),
+    sectionPfn: sectionPfns(image, rows >> shift, table * 2 ** shift < 2 ** 31),
     touched,
     next: new Int32Array(addChunkedRegion(image, "next", rows * 4, shift + 2, touched).buffer),
     prev: new Int32Array(addChunkedRegion(image, "prev", rows * 4, shift + 2, touched).buffer),
@@ -356,7 +367,7 @@ export function layMemory(spec: MemorySpec): Memory {
     pkmap: int32("pkmap", pkmapWords(spec)),
     zonelist: int32("zonelist", lists * (zones.length + 2)),
     zonelistAt: int32("zonelistAt", lists),
-    listByGfp: int32("listByGfp", nodes.length * 32),
+    requests: int32("requests", nodes.length * 64),
     pcpListOf: pcpLists(spec),
     pcpHalved: HALVED_WORD[spec.rule.pcp],
     nodes,
@@ -385,7 +396,7 @@ export function layMemory(spec: MemorySpec): Memory {
     m.cpuPlace[cpu] = Math.max(0, nodes.indexOf(node));
   });
   touched.fill(1, 0, headSections);
-  m.blockType.fill(MOVABLE);
+  m.blockType.fill(spec.rule.mobility ? MOVABLE : UNMOVABLE);
   m.blockZone.fill(MIXED);
   for (const [z, zone] of zones.entries()) layZone(m, zone, z);
   return m;
@@ -424,6 +435,12 @@ function namesByIndex(zones: readonly ZoneSpec[]): string[] {
 /** P_UNUSED stays 0, and so does half of it. */
 const HALVED_WORD = { factor: P_FACTOR, tuned: P_FREE_COUNT, batch: P_UNUSED } as const;
 
+/** Integers while they fit: the hot path then never leaves them. */
+function sectionPfns(image: Image, sections: number, fits: boolean): Int32Array | Float64Array {
+  const { buffer } = addRegion(image, "sectionPfn", sections * 8);
+  return fits ? new Int32Array(buffer, 0, sections) : new Float64Array(buffer);
+}
+
 /** Which list of a pageset serves (order, type): index by order * 8 + type. Linux: order_to_pindex() */
 function pcpLists({ rule, pageblockOrder }: MemorySpec): Int8Array {
   const lists = new Int8Array(ORDERS * 8).fill(-1);
@@ -451,7 +468,7 @@ function gfpMasks(version: string): GfpMasks {
     rule,
     kswapd: bit("KSWAPD_RECLAIM") | bit("WAIT"),
     direct: bit("DIRECT_RECLAIM") | bit("WAIT"),
-    thisnode: bit("THISNODE"),
+    thisnodeShift: bit("THISNODE") === 0 ? 31 : 31 - Math.clz32(bit("THISNODE")),
     zero: bit("ZERO"),
   };
 }
@@ -504,6 +521,8 @@ function layZone(m: Memory, spec: ZoneSpec, z: number): void {
     }
   }
   // A block that the zone does not begin was never given the Movable type at boot.
-  const startPfn = spec.startPfn;
-  if (m.rule.mobility && startPfn % 2 ** block !== 0) m.blockType[row >> block] = UNMOVABLE;
+  const cut = rowOf(m, spec.startPfn);
+  if (m.rule.mobility && spec.startPfn % 2 ** block !== 0 && cut >= 0) {
+    m.blockType[cut >> block] = UNMOVABLE;
+  }
 }

@@ -50,8 +50,23 @@ function listHead(m: Memory, zone: number, cpu: number, list: number): number {
   return m.pcpHeads + (zone * m.cpuCount + cpu) * PCP_LISTS + list;
 }
 
-/** Takes a block from this CPU's list, refilling it first when it is empty. Returns its row, or -1. */
+/**
+ * Takes a block from this CPU's list, refilling it first when it is empty.
+ * Returns its row, or -1. Linux: rmqueue_pcplist(), mm/page_alloc.c
+ */
 export function takeFromPcp(
+  m: Memory,
+  zone: number,
+  order: number,
+  type: number,
+  allocFlags: number,
+): number {
+  m.pcp[(zone * m.cpuCount + m.cpu) * PCP_WORDS + m.pcpHalved] >>= 1;
+  return popFromPcp(m, zone, order, type, allocFlags);
+}
+
+/** The same for one page of many, which a pageset does not count as a request. Linux: __rmqueue_pcplist() */
+export function popFromPcp(
   m: Memory,
   zone: number,
   order: number,
@@ -62,7 +77,6 @@ export function takeFromPcp(
   const set = zone * m.cpuCount + m.cpu;
   const words = set * PCP_WORDS;
   const head = m.pcpHeads + set * PCP_LISTS + m.pcpListOf[order * 8 + type];
-  pcp[words + m.pcpHalved] >>= 1;
   let row = next[head];
   if (row === head) {
     refill(m, zone, words, head, order, type, allocFlags);
@@ -98,7 +112,6 @@ function refill(
     next[last] = row;
     prev[head] = row;
     state[row] = PCP | type;
-    m.events?.refill(zone, row, order, type);
     taken++;
   }
   if (taken === 0) return;
@@ -295,7 +308,10 @@ function drainOne(m: Memory, zone: number, words: number, row: number, order: nu
   m.next[before] = after;
   m.prev[after] = before;
   m.pcp[words + P_COUNT] -= 1 << order;
-  const type = m.state[row] & ORDER_MASK;
+  // Since 6.10 lists keep to their pageblocks' type, whatever the page was taken or freed as.
+  const type = m.rule.mergeRetypes
+    ? m.blockType[row >> m.pageblockOrder]
+    : m.state[row] & ORDER_MASK;
   m.state[row] = 0;
   m.events?.drain(zone, row, order, type);
   giveBlock(m, zone, row, order, type, false);
@@ -313,4 +329,28 @@ export function drainCpu(m: Memory, cpu: number): void {
 /** Empties the lists of every CPU. Linux: drain_all_pages() */
 export function drainAllPages(m: Memory): void {
   for (let cpu = 0; cpu < m.cpuCount; cpu++) drainCpu(m, cpu);
+}
+
+/**
+ * What the statistics worker does to tuned pagesets (6.7+) once in a while: an
+ * eighth off `high`, and what is above it goes back to the zone.
+ *
+ * Linux: decay_pcp_high(), mm/page_alloc.c
+ */
+export function decayPcp(m: Memory, zone: number, cpu: number): void {
+  const { pcp } = m;
+  const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
+  const batch = pcp[words + P_BATCH];
+  const high = pcp[words + P_HIGH];
+  const least = pcp[words + P_HIGH_MIN];
+  if (high > least) {
+    const floor = pcp[words + P_COUNT] - (batch << SCALE_MAX);
+    pcp[words + P_HIGH] = Math.max(floor, high - (high >> 3), least);
+  }
+  let excess = pcp[words + P_COUNT] - pcp[words + P_HIGH];
+  while (excess > 0) {
+    const chunk = Math.min(excess, batch);
+    drainFrom(m, zone, cpu, chunk, 0);
+    excess -= chunk;
+  }
 }

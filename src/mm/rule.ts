@@ -45,6 +45,8 @@ export interface AllocatorRule {
   /** watermark_boost_factor, ten-thousandths; 0 for eras without. */
   readonly boostFactor: number;
   readonly highatomic: boolean;
+  /** The reserve is whole pageblocks within a hundredth of the zone, none in a small one (6.8). */
+  readonly highatomicWhole: boolean;
   /** Lower zones are tried before types mix (ALLOC_NOFRAGMENT, 5.0). */
   readonly nofragment: boolean;
   /** Watermark check: lists by type ("types"), or shrinking marks order by order (2.6). */
@@ -64,6 +66,7 @@ export const RULE_6_1: AllocatorRule = {
   pcpMixesCma: true,
   boostFactor: 15000,
   highatomic: true,
+  highatomicWhole: false,
   nofragment: true,
   watermark: "types",
 };
@@ -83,6 +86,7 @@ export const RULE_6_12: AllocatorRule = {
   name: "6.12",
   fallback: "claim",
   mergeRetypes: true,
+  highatomicWhole: true,
   pcp: "tuned",
   pcpMixesCma: false,
 };
