@@ -11,6 +11,7 @@ import { estimate, imagePlaces } from "./estimate.ts";
 import { typicalLate } from "./estimate-late.ts";
 import { constantsFor } from "./estimate-parts.ts";
 import type { Hardware, Layout, Managed, ManagedCounts, ZoneSpan } from "./hardware.ts";
+import { reachesInit } from "./managed-late.ts";
 import { lateFromLog } from "./managed-late-place.ts";
 import { zoneStretches } from "./placement.ts";
 import { planPools } from "./pools.ts";
@@ -27,9 +28,14 @@ export function managedGiven(
   policy: Policy,
   log: BootLog | null,
 ): Outcome<Managed | null> {
-  const issues: Issue[] = [];
-  const ends = layout.zones.map((zone) => endOf(zone, given, layout, issues));
-  issues.push(...strangers(given, layout));
+  const issues = strangers(given, layout);
+  const missing: string[] = [];
+  const ends = layout.zones.map((zone) => endOf(zone, given, layout, { missing, issues }));
+  // Somebody who misspelt one name need not be told that its zone is missing.
+  if (missing.length > 0 && issues.length === 0) {
+    const message = `the managed pages of ${missing.join(", ")} are missing`;
+    issues.push(wrong(message, "give every zone that has memory"));
+  }
   if (issues.some((issue) => issue.severity === "error")) return { value: null, issues };
   const late = lateOf(ends, layout, hardware, policy, log, issues);
   const zones = layout.zones.map((zone, slot): ManagedCounts => {
@@ -51,15 +57,13 @@ function endOf(
   zone: ZoneSpan,
   given: ReadonlyMap<string, number>,
   layout: Layout,
-  issues: Issue[],
+  { missing, issues }: { readonly missing: string[]; readonly issues: Issue[] },
 ): number {
   const sharing = layout.zones.filter((one) => one.name === zone.name && one.present > 0);
   const short = sharing.length <= 1 && zone.present > 0 ? given.get(zone.name) : undefined;
   const pages = given.get(keyOf(zone)) ?? short;
   if (pages === undefined) {
-    if (zone.present > 0) {
-      issues.push(wrong(`the managed pages of ${keyOf(zone)} are missing`, "give every zone"));
-    }
+    if (zone.present > 0) missing.push(keyOf(zone));
     return 0;
   }
   if (!Number.isInteger(pages) || pages < 0 || pages > zone.present) {
@@ -72,9 +76,11 @@ function endOf(
 
 function strangers(given: ReadonlyMap<string, number>, layout: Layout): Issue[] {
   const known = new Set(layout.zones.flatMap((zone) => [keyOf(zone), zone.name]));
+  const names = layout.zones.filter((zone) => zone.present > 0).map(keyOf);
   return [...given.keys()]
     .filter((key) => !known.has(key))
-    .map((key) => wrong(`the machine has no zone "${key}"`, `zones are ${[...known].join(" ")}`));
+    .slice(0, 1)
+    .map((key) => wrong(`the machine has no zone "${key}"`, `zones are ${names.join(", ")}`));
 }
 
 function wrong(message: string, mend: string): Issue {
@@ -107,7 +113,7 @@ function lateOf(
   const rest = estimate(hardware, commandLine, layout, pools, policy, bare).zones;
   const missing = (slot: number): number => (rest[slot]?.end ?? 0) - (ends[slot] ?? 0);
   const imageSlot = [...places.slots].sort((a, b) => missing(b) - missing(a))[0] ?? places.best;
-  if (log !== null && log.memory !== null) {
+  if (log !== null && log.memory !== null && reachesInit(log)) {
     const late = lateFromLog(log, layout, hardware, imageSlot);
     issues.push(...late.issues);
     return late;

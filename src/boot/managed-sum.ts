@@ -18,7 +18,7 @@ import { type CommandLine, parseCommandLine } from "./command-line.ts";
 import { estimate } from "./estimate.ts";
 import { type Constants, constantsFor } from "./estimate-parts.ts";
 import type { Hardware, Layout, Managed, ManagedCounts } from "./hardware.ts";
-import { isGigantic } from "./managed-late.ts";
+import { isGigantic, reachesInit } from "./managed-late.ts";
 import { lateFromLog } from "./managed-late-place.ts";
 import { planPools } from "./pools.ts";
 
@@ -55,7 +55,8 @@ export function managedFromSum(
   const zones = guess.zones.map((zone, slot) =>
     isSettled(zone, layout, slot, commandLine, log, hardware, constants) ? pinned(zone) : zone,
   );
-  const narrowed = narrow(zones, sum);
+  // A log that was cut lacks some of what was given back: its sum is too small.
+  const narrowed = reachesInit(log) ? narrow(zones, sum) : zones;
   const widest = indexOfMost(narrowed.map((zone) => zone.end));
   const late = lateFromLog(log, layout, hardware, widest);
   const value = narrowed.map((zone, slot): ManagedCounts => {

@@ -10,11 +10,11 @@
  *
  * Linux: memblock_free_all(), mm/memblock.c
  */
-import type { Outcome } from "../base/issue.ts";
+import type { Issue, Outcome } from "../base/issue.ts";
 import type { BootLog } from "../formats/boot-log.ts";
 import type { Policy } from "../kernels/policy.ts";
 import type { Hardware, Layout, Managed, ManagedCounts, ManagedSource } from "./hardware.ts";
-import { LATE_CALLERS } from "./managed-late.ts";
+import { LATE_CALLERS, latePagesLost, reachesInit } from "./managed-late.ts";
 import { type LateCounts, lateFromLog } from "./managed-late-place.ts";
 import { managedFromSum } from "./managed-sum.ts";
 import { freeRanges, type MemblockState, replayMemblock } from "./memblock.ts";
@@ -24,8 +24,8 @@ export { managedFromParameters } from "./estimate.ts";
 export { managedGiven } from "./managed-given.ts";
 
 /**
- * Managed pages of every zone of `layout`, or null when the log has neither a
- * memblock dump nor a `Memory:` line. Issues name what could not be placed.
+ * Managed pages of every zone of `layout`, or null when the log has no `Memory:`
+ * line. Issues name what could not be placed, and a log that was cut.
  */
 export function managedFromLog(
   log: BootLog,
@@ -33,18 +33,28 @@ export function managedFromLog(
   hardware: Hardware,
   policy: Policy,
 ): Outcome<Managed | null> {
+  const cut = reachesInit(log) ? [] : [CUT];
+  // Without the handover's line nobody knows how far the reservations had come by then.
+  if (log.memory === null) return { value: null, issues: cut };
   const replayed = replayForHandover(log);
   if (replayed.value === null) {
     const summed = managedFromSum(log, layout, hardware, policy);
-    return { value: summed.value, issues: [...replayed.issues, ...summed.issues] };
+    return { value: summed.value, issues: [...cut, ...replayed.issues, ...summed.issues] };
   }
   const { pageSize } = hardware.build;
   const stretches = zoneStretches(layout);
   const m0 = handedOver(replayed.value, stretches, layout, pageSize);
   const late = lateFromLog(log, layout, hardware);
-  const issues = [...replayed.issues, ...late.issues];
-  return { value: assemble(layout, "memblock log", m0, late), issues };
+  const lost = latePagesLost(log, hardware);
+  const issues = [...cut, ...replayed.issues, ...late.issues];
+  return { value: assemble(layout, "memblock log", m0, late, lost), issues };
 }
+
+const CUT: Issue = {
+  severity: "warning",
+  message: "the boot log ends before the kernel freed its init memory: it was cut",
+  mend: "take the whole log once the machine is up; until then managed pages are bounds",
+};
 
 /** The memblock state when the buddy allocator took over. */
 export function replayForHandover(log: BootLog): Outcome<MemblockState | null> {
@@ -68,8 +78,9 @@ function assemble(
   source: ManagedSource,
   handed: Float64Array,
   late: LateCounts,
+  lost: number,
 ): Managed {
-  let doubt = 0;
+  let doubt = lost;
   for (const pages of late.guessed) doubt += pages;
   const zones = layout.zones.map((zone, slot): ManagedCounts => {
     const m0 = handed[slot] ?? 0;

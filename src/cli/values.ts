@@ -6,7 +6,7 @@ import { parseSize } from "../base/units.ts";
 import type { DeviceSpec } from "../dma/device.ts";
 import { nearest, parseCount } from "../io/quantity.ts";
 import { parseDevice } from "../io/yaml-device.ts";
-import { EFFECTS, KNOWN_SYSCTLS, type SysctlWrite } from "../plan/index.ts";
+import { EFFECTS, KNOWN_SYSCTLS, type SysctlShare, type SysctlWrite } from "../plan/index.ts";
 import { usage } from "./failure.ts";
 
 /** Linux: NR_CPUS of the largest x86-64 configuration, MAXSMP, arch/x86/Kconfig */
@@ -25,17 +25,22 @@ export function parseManaged(text: string): Map<string, number> {
         "e.g. N0/DMA=3840,N0/DMA32=754602",
       );
     }
-    managed.set(parts[1] ?? "", pages);
+    const zone = parts[1] ?? "";
+    if (managed.has(zone)) throw usage("--managed", `${zone} is there twice`, "give it once");
+    managed.set(zone, pages);
   }
   return managed;
 }
 
-/** `min_free_kbytes=16384`, several joined by commas; vectors by blanks, tabs or underscores. */
-export function parseSysctls(texts: readonly string[]): SysctlWrite[] {
+/**
+ * `min_free_kbytes=16384`, several joined by commas; vectors by blanks, tabs or underscores.
+ * `min_free_kbytes=5%` is a share of MemTotal, of LowTotal where there is high memory.
+ */
+export function parseSysctls(texts: readonly string[]): (SysctlWrite | SysctlShare)[] {
   return texts.flatMap((text) => text.split(",")).map(parseSysctl);
 }
 
-function parseSysctl(text: string): SysctlWrite {
+function parseSysctl(text: string): SysctlWrite | SysctlShare {
   const at = text.indexOf("=");
   if (at === -1)
     throw usage("--sysctl", `"${cut(text)}" is not NAME=VALUE`, "e.g. min_free_kbytes=16384");
@@ -48,6 +53,12 @@ function parseSysctl(text: string): SysctlWrite {
     const known = `known are ${KNOWN_SYSCTLS.join(", ")}`;
     const mend = near === null ? known : `did you mean ${near}? ${known}`;
     throw usage("--sysctl", `"${cut(name)}" is not a sysctl that changes zones`, mend);
+  }
+  const share = /^\s*(\d{1,3}(?:\.\d{1,3})?)%\s*$/.exec(text.slice(at + 1))?.[1];
+  if (share !== undefined && name === "min_free_kbytes") {
+    const percent = Number(share);
+    if (percent <= 100) return { name, percent };
+    throw usage("--sysctl", `${name}: ${share}% is more than all memory`, "give up to 100%");
   }
   const words = text
     .slice(at + 1)

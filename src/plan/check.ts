@@ -91,10 +91,13 @@ function planForCheck(
     };
   }
   const seen = new Map<string, number>();
-  for (const zone of zoneinfo.zones) {
-    // A zone that the plan does not have shows up as a difference, not as a wrong argument.
-    const known = first.value === null || findZone(first.value, zone) !== null;
-    if (known && zone.managed !== null) seen.set(`N${zone.node}/${zone.name}`, zone.managed);
+  for (const node of first.value?.nodes ?? []) {
+    for (const zone of node.zones) {
+      const kernel = zoneinfo.zones.find((z) => z.node === node.node && z.name === zone.name);
+      // A zone that only one side has, or that is too small, is a difference, not a wrong argument.
+      const pages = Math.min(kernel?.managed ?? zone.managed.pages, zone.present);
+      seen.set(`N${node.node}/${zone.name}`, Math.max(0, pages));
+    }
   }
   const second = planMachine(machine, { managed: seen });
   const replan = (more: PlanOptions): Plan | null =>

@@ -17,4 +17,4 @@ export {
 } from "./machine-from-description.ts";
 export type { Moment, Plan, PlannedManaged, PlannedNode, PlannedZone } from "./plan.ts";
 export { type PlanOptions, planMachine } from "./plan-machine.ts";
-export { KNOWN_SYSCTLS, type SysctlWrite } from "./sysctls.ts";
+export { KNOWN_SYSCTLS, resolveShares, type SysctlShare, type SysctlWrite } from "./sysctls.ts";

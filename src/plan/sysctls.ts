@@ -7,11 +7,36 @@
 import type { Issue, Outcome } from "../base/issue.ts";
 import type { Settings, SettingsChange } from "../boot/timeline.ts";
 import type { Policy } from "../kernels/policy.ts";
+import type { Plan } from "./plan.ts";
 
 export interface SysctlWrite {
   /** Name below vm/, e.g. "min_free_kbytes". */
   readonly name: string;
   readonly values: readonly number[];
+}
+
+/** `min_free_kbytes=5%`: a share of what a booted machine has, to be resolved before it is written. */
+export interface SysctlShare {
+  readonly name: string;
+  /** Of MemTotal, or of LowTotal where there is high memory. */
+  readonly percent: number;
+}
+
+/** `writes` with shares in KiB of the booted machine's managed pages, rounded down. */
+export function resolveShares(
+  writes: readonly (SysctlWrite | SysctlShare)[],
+  booted: Plan,
+): SysctlWrite[] {
+  const pages = booted.nodes
+    .flatMap((node) => node.zones)
+    .filter((zone) => zone.name !== "HighMem")
+    .reduce((sum, zone) => sum + zone.managed.pages, 0);
+  const kib = (pages * booted.pageSize) / 1024;
+  return writes.map((write) =>
+    "values" in write
+      ? write
+      : { name: write.name, values: [Math.floor((kib * write.percent) / 100)] },
+  );
 }
 
 /** MIN_PERCPU_PAGELIST_HIGH_FRACTION: smaller fractions but 0 are refused. */

@@ -171,6 +171,37 @@ test("a log that says nothing of memory gives no counts", () => {
   assert.equal(managedFromLog(log, boot.layout, boot.hardware, boot.policy).value, null);
 });
 
+test("a log that was cut before init memory was freed gives bounds, not exact counts", () => {
+  for (const name of [
+    "x86_64-6.1-6G-movablecore1G",
+    "i386pae-6.1-2G",
+    "arm64-6.1-4G",
+    "arm-6.1-1G",
+  ]) {
+    const boot = anyBoot(new RegExp(`^${name}$`));
+    const last = boot.log.freed.findIndex(({ what }) => what.startsWith("unused kernel"));
+    for (let kept = 0; kept <= last; kept++) {
+      const freed = boot.log.freed.slice(0, kept);
+      for (const log of [{ ...boot.log, freed }, withoutMemblock({ ...boot.log, freed })]) {
+        const { value, issues } = managedFromLog(log, boot.layout, boot.hardware, boot.policy);
+        assert.ok(issues.some(({ message }) => message.includes("was cut")));
+        const where = `${name}, ${kept} of ${boot.log.freed.length}`;
+        assert.ok(value !== null, where);
+        checkOrder(value, boot.layout, where);
+        truthOf(boot).forEach((pages, slot) => {
+          const { low, high } = value.zones[slot] ?? { low: 1, high: 0 };
+          assert.ok(low <= pages && pages <= high, `${where}: ${low} <= ${pages} <= ${high}`);
+        });
+        assert.ok(!value.zones.every(({ exact }) => exact), where);
+      }
+    }
+    const cut: BootLog = { ...boot.log, memory: null, freed: [] };
+    const { value, issues } = managedFromLog(cut, boot.layout, boot.hardware, boot.policy);
+    assert.equal(value, null);
+    assert.equal(issues.length, 1);
+  }
+});
+
 test("damaged logs never break the order of the counts", () => {
   const boot = anyBoot();
   const number = fc.oneof(fc.nat(), fc.maxSafeNat(), fc.constantFrom(0, 1, 2 ** 32));

@@ -45,6 +45,19 @@ describe("arguments", () => {
     ["wide device", ["plan", CAPTURE, "--device", "nic:65"], /--device/],
     ["nameless device", ["plan", CAPTURE, "--device", "32"], /--device/],
     ["managed in words", ["plan", CAPTURE, "--managed", "DMA=few"], /--managed/],
+    ["managed twice", ["plan", CAPTURE, "--managed", "DMA=1,DMA=2"], /DMA is there twice/],
+    [
+      "unknown zone, in one line",
+      ["plan", CAPTURE, "--managed", "N0/DMX=1"],
+      /^[^\n]*no zone "N0\/DMX"; zones are N0\/DMA, N0\/DMA32\n$/,
+    ],
+    [
+      "zones without pages, in one line",
+      ["plan", packed("x86_64-6.1-6G-kernelcore1G"), "--managed", "DMA=3840"],
+      /^[^\n]*of N0\/DMA32, N0\/Movable are missing[^\n]*\n$/,
+    ],
+    ["more than all", ["plan", CAPTURE, "--sysctl", "min_free_kbytes=101%"], /101%/],
+    ["share of a ratio", ["plan", CAPTURE, "--sysctl", "lowmem_reserve_ratio=5%"], /"5%"/],
     ["no parameter", ["plan", CAPTURE, "--set", "=128M"], /--set/],
     ["unknown effect", ["diff", CAPTURE, CAPTURE, "--fail-on", "bounces"], /--fail-on.*bounce,/],
     ["unknown schema", ["schema", "plans"], /plan, check/],
@@ -214,6 +227,23 @@ describe("files", () => {
     complains(await run(["check", outside]), 3, /no file in the archive can be used/);
     const nested = tar("n.tgz", "-C", "/", unpacked.slice(1));
     assert.equal((await run(["check", nested])).code, 0);
+  });
+
+  test("a zone larger than the map allows is a difference, not a wrong argument", async (t) => {
+    const { dmesg: _left, ...without } = rest;
+    const map = `${capture.get("firmware_memmap") ?? ""}0x200000 0x3ffffff Reserved\n`;
+    const path = folder(scratch(t), { ...without, firmware_memmap: map });
+    const { code, out, err } = await run(["check", path]);
+    assert.equal(code, 1, err);
+    assert.match(out, /N0\/DMA32 +present /);
+  });
+
+  test("check takes the kernel that a capture does not name", async (t) => {
+    const { version: _version, dmesg: _dmesg, ...without } = rest;
+    const map = capture.get("firmware_memmap") ?? "";
+    const path = folder(scratch(t), { ...without, firmware_memmap: map });
+    complains(await run(["check", path]), 3, /give --kernel/);
+    assert.equal((await run(["check", path, "--kernel", "6.1.0-50-amd64"])).code, 0);
   });
 
   test("plan never opens what it predicts, not even when it cannot be read", async (t) => {

@@ -248,3 +248,15 @@ test("help is for people who have never seen it, version is a number", async () 
   }
   assert.deepEqual(await run(["--version"]), { code: 0, out: "1.2.3\n", err: "" });
 });
+
+test("a share of memory is what the kernel's own MemTotal, or LowTotal, makes of it", async () => {
+  for (const [name, wanted] of [
+    ["x86_64-6.1-2G", /^MemTotal: +(\d+)/m],
+    ["i386pae-6.1-4G", /^LowTotal: +(\d+)/m],
+  ] as const) {
+    const total = Number(wanted.exec(corpusFiles(name).get("meminfo") ?? "")?.[1]);
+    const writes = ["--sysctl", "watermark_scale_factor=1000,min_free_kbytes=20%"];
+    const { out } = await run(["plan", packed(name), "--json", ...writes]);
+    assert.equal(JSON.parse(out).sysctls.minFreeKbytes, Math.floor(total / 5), name);
+  }
+});

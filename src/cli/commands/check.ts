@@ -7,10 +7,11 @@ import { EXIT_FINDINGS, EXIT_FINE, unreadable } from "../failure.ts";
 import { loadCapture, orFailure } from "../load.ts";
 import type { Context } from "../program.ts";
 import { checkScreen } from "../render/check-screen.ts";
-import { parseManaged } from "../values.ts";
+import { parseKernel, parseManaged } from "../values.ts";
 
 interface CheckFlags {
   readonly json?: boolean;
+  readonly kernel?: string;
   readonly managed?: string;
 }
 
@@ -27,6 +28,7 @@ export function addCheck(program: Command, context: Context): void {
     .description("compare the prediction with a capture's own zoneinfo")
     .argument("<capture>", "folder or archive")
     .option("--json", "print the comparison as a JSON document")
+    .option("--kernel <version>", "the kernel, where the capture does not tell, e.g. 6.1")
     .option("--managed <zones>", "pages the zones hold after boot, instead of the log's")
     .addHelpText("after", EXAMPLES)
     .action(async (path: string, flags: CheckFlags) => {
@@ -35,7 +37,10 @@ export function addCheck(program: Command, context: Context): void {
 }
 
 async function check(path: string, flags: CheckFlags, context: Context): Promise<number> {
-  const options = flags.managed === undefined ? {} : { managed: parseManaged(flags.managed) };
+  const options = {
+    ...(flags.managed === undefined ? {} : { managed: parseManaged(flags.managed) }),
+    ...(flags.kernel === undefined ? {} : { kernel: parseKernel(flags.kernel) }),
+  };
   const { capture, issues } = await loadCapture(path, context.terminal);
   if (hasErrors(issues)) throw unreadable(issues);
   const outcome = checkCapture(capture, options);

@@ -1,7 +1,7 @@
 /** `zonewright plan MACHINE`: boots a machine on paper. */
 import { type Command, Option } from "commander";
 import { planDocument } from "../../documents/index.ts";
-import type { PlanOptions } from "../../plan/index.ts";
+import { type PlanOptions, resolveShares } from "../../plan/index.ts";
 import { EXIT_FINE } from "../failure.ts";
 import { loadMachine, makePlan } from "../load.ts";
 import type { Context } from "../program.ts";
@@ -45,7 +45,7 @@ export function addPlan(program: Command, context: Context): void {
     .addOption(
       new Option(
         "--sysctl <name=value>",
-        "a write after boot, e.g. min_free_kbytes=16384",
+        "a write after boot, e.g. min_free_kbytes=16384 or =5%",
       ).argParser(collect),
     )
     .addHelpText("after", EXAMPLES)
@@ -56,12 +56,14 @@ export function addPlan(program: Command, context: Context): void {
 
 async function plan(path: string, flags: PlanFlags, context: Context): Promise<number> {
   const options = machineOptions(flags);
-  const planOptions: PlanOptions = {
-    ...(flags.managed === undefined ? {} : { managed: parseManaged(flags.managed) }),
-    ...(flags.sysctl === undefined ? {} : { sysctls: parseSysctls(flags.sysctl) }),
-  };
+  const managed: PlanOptions =
+    flags.managed === undefined ? {} : { managed: parseManaged(flags.managed) };
+  const writes = parseSysctls(flags.sysctl ?? []);
   const machine = await loadMachine(path, options, context.terminal);
-  const result = makePlan(machine, path, options, planOptions);
+  const booted = makePlan(machine, path, options, managed);
+  const sysctls = resolveShares(writes, booted);
+  const result =
+    writes.length === 0 ? booted : makePlan(machine, path, options, { ...managed, sysctls });
   context.print(flags.json === true ? planDocument(result) : planScreen(context.style(), result));
   return EXIT_FINE;
 }
