@@ -1,5 +1,5 @@
 // Goal: nodes and zones are tried in the kernel's order. Method: every "Fallback order" line of the
-// corpus, computed from the capture's own distances and CPUs; worked machines of unequal nodes and
+// corpus, computed from the capture's own distances; worked machines of unequal nodes and
 // a plain twin over random ones; and the shape of one node's list.
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
@@ -23,8 +23,8 @@ test("node fallback orders equal the boot log's", () => {
     const computed = nodeFallbackOrders([...told.keys()], {
       nodes: [...new Set(zones.map((zone) => zone.node))],
       distance,
-      // The lists are built before any other CPU is up.
-      hasCpus: (node) => /^0\b/.test(files.get(`node/node${node}/cpulist`) ?? ""),
+      // No node has a CPU yet, not even the boot CPU's own: with it, four odd nodes come out wrong.
+      hasCpus: () => false,
     });
     assert.deepEqual(computed, told, name);
     orders += told.size;
