@@ -45,7 +45,7 @@ export function runBoot({ rounds, quick, say }: RunOptions): boolean {
     const boot = bootOnce();
     if ("skipped" in boot) {
       say(`boot is left out: ${boot.skipped}\n`);
-      return true;
+      return false;
     }
     boots.push(boot);
   }

@@ -22,7 +22,10 @@ export interface RunOptions {
 /** A full run has all peers, all workloads, and enough rounds to be kept. */
 export const FULL_ROUNDS = 7;
 
-/** Measures, prints to standard output, keeps full runs. False when a line that must hold does not. */
+/**
+ * Measures, prints to standard output, keeps full runs. False when a line that must hold does not,
+ * or the engine could not be measured.
+ */
 export function runFrames(options: RunOptions): boolean {
   const { rounds, quick, json, say } = options;
   const workloads = options.workloads.length === 0 ? WORKLOADS : options.workloads;
@@ -46,5 +49,6 @@ export function runFrames(options: RunOptions): boolean {
     rounds >= FULL_ROUNDS &&
     options.peers.length + options.workloads.length === 0;
   if (isFull) appendRecord(record);
-  return !isBroken(budget);
+  const isMissing = peers.some(({ name }) => name === ENGINE) && !hasEngine;
+  return !isMissing && !isBroken(budget);
 }
