@@ -244,7 +244,7 @@ export function buildZonelists(m: Memory, zones: readonly ZoneSpec[]): void {
   const orders = nodeFallbackOrders(m.nodes, {
     nodes: withMemory,
     distance: (from, to) => (from === to ? 10 : 20),
-    hasCpus: (node) => node === m.nodes[m.cpuPlace[0]],
+    hasCpus: () => false,
   });
   let at = 0;
   m.nodes.forEach((node, place) => {

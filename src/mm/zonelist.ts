@@ -10,7 +10,7 @@ export interface NodeTopology {
   readonly nodes: readonly number[];
   /** Distance as in the SLIT: 10 to itself. */
   distance(from: number, to: number): number;
-  /** Whether CPUs of the node are up when the lists are built: at boot, only CPU 0's. */
+  /** Whether CPUs of the node are known when the lists are built: at boot, none is yet. */
   hasCpus(node: number): boolean;
 }
 

@@ -122,7 +122,9 @@ function managedOf(
  */
 function calibrated(before: MachineInput, layout: Layout, estimate: Managed): Managed {
   const was = managedBefore(before);
-  const guessed = managedBefore({ ...before, log: null });
+  // As little is known of the machine that is asked about: its image may lie elsewhere.
+  const hardware = { ...before.hardware, image: null };
+  const guessed = managedBefore({ ...before, hardware, log: null });
   if (was === null || guessed === null) return estimate;
   const zones = estimate.zones.map((counts, i): ManagedCounts => {
     const name = layout.zones[i]?.name ?? "";
@@ -257,7 +259,8 @@ function fallbackOrders(
   return nodeFallbackOrders(layout.nodes, {
     nodes: [...new Set(populated.map((zone) => zone.node))],
     distance: (from, to) => input.distances?.get(from)?.get(to) ?? (from === to ? 10 : 20),
-    hasCpus: (node) => byNode === null || (byNode.get(node)?.length ?? 0) > 0,
+    // When the lists are built no CPU has been added to a node yet.
+    hasCpus: () => false,
   });
 }
 
