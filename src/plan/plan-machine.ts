@@ -255,7 +255,6 @@ function fallbackOrders(
 ): ReadonlyMap<number, readonly number[]> {
   const told = input.log?.fallbackOrders ?? [];
   if (told.length > 0) return new Map(told.map(({ node, order }) => [node, order]));
-  const { byNode } = input.hardware.cpus;
   return nodeFallbackOrders(layout.nodes, {
     nodes: [...new Set(populated.map((zone) => zone.node))],
     distance: (from, to) => input.distances?.get(from)?.get(to) ?? (from === to ? 10 : 20),
