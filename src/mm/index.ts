@@ -22,4 +22,6 @@ export type { EventSink, Memory } from "./memory.ts";
 export { drainAllPages, drainCpu } from "./pcp.ts";
 export { buddyinfoOf, pagetypeinfoOf, zoneinfoOf } from "./procfs.ts";
 export { foldCounts } from "./queue.ts";
+export { explainRefusal } from "./refusal.ts";
+export type * from "./refusal-words.ts";
 export { type FreeArea, type Pageset, ZoneFields, zoneFields } from "./zone-fields.ts";
