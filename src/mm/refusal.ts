@@ -8,8 +8,9 @@
  *   low        low mark                                      everybody, the first time
  *   min        min mark, and the request's right below it    the slow path
  *   reserves   no mark, or the OOM victim's                  requests that free memory
- *   drained    as min, with per-CPU lists and the            requests that may wait
- *              highatomic reserve given back
+ *   drained    as min, with per-CPU lists given back; and     requests that may wait
+ *              again for each pageblock of the highatomic
+ *              reserve that is given back
  *
  *   R1  `allocPages` refuses exactly when every verdict does
  *
@@ -89,10 +90,14 @@ export function explainRefusal(m: Memory, gfp: number, order: number): ZoneVerdi
   if ((gfp & kswapd) !== 0) fast |= ALLOC_KSWAPD;
   if (m.cma && request.type === MOVABLE) fast |= ALLOC_CMA;
   if (walk(m, request, "low", fast, verdicts)) return verdicts;
-  const slow = allocFlagsSlow(gfp, era, rule, { order, cma: m.cma });
+  let slow = allocFlagsSlow(gfp, era, rule, { order, cma: m.cma });
+  // Up to 6.2 trying harder was by itself the right to HighAtomic blocks.
+  const harder = order > 0 && rule.highatomicBy === "no-flag" && (slow & ALLOC_NON_BLOCK) !== 0;
+  if (harder && m.rule.highatomic) slow |= ALLOC_HIGHATOMIC;
   if (walk(m, request, "min", slow, verdicts)) return verdicts;
   const reserves = reserveFlags(gfp, era, {});
-  if (reserves !== 0 && walk(m, request, "reserves", slow | reserves, verdicts)) return verdicts;
+  const kept = slow & (ALLOC_KSWAPD | ALLOC_CMA);
+  if (reserves !== 0 && walk(m, request, "reserves", kept | reserves, verdicts)) return verdicts;
   if ((gfp & direct) !== 0 && hasStock(m, request.list)) walkDrained(m, request, slow, verdicts);
   return verdicts;
 }
@@ -163,8 +168,10 @@ function walkDrained(
   const saved = snapshot(m.image);
   m.events = null;
   drainAllPages(m);
-  if (m.rule.highatomic) unreserveHighatomic(m, request.list, request.type, true);
-  walk(m, request, "drained", allocFlags, verdicts);
+  const { list, type } = request;
+  while (!walk(m, request, "drained", allocFlags, verdicts)) {
+    if (!m.rule.highatomic || !unreserveHighatomic(m, list, type, true)) break;
+  }
   const trouble = restore(m.image, saved);
   assert(trouble === null, "an image does not take its own snapshot");
   m.events = events;

@@ -139,6 +139,7 @@ const FLAGS = [
   GFP_KERNEL | __GFP_HIGHMEM | __GFP_MOVABLE,
   GFP_NOWAIT,
   GFP_ATOMIC,
+  GFP_ATOMIC | __GFP_MOVABLE,
   GFP_ATOMIC | __GFP_MEMALLOC,
 ];
 
@@ -228,7 +229,7 @@ test("R1: the allocator refuses exactly when every verdict does", () => {
         }
       });
     }),
-    { numRuns: 150 },
+    { numRuns: 500 },
   );
   for (const [what, count] of Object.entries(seen)) assert.ok(count > 10, `${what}: ${count}`);
 });
