@@ -88,6 +88,7 @@ export function machineFromCapture(
     devices: [...devicesOf(capture), ...(options.devices ?? [])],
     thpAtRuntime: changed ? null : capture.thpEnabled,
     distances: distancesOf(capture),
+    cpusKnown: tellsCpus(capture, options, issues),
     issues,
   };
   return { value: input, issues };
@@ -165,6 +166,16 @@ function affinityOf(log: BootLog | null, overridden: boolean): readonly SratRang
   const nodes = new Set([...log.nodeRanges, ...log.nodeSpans].map((range) => range.node));
   if (nodes.size < 2 || overridden || log.e820.length > 0) return [];
   return log.nodeRanges.map((range) => ({ ...range, hotplug: false }));
+}
+
+/** Whether the number of CPUs is known; says so where it is not. */
+function tellsCpus(capture: Capture, options: MachineOptions, issues: Issue[]): boolean {
+  const { bootLog, cpuinfo, name } = capture;
+  if ((options.cpus ?? bootLog?.broughtUp?.cpus ?? cpuinfo?.processors ?? 0) > 0) return true;
+  const message = `how many CPUs the machine has is not in ${name}: one is planned`;
+  const mend = "add /proc/cpuinfo or give --cpus; until then the bounds of managed allow for 64";
+  issues.push({ severity: "warning", source: "cpuinfo", message, mend });
+  return false;
 }
 
 function cpusOf(capture: Capture, numa: string, options: MachineOptions): Cpus {

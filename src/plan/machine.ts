@@ -28,6 +28,8 @@ export interface MachineInput {
   readonly thpAtRuntime: "always" | "madvise" | "never" | null;
   /** SLIT distances from node to node, where known; 10 and 20 otherwise. */
   readonly distances: ReadonlyMap<number, ReadonlyMap<number, number>> | null;
+  /** False where nothing tells how many CPUs there are and one is assumed; absent for known. */
+  readonly cpusKnown?: boolean;
   readonly issues: readonly Issue[];
 }
 

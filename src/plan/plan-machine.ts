@@ -33,6 +33,9 @@ export interface PlanOptions {
   readonly moment?: Moment;
 }
 
+/** CPUs that bounds allow for where nothing tells their number: each takes its percpu pages. */
+const CROWD = 64;
+
 /** Masks that every plan shows, besides the machine's own devices: the classic ones. */
 const CLASSIC_MASK_BITS = [24, 29, 30, 32, 64];
 
@@ -111,7 +114,24 @@ function managedOf(
   }
   const guessed = managedFromParameters(hardware, commandLine, layout, pools, era.policy);
   issues.push(...guessed.issues);
+  if (input.cpusKnown === false) {
+    const cpus = { ...hardware.cpus, possible: CROWD };
+    const crowd = { ...hardware, cpus };
+    const least = managedFromParameters(crowd, commandLine, layout, pools, era.policy).value;
+    return { ...guessed.value, zones: lowered(guessed.value.zones, least.zones) };
+  }
   return input.before === null ? guessed.value : calibrated(input.before, layout, guessed.value);
+}
+
+/** `zones` with the lower bounds of `least`, the same zones of a machine with more CPUs. */
+function lowered(
+  zones: readonly ManagedCounts[],
+  least: readonly ManagedCounts[],
+): readonly ManagedCounts[] {
+  return zones.map((zone, i) => {
+    const low = Math.min(zone.low, least[i]?.low ?? zone.low);
+    return { ...zone, low, exact: low === zone.high };
+  });
 }
 
 /**

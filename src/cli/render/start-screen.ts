@@ -30,11 +30,7 @@ export function startScreen(style: Style, inspection: Inspection): string {
   const sections = [
     header(style, `Zonewright: the memory of ${inspection.name}`, facts),
     titled("Map", mapSource(inspection), zoneMap(style, zones, pageSize)),
-    titled(
-      "Zones",
-      `pages; ${read(inspection, "zoneinfo")}`,
-      zoneTable(style, zones, pageSize, true),
-    ),
+    titled("Zones", `pages; ${spansSource(inspection)}`, zoneTable(style, zones, pageSize, true)),
     titled("Reserves", "from the protection above", reserveWords(style, zones, pageSize)),
   ];
   if (plan !== null) {
@@ -60,7 +56,10 @@ function next(style: Style): string[] {
     ["zonewright check examples/captures/x86_64-6.1-8G.tar.gz", "the model against a real kernel"],
   ];
   const width = Math.max(...commands.map(([command]) => command.length));
-  const lines = commands.map(([command, what]) => `  ./bin/${command.padEnd(width)}  ${what}`);
+  const lines = commands.map(([command, what]) => {
+    const line = `  ./bin/${command.padEnd(width)}  ${what}`;
+    return line.length <= style.width ? line : `  ./bin/${command}`;
+  });
   return [paint(style, "title", "Try next"), ...lines];
 }
 
@@ -74,10 +73,18 @@ function read({ sources, name }: Inspection, path: string): string {
 function mapSource(inspection: Inspection): string {
   const { plan, sources } = inspection;
   if (sources.length === 0) return "the capture's boot log";
-  if (inspection.check === null) return "spans: /proc/zoneinfo; holes inside them: not known";
-  if (plan?.layoutFrom === "log")
-    return `spans: /proc/zoneinfo; RAM and holes: ${read(inspection, "dmesg")}`;
-  return `spans: /proc/zoneinfo; RAM and holes: ${read(inspection, "firmware_memmap")}`;
+  const spans = `spans: ${spansSource(inspection)}`;
+  if (inspection.check === null && inspection.zoneinfo !== null)
+    return `${spans}; holes inside them: not known`;
+  if (plan?.layoutFrom === "log") return `${spans}; RAM and holes: ${read(inspection, "dmesg")}`;
+  const maps = ["firmware_memmap", "iomem"];
+  const map = sources.find(({ path, missing }) => maps.includes(path) && missing === null);
+  return `${spans}; RAM and holes: ${read(inspection, map?.path ?? "firmware_memmap")}`;
+}
+
+/** What the zones' own numbers come from: the kernel, or the model where it prints none. */
+function spansSource(inspection: Inspection): string {
+  return inspection.zoneinfo === null ? "computed" : read(inspection, "zoneinfo");
 }
 
 function missingLines(style: Style, sources: readonly SourceDocument[]): string[] {
