@@ -67,12 +67,7 @@ export function machineFromCapture(
     armDmaZoneBytes: null,
     customZones: [],
   };
-  const online = hardware.nodes.length;
-  if (online > 1 && hardware.affinity.length === 0 && parsed.commandLine.numa.kind === "auto") {
-    const message = `${online} nodes are online, but which memory is whose is not in ${capture.name}`;
-    const mend = "add dmesg; until then all memory is planned as one node";
-    issues.push({ severity: "warning", source: "node", message, mend });
-  }
+  if (parsed.commandLine.numa.kind === "auto") tellsNodes(capture, hardware, issues);
   const changed =
     options.kernel !== undefined ||
     options.ramBytes !== undefined ||
@@ -166,6 +161,15 @@ function affinityOf(log: BootLog | null, overridden: boolean): readonly SratRang
   const nodes = new Set([...log.nodeRanges, ...log.nodeSpans].map((range) => range.node));
   if (nodes.size < 2 || overridden || log.e820.length > 0) return [];
   return log.nodeRanges.map((range) => ({ ...range, hotplug: false }));
+}
+
+/** Says so where there are nodes, but nothing tells their memory. */
+function tellsNodes({ name }: Capture, hardware: Hardware, issues: Issue[]): void {
+  const online = hardware.nodes.length;
+  if (online < 2 || hardware.affinity.length > 0) return;
+  const message = `${online} nodes are online, but which memory is whose is not in ${name}`;
+  const mend = "add dmesg; until then all memory is planned as one node";
+  issues.push({ severity: "warning", source: "node", message, mend });
 }
 
 /** Whether the number of CPUs is known; says so where it is not. */
