@@ -23,6 +23,7 @@ import {
   PCP_WORDS,
   rowOf,
   Z_BLOCKS,
+  Z_BOOST,
   Z_FREE,
   Z_HIGH,
   Z_INDEX,
@@ -315,6 +316,7 @@ export function setMarks(m: Memory, options: MarkOptions): void {
     m.zone[words + Z_LOW] = none ? 0 : low;
     m.zone[words + Z_HIGH] = none ? 0 : high;
     m.zone[words + Z_PROMO] = none ? 0 : promo;
+    m.zone[words + Z_BOOST] = 0;
     m.zone[words + Z_THRESHOLD] = options.drift === true ? driftThreshold(m, managed[z]) : 0;
   });
   setReserves(m, managed, options.lowmemReserveRatio ?? defaultReserveRatios(m.zoneNames));

@@ -239,6 +239,10 @@ export interface Memory {
   readonly pcpListOf: Int8Array;
   /** Word of a pageset that every allocation from it halves: free_factor, free_count, or none. */
   readonly pcpHalved: number;
+  /** 1 or 0, as `quick`: the hot path tests numbers faster than booleans. */
+  readonly pcpTuned: number;
+  /** Whether the quick way of `allocPages` asks all that the era asks: no CMA, lists by type. */
+  readonly quick: number;
   /** Nodes in order, and each CPU's place among them. */
   readonly nodes: readonly number[];
   readonly cpuPlace: Int32Array;
@@ -370,6 +374,8 @@ export function layMemory(spec: MemorySpec): Memory {
     requests: int32("requests", nodes.length * 64),
     pcpListOf: pcpLists(spec),
     pcpHalved: HALVED_WORD[spec.rule.pcp],
+    pcpTuned: spec.rule.pcp === "tuned" ? 1 : 0,
+    quick: !spec.cma && spec.rule.watermark === "types" ? 1 : 0,
     nodes,
     cpuPlace: int32("cpuPlace", cpus),
     gfpZone: spec.gfpZone,
@@ -399,6 +405,7 @@ export function layMemory(spec: MemorySpec): Memory {
   m.blockType.fill(spec.rule.mobility ? MOVABLE : UNMOVABLE);
   m.blockZone.fill(MIXED);
   for (const [z, zone] of zones.entries()) layZone(m, zone, z);
+  if (spec.rule.mobility) layCutBlocks(m, zones);
   return m;
 }
 
@@ -520,9 +527,19 @@ function layZone(m: Memory, spec: ZoneSpec, z: number): void {
       b += left;
     }
   }
-  // A block that the zone does not begin was never given the Movable type at boot.
-  const cut = rowOf(m, spec.startPfn);
-  if (m.rule.mobility && spec.startPfn % 2 ** block !== 0 && cut >= 0) {
-    m.blockType[cut >> block] = UNMOVABLE;
+}
+
+/**
+ * A pageblock whose first page is no RAM was never given the Movable type at boot.
+ * Linux: memmap_init_range(), mm/mm_init.c
+ */
+function layCutBlocks(m: Memory, zones: readonly ZoneSpec[]): void {
+  const size = 2 ** m.pageblockOrder;
+  for (const { startPfn } of zones) {
+    const first = Math.floor(startPfn / size) * size;
+    const row = rowOf(m, startPfn);
+    if (first === startPfn || row < 0) continue;
+    const isRam = zones.some(({ ram }) => ram.some((own) => own.start <= first && first < own.end));
+    if (!isRam) m.blockType[row >> m.pageblockOrder] = UNMOVABLE;
   }
 }

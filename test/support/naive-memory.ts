@@ -1,0 +1,215 @@
+// The page allocator of 6.1 a second time, written for reading: lists are arrays of pfns with
+// their head at index 0, counts are counted when they are asked for. Marks, reserves and pageset
+// sizes are given; everything that an allocation or a free changes is worked out here.
+import { HIGHATOMIC, MOVABLE, NaiveBuddy, type NaiveZone, type Wish } from "./naive-buddy.ts";
+
+type NaivePcp = NaiveZone["pcp"][number];
+
+/** In the order in which a drain goes round. */
+const PCP_LISTS: readonly string[] = [
+  ...[0, 1, 2, 3].flatMap((order) => [0, 1, 2].map((type) => `${order}/${type}`)),
+  "huge/0",
+  "huge/1",
+];
+
+interface Pass {
+  mark: "min" | "low" | null;
+  half: boolean;
+  harder: boolean;
+  highatomic: boolean;
+  whole: boolean;
+}
+interface Request extends Wish {
+  highest: number;
+  cpu: number;
+}
+
+export class NaiveMemory extends NaiveBuddy {
+  alloc(gfp: number, order: number, cpu: number): number {
+    const { zones } = this.state;
+    const index = (name: string): number => this.names.indexOf(name);
+    let highest = index("Normal");
+    if ((gfp & 1) !== 0) highest = index("DMA");
+    if ((gfp & 4) !== 0 && index("DMA32") >= 0) highest = index("DMA32");
+    const node = Math.min(cpu, Math.max(...zones.map((zone) => zone.node)));
+    const order_ = (zone: NaiveZone): number =>
+      (zone.node === node ? 0 : 100) - this.names.indexOf(zone.name);
+    const request: Request = {
+      order,
+      type: (gfp & 8) !== 0 ? 1 : (gfp & 16) !== 0 ? 2 : 0,
+      highest,
+      wakes: (gfp & 0x800) !== 0,
+      cpu,
+      zones: zones
+        .filter((zone) => this.names.indexOf(zone.name) <= highest)
+        .filter((zone) => (gfp & 0x200000) === 0 || zone.node === node)
+        .sort((a, b) => order_(a) - order_(b)),
+    };
+    const pfn = this.passes(request, gfp);
+    if (pfn >= 0) this.state.taken[pfn] = { order, mobile: request.type === MOVABLE };
+    return pfn;
+  }
+
+  passes(request: Request, gfp: number): number {
+    const first = request.zones[0];
+    const near = this.state.zones.find((z) => z.node === first?.node && z.name === "DMA32");
+    const plain = { half: false, harder: false, highatomic: false, whole: false };
+    const whole = first?.name === "Normal" && near !== undefined;
+    let pfn = this.pass(request, { ...plain, mark: "low", whole });
+    if (pfn >= 0) return pfn;
+    const high = (gfp & 0x20) !== 0;
+    const harder = (gfp & 0x400) === 0 && (gfp & 0x80000) === 0;
+    const highatomic = harder && high && request.order > 0;
+    const slow: Pass = { mark: "min", half: high, harder, highatomic, whole: false };
+    pfn = this.pass(request, slow);
+    if (pfn >= 0) return pfn;
+    if ((gfp & 0x20000) !== 0 && (gfp & 0x80000) === 0) {
+      pfn = this.pass(request, { ...plain, mark: null });
+      if (pfn >= 0) return pfn;
+    }
+    if ((gfp & 0x400) === 0) return -1;
+    this.drainAll();
+    do pfn = this.pass(request, slow);
+    while (pfn < 0 && this.unreserve(request));
+    return pfn;
+  }
+
+  pass(request: Request, pass: Pass): number {
+    for (const zone of request.zones) {
+      if (pass.whole && zone.node !== request.zones[0]?.node) break;
+      if (pass.mark !== null && !this.mayGive(zone, request, pass, pass.mark)) continue;
+      const pfn = this.fromZone(zone, request, pass);
+      if (request.wakes) zone.boosted = false;
+      if (pfn < 0) continue;
+      if (pass.highatomic) this.reserve(zone, pfn);
+      return pfn;
+    }
+    return pass.whole ? this.pass(request, { ...pass, whole: false }) : -1;
+  }
+
+  mayGive(zone: NaiveZone, request: Request, pass: Pass, name: "min" | "low"): boolean {
+    const { order } = request;
+    const rights = pass.half || pass.harder || pass.highatomic;
+    const free = this.freePages(zone) - (rights ? 0 : zone.highatomic);
+    const above = zone.reserve[request.highest] ?? 0;
+    const enough = (mark: number): boolean => {
+      let min = mark;
+      if (pass.half) min -= Math.floor(min / 2);
+      if (pass.half && pass.harder) min -= Math.floor(min / 4);
+      return free - (2 ** order - 1) > min + above;
+    };
+    const mark = zone.marks[name];
+    if (order === 0) {
+      if (Math.max(0, free) > mark + zone.boost + above || enough(mark + zone.boost)) return true;
+      return pass.half && zone.boost > 0 && name === "min" && enough(mark);
+    }
+    if (!enough(mark + zone.boost)) return false;
+    const types = pass.highatomic ? [0, 1, 2, HIGHATOMIC] : [0, 1, 2];
+    return types.some((type) => zone.free[type]?.some((list, o) => o >= order && list.length > 0));
+  }
+
+  fromZone(zone: NaiveZone, request: Request, pass: Pass): number {
+    const { order, type } = request;
+    const set = zone.pcp[request.cpu];
+    if (set !== undefined && (order <= 3 || order === this.pageblock)) {
+      const list = this.pcpList(set, order, type);
+      set.factor >>= 1;
+      if (list.length === 0) {
+        const wanted = zone.batch > 1 ? Math.max(zone.batch >> order, 2) : zone.batch;
+        for (let i = 0; i < wanted; i++) {
+          const pfn = this.fromBuddy(zone, request, pass);
+          if (pfn < 0) break;
+          list.push({ pfn, type });
+        }
+      }
+      const page = list.shift();
+      if (page !== undefined) return page.pfn;
+    }
+    let pfn = pass.highatomic ? this.smallest(zone, order, HIGHATOMIC) : -1;
+    if (pfn < 0) pfn = this.fromBuddy(zone, request, pass);
+    if (pfn < 0 && pass.harder) pfn = this.smallest(zone, order, HIGHATOMIC);
+    return pfn;
+  }
+
+  fromBuddy(zone: NaiveZone, request: Request, pass: Pass): number {
+    const pfn = this.smallest(zone, request.order, request.type);
+    if (pfn >= 0 || !this.fallback(zone, request, pass.whole)) return pfn;
+    return this.smallest(zone, request.order, request.type);
+  }
+
+  free(pfn: number, cpu: number): void {
+    const { order } = this.state.taken[pfn] ?? { order: -1 };
+    delete this.state.taken[pfn];
+    const zone = this.state.zones.find((own) => pfn >= own.start && pfn < own.end);
+    const set = zone?.pcp[cpu];
+    if (zone === undefined || set === undefined) throw new Error(`pfn ${pfn} is in no zone`);
+    const type = this.typeOf(pfn);
+    if (order > 3 && order !== this.pageblock) {
+      this.give(zone, pfn, order, type);
+      return;
+    }
+    this.pcpList(set, order, type).unshift({ pfn, type });
+    const count = this.pcpPages(set);
+    const all = order > 0 && order <= 3 && set.factor > 0;
+    if (all) this.drain(zone, set, count, order, type);
+    else if (count >= zone.pcpHigh) {
+      const most = zone.pcpHigh - zone.batch;
+      const scaled = zone.batch * 2 ** set.factor;
+      if (scaled < most && set.factor < 5) set.factor++;
+      this.drain(zone, set, Math.max(zone.batch, Math.min(scaled, most)), order, type);
+    }
+  }
+
+  /** Oldest first: all of the list of (order, type), then of those after it, round and round. */
+  drain(zone: NaiveZone, set: NaivePcp, pages: number, order: number, type: number): void {
+    let left = Math.min(pages, this.pcpPages(set));
+    let at = PCP_LISTS.indexOf(this.pcpKey(order, type));
+    for (; left > 0; at = (at + 1) % PCP_LISTS.length) {
+      const key = PCP_LISTS[at] ?? "";
+      const list = set.lists[key] ?? [];
+      while (left > 0 && list.length > 0) {
+        const page = list.pop();
+        if (page === undefined) break;
+        this.give(zone, page.pfn, this.orderOf(key), page.type);
+        left -= 2 ** this.orderOf(key);
+      }
+    }
+  }
+
+  drainAll(): void {
+    const cpus = this.state.zones[0]?.pcp.length ?? 0;
+    for (let cpu = 0; cpu < cpus; cpu++) {
+      for (const zone of this.state.zones) {
+        const set = zone.pcp[cpu];
+        if (set !== undefined) this.drain(zone, set, this.pcpPages(set), 0, 0);
+      }
+    }
+  }
+
+  pcpPages(set: NaivePcp): number {
+    let pages = 0;
+    for (const [key, list] of Object.entries(set.lists))
+      pages += list.length * 2 ** this.orderOf(key);
+    return pages;
+  }
+
+  pcpLists(set: NaivePcp): { pfn: number; type: number }[][] {
+    return PCP_LISTS.map((key) => set.lists[key] ?? []);
+  }
+
+  orderOf(key: string): number {
+    return key.startsWith("huge") ? this.pageblock : Number(key[0]);
+  }
+
+  /** HighAtomic pages wait among the movable ones; huge pages know movable ones and others. */
+  pcpKey(order: number, type: number): string {
+    const kept = type > 2 ? MOVABLE : type;
+    return order > 3 ? `huge/${kept === MOVABLE ? 1 : 0}` : `${order}/${kept}`;
+  }
+
+  pcpList(set: NaivePcp, order: number, type: number): { pfn: number; type: number }[] {
+    const key = this.pcpKey(order, type);
+    set.lists[key] ??= [];
+    return set.lists[key];
+  }
+}
