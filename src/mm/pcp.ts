@@ -180,9 +180,9 @@ export function giveToPcp(
   const count = pcp[words + P_COUNT] + (1 << order);
   pcp[words + P_COUNT] = count;
   const flags = m.zone[zone * ZONE_WORDS + Z_FLAGS];
-  // Nearly always: a single page, and room for it.
+  // Nearly always there is room, and nothing says to give everything back.
   const room = count < pcp[words + P_HIGH] && (flags & ZONE_RECLAIM_ACTIVE) === 0;
-  if (room && order === 0 && m.rule.pcp !== "tuned") return;
+  if (room && m.pcpTuned === 0 && (order === 0 || order > COSTLY_ORDER)) return;
   overflow(m, zone, words, order, list);
 }
 
