@@ -240,7 +240,10 @@ function listLength(m: Memory, z: number, type: number, order: number): number {
   return blocks;
 }
 
-/** Pageblocks from the zone's first pfn on, be that the start of one or not; those of other zones and without frames are left out. */
+/**
+ * Pageblocks from the zone's first pfn on, be that the start of one or not. Holes in
+ * sections that have frames count, other zones' frames do not.
+ */
 function blocksByType(
   m: Memory,
   z: number,
@@ -251,7 +254,8 @@ function blocksByType(
   const size = 2 ** m.pageblockOrder;
   for (let pfn = start; pfn < start + spanned; pfn += size) {
     const row = rowOf(m, pfn);
-    if (row < 0 || zoneOf(m, row) !== z) continue;
+    const own = row < 0 ? -1 : zoneOf(m, row);
+    if (row < 0 || (own >= 0 && own !== z)) continue;
     const name = TYPE_NAMES[m.blockType[row >> m.pageblockOrder]] ?? "";
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
