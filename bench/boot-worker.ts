@@ -8,7 +8,7 @@
  * in bytes.
  */
 import process from "node:process";
-import { allocPages, GFP_KERNEL, snapshot } from "../src/mm/index.ts";
+import { allocPages, GFP_KERNEL, snapshot } from "zonewright/mm";
 import { bootFor } from "./adapters/zonewright.ts";
 
 const [, , frames = "0", touched = "0"] = process.argv;

@@ -4,6 +4,8 @@
  *   dist/<layer>/*.js, *.d.ts   the engine as a library, file for file (tsc -b)
  *   dist/cli/zonewright.js      the command line as one file, third parties inside (rolldown);
  *                               tsc only checks src/cli, nothing runs from it
+ *   dist/mm/allocator.js        the page allocator as one module: V8 folds the constants of a
+ *                               module, but loads imported ones each time they are used
  *   dist/vendor/*.js            third parties of the library, see vendor.mjs
  *
  * The bundle is made from src/ and needs no tsc, so bin/zonewright can refresh it in a moment. It
@@ -29,6 +31,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const entry = join(root, "src/cli/main.ts");
 const outFile = join(root, "dist/cli/zonewright.js");
+const allocatorFile = join(root, "dist/mm/allocator.js");
 const stamp = join(root, "dist/cli/.zonewright.stamp");
 
 /** Whether dist/cli/zonewright.js is older than the sources. */
@@ -51,6 +54,13 @@ export async function bundle() {
   return packages;
 }
 
+/** Writes dist/mm/allocator.js. */
+async function bundleAllocator() {
+  const { bundleOne } = await import("./vendor.mjs");
+  const { code } = await bundleOne(join(root, "src/mm/index.ts"));
+  writeFileSync(allocatorFile, code);
+}
+
 /** Runs `tsc -b` on the library. True if it compiles. */
 function compile() {
   const tsc = join(root, "node_modules/typescript/bin/tsc");
@@ -66,7 +76,7 @@ function prune() {
   for (const path of readdirSync(dist, { recursive: true })) {
     const file = join(dist, path);
     const source = join(root, "src", path.replace(emitted, ".ts"));
-    const bundled = file === outFile || /^vendor[/\\]/.test(path);
+    const bundled = file === outFile || file === allocatorFile || /^vendor[/\\]/.test(path);
     if (emitted.test(path) && !bundled && !existsSync(source)) rmSync(file);
   }
 }
@@ -103,6 +113,7 @@ async function main(options) {
   }
   const { vendorAll } = await import("./vendor.mjs");
   await vendorAll(await bundle());
+  await bundleAllocator();
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {

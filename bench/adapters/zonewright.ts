@@ -1,6 +1,6 @@
 /**
- * This package's page allocator in the published configuration: three zones, mobility, watermarks,
- * one CPU, the rules of 6.1. Requests are GFP_KERNEL.
+ * This package's page allocator as it is published (`npm run build` makes it): three zones,
+ * mobility, watermarks, one CPU, the rules of 6.1. Requests are GFP_KERNEL.
  *
  * Nearly all frames are in Normal. What it has beyond the frames of the workload is what the
  * watermarks keep back, boosted ones included, so that none of them refuses.
@@ -12,7 +12,7 @@ import {
   freePages,
   GFP_KERNEL,
   type Memory,
-} from "../../src/mm/index.ts";
+} from "zonewright/mm";
 import type { Adapter } from "../workloads.ts";
 
 /** Frames of DMA and of DMA32: next to nothing, but both zones exist. */
