@@ -43,21 +43,27 @@ export function typicalLate(
   }
   for (const { pageBytes, count } of pools.hugePages) {
     if (!isGigantic(pageBytes, hardware)) continue;
-    for (const slot of giganticSlots(stretches, pageBytes / pageSize, count)) {
+    for (const { slot } of giganticPlaces(stretches, pageBytes / pageSize, count)) {
       add(late.t2, slot, pageBytes / pageSize);
     }
   }
   return late;
 }
 
-/** Slots of the highest aligned places for `count` blocks; the top of RAM is never wholly free. */
-function giganticSlots(stretches: readonly ZoneStretch[], pages: number, count: number): number[] {
-  const slots: number[] = [];
+/** The highest aligned places for `count` blocks of so many pages, in pfns; the top of RAM is never wholly free. */
+export function giganticPlaces(
+  stretches: readonly ZoneStretch[],
+  pages: number,
+  count: number,
+): { readonly start: number; readonly slot: number }[] {
+  const places: { start: number; slot: number }[] = [];
   for (const { start, end, slot } of stretches.toReversed()) {
-    const fit = Math.floor((end - 1) / pages) - Math.ceil(start / pages);
-    for (let i = 0; i < fit && slots.length < count; i++) slots.push(slot);
+    const top = Math.floor((end - 1) / pages);
+    for (let at = top - 1; at * pages >= start && places.length < count; at--) {
+      places.push({ start: at * pages, slot });
+    }
   }
-  return slots;
+  return places;
 }
 
 function highestBelow(stretches: readonly ZoneStretch[], limit: number): ZoneStretch | undefined {

@@ -26,6 +26,8 @@ export interface Part {
   readonly limitPfn: number;
   /** Taken before the kernel knows its nodes. */
   readonly early: boolean;
+  /** One piece, which no border between nodes may cut. */
+  readonly whole?: boolean;
 }
 
 const MEASURED_PAGE = 4096; // bytes of a page on every build measured
@@ -126,7 +128,7 @@ export function allocatedParts(
     parts.push(exactly("node data", values.node, home));
   }
   parts.push(...memoryMaps(hardware, layout, memoryNodes, values.pageStructBytes));
-  parts.push(...percpuParts(hardware, memoryNodes, values.percpu));
+  parts.push(...percpuParts(hardware, commandLine, memoryNodes, values.percpu));
   if (memoryNodes.length === 1 || is32Bit(hardware.arch)) {
     parts.push(hashTables(hardware, layout, values.pageStructBytes));
   }
@@ -135,7 +137,7 @@ export function allocatedParts(
     const bits = is32Bit(hardware.arch) ? "bits32" : "bits64";
     const slotBytes = policy.swiotlb.slotMetadataBytes[bits];
     const limitPfn = Math.min(2 ** 32 / pageSize, layout.dmaLimitPfn ?? Infinity);
-    parts.push({ ...exactly("swiotlb", swiotlb.bytes / pageSize), limitPfn });
+    parts.push({ ...exactly("swiotlb", swiotlb.bytes / pageSize), limitPfn, whole: true });
     parts.push(exactly("swiotlb slots", (swiotlb.slots * slotBytes) / pageSize));
   }
   parts.push(exactly("rest", values.rest));
@@ -178,32 +180,51 @@ function memoryMaps(
 ): Part[] {
   const { pageSize } = hardware.build;
   const sectionPages = (pageSize > 2 ** 14 ? LARGE_SECTION_BYTES : SECTION_BYTES) / pageSize;
+  if (!is32Bit(hardware.arch)) return sectionMaps(layout, sectionPages, structBytes / pageSize);
   return nodes.map((node) => {
-    if (is32Bit(hardware.arch)) {
-      // Of the zones, not of RAM: highmem= leaves RAM outside of every zone.
-      const zones = layout.zones.filter((zone) => zone.node === node && zone.spanned > 0);
-      const start = Math.min(...zones.map((zone) => zone.startPfn));
-      const end = Math.max(...zones.map((zone) => zone.startPfn + zone.spanned));
-      return exactly("memory map", (Math.max(0, end - start) * structBytes) / pageSize, node);
-    }
-    const ranges = layout.memory.filter((ram) => ram.node === node);
-    let sections = 0;
-    let next = 0;
-    for (const ram of ranges) {
-      const first = Math.max(next, Math.floor(ram.start / sectionPages));
-      const end = Math.ceil(ram.end / sectionPages);
-      sections += Math.max(0, end - first);
-      next = Math.max(next, end);
-    }
-    return exactly("memory map", (sections * sectionPages * structBytes) / pageSize, node);
+    // Of the zones, not of RAM: highmem= leaves RAM outside of every zone.
+    const zones = layout.zones.filter((zone) => zone.node === node && zone.spanned > 0);
+    const start = Math.min(...zones.map((zone) => zone.startPfn));
+    const end = Math.max(...zones.map((zone) => zone.startPfn + zone.spanned));
+    return exactly("memory map", (Math.max(0, end - start) * structBytes) / pageSize, node);
   });
 }
 
+/**
+ * A section that two nodes share has one map, on the node of its first RAM.
+ * Linux: memory_present(), mm/sparse.c
+ */
+function sectionMaps(layout: Layout, sectionPages: number, mapPagesPerPage: number): Part[] {
+  const sectionsOf = new Map<number, number>();
+  let next = 0;
+  for (const ram of layout.memory) {
+    const first = Math.max(next, Math.floor(ram.start / sectionPages));
+    const end = Math.ceil(ram.end / sectionPages);
+    sectionsOf.set(ram.node, (sectionsOf.get(ram.node) ?? 0) + Math.max(0, end - first));
+    next = Math.max(next, end);
+  }
+  return [...sectionsOf].map(([node, sections]) =>
+    exactly("memory map", sections * sectionPages * mapPagesPerPage, node),
+  );
+}
+
 /** First chunks of the possible CPUs, on their nodes where those are known. */
-function percpuParts(hardware: Hardware, memoryNodes: readonly number[], pages: number): Part[] {
+function percpuParts(
+  hardware: Hardware,
+  commandLine: CommandLine,
+  memoryNodes: readonly number[],
+  pages: number,
+): Part[] {
   const { byNode, possible } = hardware.cpus;
   const parts: Part[] = [];
   let left = possible;
+  if (commandLine.numa.kind === "fake" && hardware.affinity.length === 0) {
+    // Firmware names no node of a CPU, so they are dealt to the fake ones. Linux: numa_init_array()
+    return memoryNodes.map((node, nth) => {
+      const dealt = Math.ceil((possible - nth) / memoryNodes.length);
+      return exactly("percpu", Math.max(0, dealt) * pages, node);
+    });
+  }
   for (const [node, cpus] of memoryNodes.length > 1 && byNode !== null ? byNode : []) {
     const here = Math.min(left, cpus.length);
     left -= here;

@@ -88,11 +88,21 @@ function candidates(taken: Taken, part: Part): number[] {
     const slot = taken.stretches[i]?.slot ?? -1;
     if (part.node !== null && taken.nodeOf[slot] !== part.node) continue;
     const free = room(taken, i, part);
-    if (free <= 0) continue;
+    if (free <= 0 || (part.whole === true && inOnePiece(taken, i, part) < part.min)) continue;
     places.push(i);
     if (free - at(taken.used, i) >= 2 * part.max + taken.margin) break;
   }
   return places;
+}
+
+/** Pages of stretch `i` and of what touches it from below on the same node. */
+function inOnePiece(taken: Taken, i: number, part: Part): number {
+  const own = taken.stretches[i];
+  const below = taken.stretches[i - 1];
+  const nodeAt = (one: ZoneStretch | undefined): number | undefined =>
+    taken.nodeOf[one?.slot ?? -1];
+  const touches = below !== undefined && below.end === own?.start && nodeAt(below) === nodeAt(own);
+  return room(taken, i, part) + (touches ? inOnePiece(taken, i - 1, part) : 0);
 }
 
 /** Pages of stretch `i` that `part` may use. */

@@ -106,6 +106,9 @@ function takeAll(
   const taken = nothingTaken(stretches, nodeOf, margin, commandLine.movableNode);
   takeFirstMib(taken, hardware, constants.values.firstMib);
   takeFrom(taken, image.pages, image.slots, image.best);
+  for (const { start, end } of hardware.unmapped ?? []) {
+    takeFixed(taken, "unmapped", { start: start / pageSize, end: end / pageSize });
+  }
   for (const range of pools.crashkernel) takeCrashkernel(taken, range, commandLine, pageSize);
   const parts = allocatedParts(hardware, commandLine, layout, pools, policy, constants);
   for (const part of parts) takePart(taken, part);
@@ -136,18 +139,22 @@ function takeCrashkernel(
   pageSize: number,
 ): void {
   const [start, end] = [range.start / pageSize, range.end / pageSize];
-  const here = new Float64Array(taken.best.length);
-  countPages(taken.stretches, { start, end }, here);
-  const fixed = commandLine.crashkernel.some((text) => text.includes("@"));
-  if (fixed) {
-    here.forEach((pages, slot) => {
-      if (pages > 0) takeFrom(taken, exactly("crashkernel", pages), [slot], slot);
-    });
+  if (commandLine.crashkernel.some((text) => text.includes("@"))) {
+    takeFixed(taken, "crashkernel", { start, end });
     return;
   }
   const fourGib = 2 ** 32 / pageSize;
   const limitPfn = end <= fourGib ? fourGib : Infinity;
   takePart(taken, { ...exactly("crashkernel", end - start), limitPfn });
+}
+
+/** Takes pages whose place is known, in pfns. */
+function takeFixed(taken: Taken, what: string, range: Range): void {
+  const here = new Float64Array(taken.best.length);
+  countPages(taken.stretches, range, here);
+  here.forEach((pages, slot) => {
+    if (pages > 0) takeFrom(taken, exactly(what, pages), [slot], slot);
+  });
 }
 
 function at(counts: Float64Array, slot: number): number {
@@ -179,8 +186,9 @@ export interface ImagePlaces {
 }
 
 /**
- * x86 moves the image anywhere above 16 MiB unless `nokaslr` is given; the
- * others leave it where the boot loader put it, at the start of RAM.
+ * Where it was seen to lie. Else x86 moves the image anywhere above 16 MiB unless
+ * `nokaslr` is given; the others leave it where the boot loader put it, at the
+ * start of RAM.
  * Linux: choose_random_location(), arch/x86/boot/compressed/kaslr.c
  */
 export function imagePlaces(
@@ -192,6 +200,8 @@ export function imagePlaces(
   const { values, imageMin, imageMax } = constants;
   const pages = { best: values.image, min: imageMin, max: imageMax };
   const span = imageMax + values.imageFreed + values.alternatives;
+  const seen = slotsOf(hardware, stretches);
+  if (seen.length > 0) return { slots: seen, best: seen[0] ?? -1, pages, span };
   const isX86 = hardware.arch === "x86_64" || hardware.arch === "i386";
   const first = isX86 ? KERNEL_START / hardware.build.pageSize : (stretches[0]?.start ?? 0);
   const top = hardware.arch === "i386" ? KASLR_LIMIT_32BIT / hardware.build.pageSize : Infinity;
@@ -203,4 +213,14 @@ export function imagePlaces(
   }
   const slots = [...room.keys()].sort((a, b) => (room.get(b) ?? 0) - (room.get(a) ?? 0));
   return { slots, best: slots[0] ?? stretches[0]?.slot ?? -1, pages, span };
+}
+
+/** Slots that the image was seen in, the one with most of it first; none when nobody saw it. */
+function slotsOf({ image, build }: Hardware, stretches: readonly ZoneStretch[]): number[] {
+  if (image == null) return [];
+  const pages = new Float64Array(Math.max(0, ...stretches.map(({ slot }) => slot + 1)));
+  const start = Math.floor(image.start / build.pageSize);
+  countPages(stretches, { start, end: Math.ceil(image.end / build.pageSize) }, pages);
+  const slots = [...pages.keys()].filter((slot) => at(pages, slot) > 0);
+  return slots.sort((a, b) => at(pages, b) - at(pages, a));
 }

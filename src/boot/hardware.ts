@@ -67,6 +67,10 @@ export interface Hardware {
   readonly affinity: readonly SratRange[];
   /** EFI's "more reliable" ranges, for kernelcore=mirror; absent for none. Bytes. */
   readonly mirrored?: readonly Range[];
+  /** RAM that the kernel does not map and never gives out (EFI, `no-map`): present, not managed. Absent for none. Bytes. */
+  readonly unmapped?: readonly Range[];
+  /** Where the kernel image lies in this very boot, from /proc/iomem; null or absent: not told. Bytes. */
+  readonly image?: Range | null;
   /** Nodes that exist without memory or are named by firmware, ascending; empty for just what `affinity` names. */
   readonly nodes: readonly number[];
   readonly cpus: Cpus;

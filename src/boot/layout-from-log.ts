@@ -39,7 +39,7 @@ export function layoutFromLog(log: BootLog, hardware: Hardware): Outcome<Layout 
   }
   const mirrors = /(?:^|\s)kernelcore=mirror\b/.test(log.commandLine ?? "");
   const mirrored = mirrors && movableStart.size > 0 ? mirroredPages(hardware) : null;
-  if (mirrored !== null && mirrored.length === 0) {
+  if (mirrored?.length === 0 && log.mirroredMib !== null) {
     issues.push({
       severity: "warning",
       message: "with kernelcore=mirror the log does not tell which memory is mirrored",

@@ -5,6 +5,7 @@
  */
 import type { Issue } from "../base/issue.ts";
 import type { BootLog } from "../formats/boot-log.ts";
+import { giganticPlaces } from "./estimate-late.ts";
 import type { Hardware, Layout } from "./hardware.ts";
 import { imageRange, type LatePiece, latePieces } from "./managed-late.ts";
 import { countPages, slotOf, type ZoneStretch, zoneStretches } from "./placement.ts";
@@ -33,8 +34,36 @@ export function lateFromLog(
   const stretches = zoneStretches(layout);
   const image = imageRange(log);
   const fallbackSlot = image === null ? imageSlot : slotOf(stretches, image.start / pageSize);
-  const pieces = latePieces(log, hardware, image);
+  const pieces = latePieces(log, hardware, image).flatMap((piece) =>
+    likelyPlaces(piece, stretches, pageSize),
+  );
   return placeLate(pieces, stretches, layout, { pageSize, fallbackSlot });
+}
+
+/**
+ * An ordinary log counts gigantic pages and does not place them: the highest
+ * places are likeliest, and what does not fit there is left without a place.
+ * Firmware's memory lies at the end of RAM below 4 GiB.
+ */
+function likelyPlaces(
+  piece: LatePiece,
+  stretches: readonly ZoneStretch[],
+  pageSize: number,
+): LatePiece[] {
+  const { each, start, pages, what, step, line } = piece;
+  if (start !== null) return [piece];
+  if (what === "boot services") {
+    const low = stretches.findLast((one) => one.start < 2 ** 32 / pageSize);
+    const fits = low !== undefined && low.end - low.start > pages;
+    return [fits ? { ...piece, start: (low.end - pages) * pageSize } : piece];
+  }
+  if (each === undefined) return [piece];
+  const places = giganticPlaces(stretches, each, pages / each);
+  const placed = places.map(
+    (place): LatePiece => ({ what, step, line, pages: each, start: place.start * pageSize }),
+  );
+  const left = pages - each * places.length;
+  return left === 0 ? placed : [...placed, { what, step, line, pages: left, start: null }];
 }
 
 /** Counts late pieces into the zones they lie in; those without a place go to `fallbackSlot`. */

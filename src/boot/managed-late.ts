@@ -28,6 +28,8 @@ export interface LatePiece {
   /** First byte; null when the log does not tell. */
   readonly start: number | null;
   readonly line: number;
+  /** Pages of each block, where the piece is several that may lie apart. */
+  readonly each?: number;
 }
 
 const KIB = 1024;
@@ -45,6 +47,9 @@ export const LATE_CALLERS: ReadonlySet<string> = new Set([
 
 /** Caller of the boot-time request for one gigantic page, in all versions. */
 const HUGE_PAGE_CALLER = /alloc_bootmem_huge_page/;
+
+/** How the log calls what EFI kept until the kernel had switched to its own mappings. */
+export const BOOT_SERVICES = "EFI boot services";
 
 /** Bytes of the image that the `Memory:` line accounts for: a lower bound of what it reserves. */
 export function imageBytes(memory: MemoryLine): number {
@@ -120,12 +125,38 @@ export function latePieces(log: BootLog, hardware: Hardware, image: Range | null
   for (const freed of log.freed) {
     const { what, line, kib } = freed;
     const pages = Math.floor((kib * KIB) / pageSize);
+    if (what === BOOT_SERVICES) {
+      pieces.push(...bootServices(log, freed, pageSize));
+      continue;
+    }
     const step = what === "SMP alternatives" ? "t1" : "end";
     const start =
       what === "initrd" ? initrdStart(log, freed, pageSize) : placeInImage(places, freed, arch);
     pieces.push({ what, step, pages, start, line });
   }
   return pieces;
+}
+
+/**
+ * EFI's boot services memory, which the log gives in one sum: it is what the
+ * kernel reserved for them, less what lies below 1 MiB. That is freed when the
+ * first marks stand (arch_initcall), but before khugepaged sets its own.
+ *
+ * Linux: efi_free_boot_services(), arch/x86/platform/efi/quirks.c
+ */
+function bootServices(log: BootLog, { kib, line }: FreedMemory, pageSize: number): LatePiece[] {
+  const piece = (bytes: number, start: number | null): LatePiece => {
+    return { what: "boot services", step: "t2", pages: bytes / pageSize, start, line };
+  };
+  const kept: Range[] = [];
+  for (const event of log.memblock) {
+    if (event.kind === "reserve" && event.caller === "efi_reserve_boot_services") kept.push(event);
+  }
+  const pieces = subtract(rangeList(kept), [{ start: 0, end: KIB * KIB }]).map((range) =>
+    piece(range.end - range.start, range.start),
+  );
+  const placed = pieces.reduce((sum, { pages }) => sum + pages * pageSize, 0);
+  return placed === kib * KIB ? pieces : [piece(kib * KIB, null)];
 }
 
 /**
@@ -145,8 +176,8 @@ function giganticPages(log: BootLog, hardware: Hardware): LatePiece[] {
   return log.hugePages
     .filter((pool) => pool.count > 0 && isGigantic(pool.pageBytes, hardware))
     .map(({ pageBytes, count, line }) => {
-      const pages = (pageBytes / pageSize) * count;
-      return { what: "huge page", step: "t2", pages, start: null, line };
+      const each = pageBytes / pageSize;
+      return { what: "huge page", step: "t2", pages: each * count, start: null, line, each };
     });
 }
 

@@ -7,7 +7,8 @@
  *   at the end        (total - reserved) + everything freed later
  *
  * "available" is no help: it counts free pages, and most are not initialised yet.
- * Not counted, because no line tells: boot services memory of EFI.
+ * EFI's boot services memory, which x86 gives back, is in the sum where a line
+ * tells how much that was; of older kernels the sum is the least there can be.
  *
  * Linux: mem_init_print_info(), mm/page_alloc.c; from 6.4 mm/mm_init.c
  */
@@ -15,11 +16,12 @@ import type { Outcome } from "../base/issue.ts";
 import type { BootLog } from "../formats/boot-log.ts";
 import type { Policy } from "../kernels/policy.ts";
 import { type CommandLine, parseCommandLine } from "./command-line.ts";
-import { estimate } from "./estimate.ts";
+import { estimate, imagePlaces } from "./estimate.ts";
 import { type Constants, constantsFor } from "./estimate-parts.ts";
 import type { Hardware, Layout, Managed, ManagedCounts } from "./hardware.ts";
-import { isGigantic, reachesInit } from "./managed-late.ts";
+import { BOOT_SERVICES, isGigantic, reachesInit } from "./managed-late.ts";
 import { lateFromLog } from "./managed-late-place.ts";
+import { zoneStretches } from "./placement.ts";
 import { planPools } from "./pools.ts";
 
 const KIB = 1024;
@@ -55,10 +57,10 @@ export function managedFromSum(
   const zones = guess.zones.map((zone, slot) =>
     isSettled(zone, layout, slot, commandLine, log, hardware, constants) ? pinned(zone) : zone,
   );
-  // A log that was cut lacks some of what was given back: its sum is too small.
-  const narrowed = reachesInit(log) ? narrow(zones, sum) : zones;
+  const narrowed = narrow(zones, layout, { least: sum, most: isWhole(log, hardware) ? sum : null });
+  const places = imagePlaces(hardware, commandLine.kaslr, zoneStretches(layout), constants);
   const widest = indexOfMost(narrowed.map((zone) => zone.end));
-  const late = lateFromLog(log, layout, hardware, widest);
+  const late = lateFromLog(log, layout, hardware, hardware.image == null ? widest : places.best);
   const value = narrowed.map((zone, slot): ManagedCounts => {
     const t2 = Math.max(0, zone.end - (late.end[slot] ?? 0));
     const t1 = Math.max(0, t2 - (late.t2[slot] ?? 0));
@@ -96,7 +98,7 @@ function isSettled(
 ): boolean {
   const isX86 = hardware.arch === "x86_64" || hardware.arch === "i386";
   if (!isX86 || constants.known !== "release" || commandLine.movableNode) return false;
-  if (layout.zones[slot]?.name !== "DMA" || log.efiMap.length > 0 || zone.high === 0) return false;
+  if (layout.zones[slot]?.name !== "DMA" || isEfi(log) || zone.high === 0) return false;
   const enough = 2 ** 27 / hardware.build.pageSize; // so that the top always has room
   if (layout.maxPfn < enough) return false;
   const dmaEnd = 2 ** 24;
@@ -109,24 +111,60 @@ function pinned(zone: ManagedCounts): ManagedCounts {
   return { ...zone, low: zone.end, high: zone.end, exact: true };
 }
 
+function isEfi(log: BootLog): boolean {
+  return log.efi !== null || log.efiMap.length > 0;
+}
+
+/** Whether the sum has everything that was given back late. */
+function isWhole(log: BootLog, { arch }: Hardware): boolean {
+  if (!reachesInit(log)) return false;
+  const isX86 = arch === "x86_64" || arch === "i386";
+  return !isX86 || !isEfi(log) || log.freed.some(({ what }) => what === BOOT_SERVICES);
+}
+
+/** Pages of all zones together; `most` is null when the log does not tell. */
+interface Sum {
+  readonly least: number;
+  readonly most: number | null;
+}
+
 /** Bounds that the sum leaves, and guesses that add up to it. */
-function narrow(zones: readonly ManagedCounts[], sum: number): ManagedCounts[] {
-  let low = 0;
-  let high = 0;
-  for (const zone of zones) {
-    low += zone.low;
-    high += zone.high;
-  }
+function narrow(zones: readonly ManagedCounts[], layout: Layout, sum: Sum): ManagedCounts[] {
+  const settled = zones.map((zone) => ({ ...zone, exact: false }));
+  const present = layout.zones.reduce((total, zone) => total + zone.present, 0);
   // A sum that no zones add up to tells of RAM that the layout does not have.
-  if (sum < low || sum > high) return zones.map((zone) => ({ ...zone, exact: false }));
-  const bounded = zones.map((zone) => {
-    const least = Math.max(zone.low, sum - (high - zone.high));
-    const most = Math.min(zone.high, sum - (low - zone.low));
-    const end = Math.max(least, Math.min(most, zone.end));
-    return { ...zone, low: least, high: most, end, exact: least === most };
+  if (sum.least > present || 8 * sum.least < present) return settled;
+  let low = zones.reduce((total, zone) => total + zone.low, 0);
+  let high = zones.reduce((total, zone) => total + zone.high, 0);
+  const most = sum.most ?? Math.max(sum.least, high);
+  let bounds = zones;
+  // Firmware or an option took what no estimate knows of, or less was taken: the sum is right.
+  if (most < low) {
+    bounds = settled.map((zone) => ({ ...zone, low: 0 }));
+    low = 0;
+  } else if (sum.least > high) {
+    bounds = settled.map((zone, i) => ({ ...zone, high: layout.zones[i]?.present ?? zone.high }));
+    high = present;
+  }
+  const bounded = bounds.map((zone) => {
+    const floor = Math.max(zone.low, sum.least - (high - zone.high));
+    const ceiling = Math.min(zone.high, most - (low - zone.low));
+    const end = Math.max(floor, Math.min(ceiling, zone.end));
+    return { ...zone, low: floor, high: ceiling, end, exact: floor === ceiling };
   });
+  return sum.most === null ? bounded : addedUp(bounded, sum.most);
+}
+
+/**
+ * Guesses moved inside their bounds until they add up: the least certain first,
+ * of equals the highest, for small things are taken from the top of RAM.
+ */
+function addedUp(zones: readonly ManagedCounts[], sum: number): ManagedCounts[] {
+  const bounded = [...zones];
   let left = sum - bounded.reduce((total, zone) => total + zone.end, 0);
-  const byRoom = [...bounded.keys()].sort((a, b) => widthOf(bounded[b]) - widthOf(bounded[a]));
+  const byRoom = [...bounded.keys()].sort(
+    (a, b) => widthOf(bounded[b]) - widthOf(bounded[a]) || b - a,
+  );
   for (const slot of byRoom) {
     const zone = bounded[slot];
     if (zone === undefined || left === 0) continue;

@@ -80,6 +80,8 @@ export function emptyBootLog(): OpenBootLog {
     userMap: [],
     modifiedMap: [],
     efiMap: [],
+    efi: null,
+    mirroredMib: null,
     lastPfn: null,
     machine: null,
     sratRanges: [],

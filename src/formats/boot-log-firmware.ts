@@ -11,6 +11,7 @@
 import type { FirmwareRange } from "./boot-log.ts";
 import type { Draft } from "./boot-log-draft.ts";
 import {
+  decimal,
   exclusive,
   filled,
   hex,
@@ -138,6 +139,27 @@ const E820_RULES: readonly Rule[] = [
   ),
 ];
 
+const MIRROR_RULE: Rule = {
+  what: "mirrored memory",
+  start: "efi: Memory: ",
+  pattern: /^efi: Memory: (\d+)M\/\d+M mirrored memory$/,
+  read: (draft, [, mib]) => {
+    draft.log.mirroredMib ??= decimal(mib);
+    return "read";
+  },
+};
+
+const EFI_VERSION_RULES: readonly Rule[] = ["efi: EFI v", "EFI v"].map((start) => ({
+  what: "EFI version",
+  start,
+  loose: true,
+  pattern: /^(?:efi: )?EFI v(\d+\.\d+ by .*\S)/,
+  read: (draft, [, version]) => {
+    draft.log.efi ??= filled(version);
+    return "read";
+  },
+}));
+
 const EFI_RULES: readonly Rule[] = ["efi: ", "EFI: "].map((start) => ({
   what: "EFI memory map",
   start,
@@ -222,4 +244,10 @@ const DEVICETREE_RULES: readonly Rule[] = [
   },
 ];
 
-export const FIRMWARE_RULES: readonly Rule[] = [...E820_RULES, ...EFI_RULES, ...DEVICETREE_RULES];
+export const FIRMWARE_RULES: readonly Rule[] = [
+  ...E820_RULES,
+  MIRROR_RULE,
+  ...EFI_VERSION_RULES,
+  ...EFI_RULES,
+  ...DEVICETREE_RULES,
+];

@@ -108,6 +108,16 @@ const FREED_RULES: readonly Rule[] = [
       return "read";
     },
   },
+  {
+    // Kernels with the fix of 2026 say how much in all; those before it each range (lateFrees).
+    what: "freed memory",
+    start: "efi: Freeing ",
+    pattern: /^efi: Freeing (EFI boot services) memory: (\d+)K$/,
+    read: (draft, [, what, kib], line) => {
+      keep(draft, draft.log.freed, { line, what: filled(what), kib: decimal(kib), range: null });
+      return "read";
+    },
+  },
 ];
 
 /** Since %p is hashed the ends of a range may be words such as `____ptrval____`. */

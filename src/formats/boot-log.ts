@@ -200,6 +200,10 @@ export interface BootLog {
   readonly modifiedMap: readonly FirmwareRange[];
   /** `efi: mem00: [Conventional Memory| … ] range=[…]` and arm64's form; the type is EFI's name. */
   readonly efiMap: readonly FirmwareRange[];
+  /** `efi: EFI v2.70 by EDK II`: version and vendor; null for a boot without EFI. */
+  readonly efi: string | null;
+  /** `efi: Memory: 1024M/4096M mirrored memory` in MiB; null when no such line stands there: none is. */
+  readonly mirroredMib: number | null;
   /** First `last_pfn = 0x140000 …` of x86: end of RAM in pfn, before `highmem=` trims it. */
   readonly lastPfn: number | null;
   /** `DMI: …` or the devicetree's `Machine model: …`. */

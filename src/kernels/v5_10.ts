@@ -20,5 +20,5 @@ export const V5_10: Policy = {
     slotMetadataBytes: { bits64: 12, bits32: 12 }, // the list and orig_addr arrays: measured
     alwaysOnArm64: false,
   },
-  boot: { ...V6_1.boot, reservesFirstMib: false, mirrorNeedsMirrors: false },
+  boot: { ...V6_1.boot, reservesFirstMib: false },
 };

@@ -26,6 +26,5 @@ export const V6_1: Policy = {
     memoryLineAfterAlternatives: false,
     arm64ZoneDma: "bits",
     arm64ZoneDevice: false,
-    mirrorNeedsMirrors: true,
   },
 };

@@ -5,9 +5,10 @@
  */
 import type { Issue, Outcome } from "../base/issue.ts";
 import type { Range } from "../base/range.ts";
+import type { CommandLine } from "../boot/command-line.ts";
 import type { Cpus, Hardware } from "../boot/hardware.ts";
 import { type DeviceSpec, simpleDevice } from "../dma/device.ts";
-import type { BootLog, FirmwareRange, SratRange } from "../formats/boot-log.ts";
+import type { BootLog, FirmwareRange, MemblockRegion, SratRange } from "../formats/boot-log.ts";
 import type { Capture } from "../formats/capture.ts";
 import { iomemNamed } from "../formats/iomem.ts";
 import { FLAVOURS, flavourOf } from "../kernels/flavours.ts";
@@ -56,23 +57,25 @@ export function machineFromCapture(
     const mend = "add dmesg, /sys/firmware/memmap or, read as root, /proc/iomem";
     return failed(`the memory map of the machine is not in ${capture.name}`, mend);
   }
+  const changed =
+    options.kernel !== undefined ||
+    options.ramBytes !== undefined ||
+    options.cpus !== undefined ||
+    (options.set ?? []).length > 0;
   const hardware: Hardware = {
     arch,
     build,
     memory: options.ramBytes === undefined ? memory : resizeMemory(memory, options.ramBytes, arch),
     affinity: affinityOf(log, parsed.commandLine.numa.kind !== "auto"),
     nodes: capture.nodes?.online ?? [],
-    cpus: cpusOf(capture, parsed.commandLine.numa.kind, options),
+    cpus: cpusOf(capture, parsed.commandLine, options),
     dmaLimit: null,
     armDmaZoneBytes: null,
     customZones: [],
+    unmapped: unmappedIn(log),
+    image: changed ? null : imageOf(capture),
   };
   if (parsed.commandLine.numa.kind === "auto") tellsNodes(capture, hardware, issues);
-  const changed =
-    options.kernel !== undefined ||
-    options.ramBytes !== undefined ||
-    options.cpus !== undefined ||
-    (options.set ?? []).length > 0;
   const input: MachineInput = {
     name: capture.name,
     hardware,
@@ -148,11 +151,34 @@ function asE820(range: FirmwareRange): FirmwareRange {
   return { ...range, type: LOG_WORDS.get(range.type.toLowerCase()) ?? range.type };
 }
 
+/** MEMBLOCK_NOMAP */
+const NOMAP = 4;
+
+/** What memblock holds and never hands over, bytes. */
+function unmappedIn(log: BootLog | null): Range[] {
+  return (log === null ? [] : (lastDump(log) ?? [])).filter(({ flags }) => (flags & NOMAP) !== 0);
+}
+
+function lastDump(log: BootLog): readonly MemblockRegion[] | null {
+  const dump = log.memblock.findLast((event) => event.kind === "dump" && event.complete);
+  return dump?.kind === "dump" ? dump.memory : null;
+}
+
 /** RAM as memblock or the node lines show it: for machines whose firmware map is not printed. */
 function memoryInLog(log: BootLog): FirmwareRange[] {
-  const dump = log.memblock.findLast((event) => event.kind === "dump" && event.complete);
-  const ranges: readonly Range[] = dump?.kind === "dump" ? dump.memory : log.nodeRanges;
+  const ranges: readonly Range[] = lastDump(log) ?? log.nodeRanges;
   return ranges.map(({ start, end }) => ({ start, end, type: "usable" }));
+}
+
+/** From the first byte of code to the last of bss. Linux: setup_arch(), arch/x86/kernel/setup.c */
+function imageOf({ iomem }: Capture): Range | null {
+  if (iomem === null || iomem.redacted) return null;
+  const parts = ["code", "rodata", "data", "bss"].flatMap((part) =>
+    iomemNamed(iomem, `Kernel ${part}`),
+  );
+  if (parts.length === 0) return null;
+  const start = Math.min(...parts.map((part) => part.start));
+  return { start, end: Math.max(...parts.map((part) => part.end)) };
 }
 
 /** SRAT, or the nodes of the log's early ranges where they come from a devicetree. */
@@ -182,17 +208,18 @@ function tellsCpus(capture: Capture, options: MachineOptions, issues: Issue[]): 
   return false;
 }
 
-function cpusOf(capture: Capture, numa: string, options: MachineOptions): Cpus {
+function cpusOf(capture: Capture, commandLine: CommandLine, options: MachineOptions): Cpus {
   const log = capture.bootLog;
   const inLog = log?.broughtUp?.cpus;
   const online = options.cpus ?? inLog ?? capture.cpuinfo?.processors ?? 1;
   const groups = log?.percpuGroups.flatMap((group) => group.cpus) ?? [];
-  const possible =
-    options.cpus ?? log?.possibleCpus ?? (groups.length > 0 ? groups.length : online);
+  const asked = Math.min(commandLine.possibleCpus ?? online, commandLine.nrCpus ?? Infinity);
+  const counted = groups.length > 0 ? groups.length : Math.max(online, asked);
+  const possible = options.cpus ?? log?.possibleCpus ?? counted;
   if (options.cpus !== undefined) return { online, possible, byNode: null };
   const told = capture.nodes?.cpus;
   const known = told !== undefined && told.size > 0;
-  return { online, possible, byNode: known ? told : cpusInLog(log, numa, online) };
+  return { online, possible, byNode: known ? told : cpusInLog(log, commandLine.numa.kind, online) };
 }
 
 /** CPUs of each node as the log tells it: SRAT or the start of CPUs on x86, percpu groups elsewhere. */

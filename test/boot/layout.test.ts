@@ -8,6 +8,7 @@ import { parseCommandLine } from "../../src/boot/command-line.ts";
 import type { Layout } from "../../src/boot/hardware.ts";
 import { layOut } from "../../src/boot/layout.ts";
 import { layoutFromLog } from "../../src/boot/layout-from-log.ts";
+import type { NodeRange } from "../../src/formats/boot-log.ts";
 import { bootLogReader } from "../../src/formats/boot-log-reader.ts";
 import { readText } from "../../src/formats/reader.ts";
 import { corpusNames } from "../support/corpus.ts";
@@ -45,6 +46,18 @@ function columns(
   }));
 }
 
+/** Touching ranges of a node as one: the log lists RAM with other flags (EFI on arm64) by itself. */
+function joined(ranges: readonly NodeRange[]): NodeRange[] {
+  const result: NodeRange[] = [];
+  for (const range of ranges) {
+    const last = result.at(-1);
+    if (last?.node === range.node && last.end === range.start) {
+      result[result.length - 1] = { ...last, end: range.end };
+    } else result.push(range);
+  }
+  return result;
+}
+
 for (const name of corpusNames()) {
   test(`layout: ${name}`, () => {
     const boot = bootOf(name);
@@ -61,6 +74,9 @@ for (const name of corpusNames()) {
     assert.deepEqual(columns(read.value.zones), real);
     assert.deepEqual(read.issues, []);
     // Both ways agree on everything else that other parts of the boot build on.
-    assert.deepEqual({ ...read.value, from: "parameters" }, predicted.value);
+    assert.deepEqual(
+      { ...read.value, from: "parameters", memory: joined(read.value.memory) },
+      { ...predicted.value, memory: joined(predicted.value.memory) },
+    );
   });
 }

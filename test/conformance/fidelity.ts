@@ -87,8 +87,8 @@ const UNVERIFIED = [
   "",
   "- Kernels other than 5.10, 6.1 and 6.12: the nearest older era's rules are used, and `plan` says",
   "  *unverified*. So it does for an era on an architecture that was not captured in it.",
-  "- Firmware other than SeaBIOS and a plain devicetree: no capture booted by EFI.",
-  "- `memmap=nn@ss`, `nn#ss`, `nn!ss`, `exactmap`; `kernelcore=mirror`; hot-pluggable memory;",
+  "- Firmware other than SeaBIOS, EDK II and a plain devicetree.",
+  "- Mirrored memory (`kernelcore=mirror` is shown without any); hot-pluggable memory;",
   "  arm64 with a narrower DMA zone than 4 GiB; arm boards with a DMA zone of their own: written from",
   "  the rules, shown on worked examples, not on captures.",
 ];

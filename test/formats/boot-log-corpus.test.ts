@@ -54,7 +54,7 @@ describe("every capture", () => {
       [/\] Initmem setup node/g, (value) => value.nodeSpans.length],
       [/pages in unavailable ranges/g, (value) => value.unavailable.length],
       [/LIFO batch/g, (value) => value.zonePages.length],
-      [/\] Freeing .* memory: /g, (value) => value.freed.length],
+      [/\] (?:efi: )?Freeing .* memory: /g, (value) => value.freed.length],
       [/\] cma: Reserved/g, (value) => value.cma.length],
       [/HugeTLB:? registered/g, (value) => value.hugePages.length],
       [/for crashkernel/g, (value) => value.crashkernel.length],
@@ -115,7 +115,7 @@ describe("every capture", () => {
         else if (event.kind === "remove") memory = subtract(memory, rangeList([plain(event)]));
       }
     }
-    assert.equal(replayed, 85);
+    assert.equal(replayed, 113);
   });
 });
 

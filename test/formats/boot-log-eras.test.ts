@@ -200,6 +200,26 @@ RAMDISK: ext2 filesystem found at block 0
   );
 });
 
+test("EFI: version, mirrored memory, and what boot services gave back since 2026", () => {
+  const value = boot(
+    "6.1.0",
+    `efi: EFI v2.70 by EDK II
+efi: SMBIOS=0x7f518000 ACPI=0x7f77e000
+efi: Memory: 1024M/4096M mirrored memory
+Freeing SMP alternatives memory: 36K
+efi: Freeing EFI boot services memory: 44372K
+`,
+  );
+  assert.deepEqual([value.efi, value.mirroredMib], ["2.70 by EDK II", 1024]);
+  assert.deepEqual(
+    value.freed.map(({ what, kib }) => [what, kib]),
+    [
+      ["SMP alternatives", 36],
+      ["EFI boot services", 44372],
+    ],
+  );
+});
+
 test("3.10 to 4.14: inclusive swiotlb, freed ranges, virtual allocations", () => {
   const value = boot(
     "4.4.0",

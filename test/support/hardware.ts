@@ -32,11 +32,13 @@ export function bootOf(name: string): CapturedBoot {
   const log = text(files, "dmesg");
   const build = buildOf(meta, arch, text(files, "config"));
   const isPc = arch === "x86_64" || arch === "i386";
+  const efi = isPc ? [] : dumpedByEfi(log);
   const affinity = isPc ? sratOf(log) : nodesEndToEnd(meta);
   const hardware: Hardware = {
     arch,
     build,
-    memory: isPc ? e820Of(log) : [{ ...VIRT_RAM(bytesOf(meta.memory)), type: "usable" }],
+    memory: isPc ? e820Of(log) : efi.length > 0 ? efi : virtRam(meta),
+    unmapped: efi.filter(({ unmapped }) => unmapped),
     affinity,
     nodes: [...new Set([...affinity.map(({ node }) => node), ...cpuNodes(log, meta)])].sort(),
     cpus: cpusOf(log, meta),
@@ -95,6 +97,19 @@ function buildOf(meta: Meta, arch: Arch, config: string): Build {
     vmallocEnd: arch !== "i386" ? null : physicalExtension ? 0xfeffe000 : 0xfebfe000,
     pageOffset: number("PAGE_OFFSET"),
   };
+}
+
+function virtRam(meta: Meta): FirmwareRange[] {
+  return [{ ...VIRT_RAM(bytesOf(meta.memory)), type: "usable" }];
+}
+
+/** EFI on arm64 adds its own memory to the board's and keeps some unmapped: the memblock dump tells. */
+function dumpedByEfi(log: string): (FirmwareRange & { readonly unmapped: boolean })[] {
+  if (!log.includes("Remapping and enabling EFI services")) return [];
+  const line = / memory\[0x\w+\]\s+\[(0x\w+)-(0x\w+)\].* flags: (0x\w+)/g;
+  return [...log.matchAll(line)].map(([, first, last, flags]) => {
+    return { ...inclusive(first, last), type: "usable", unmapped: flags === "0x4" };
+  });
 }
 
 function inclusive(
