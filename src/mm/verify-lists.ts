@@ -6,7 +6,7 @@
  *   B6  where blocks keep to their pageblocks' type (6.10), and where there is one type only,
  *       a block is on the list of its pageblocks' type
  *
- * B1, B4 and B5 are told in buddy.ts, P1 and P2 in pcp.ts, R3 in verify.ts.
+ * B1, B4 and B5 are told in buddy.ts, P1 and P2 in pcp.ts, F3 in verify.ts.
  */
 import {
   EXTENT,
@@ -48,7 +48,7 @@ export function report(walk: Walk, message: string): void {
   if (walk.broken.length < MESSAGES_MAX) walk.broken.push(message);
 }
 
-/** L1, B1, B4, B5, B6 and the touched half of R3. */
+/** L1, B1, B4, B5, B6 and the touched half of F3. */
 export function verifyFreeLists(walk: Walk): void {
   const { m } = walk;
   for (let zone = 0; zone < m.zoneCount; zone++) {
@@ -99,10 +99,10 @@ function verifyFree(
   if ((row & (size - 1)) !== 0 || zoneOf(m, row) !== zone) {
     report(walk, `B1: row ${row} on ${name} is not aligned, or of zone ${zoneOf(m, row)}`);
   }
-  if (m.touched[row >> m.sectionShift] === 0) report(walk, `R3: row ${row} is not touched`);
+  if (m.touched[row >> m.sectionShift] === 0) report(walk, `F3: row ${row} is not touched`);
   const pages = extent ? m.next[row + 1] - row : size;
   if (extent && ((state & ORDER_MASK) !== order || pages < size || pages % size !== 0)) {
-    report(walk, `R3: the extent at row ${row} ends at row ${row + pages}`);
+    report(walk, `F3: the extent at row ${row} ends at row ${row + pages}`);
     return 0;
   }
   if (m.rule.mergeRetypes || !m.rule.mobility) {
@@ -155,7 +155,7 @@ function verifyPcp(
     report(walk, `P2: row ${row} on ${name} has state 0x${state.toString(16)}`);
   }
   if (zoneOf(m, row) !== zone) report(walk, `P2: row ${row} on ${name} is not of that zone`);
-  if (m.touched[row >> m.sectionShift] === 0) report(walk, `R3: row ${row} is not touched`);
+  if (m.touched[row >> m.sectionShift] === 0) report(walk, `F3: row ${row} is not touched`);
   walk.pcpOrders.set(row, order);
 }
 

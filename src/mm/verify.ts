@@ -6,11 +6,11 @@
  * head, what it covers must be empty, and so no two blocks can overlap. The
  * lists are walked by `verify-lists.ts`; both must find the same blocks.
  *
- *   R1  only heads of blocks have a kind; what a block covers is 0
- *   R2  a block is aligned to its size and lies inside one zone
- *   R3  a head lies in a touched section, and an extent covers no touched row but its head
- *   R4  free, per-CPU and taken pages of a zone are the pages it manages
- *   R5  managed <= present <= spanned, and a whole pageblock of a zone is known as its own
+ *   F1  only heads of blocks have a kind; what a block covers is 0
+ *   F2  a block is aligned to its size and lies inside one zone
+ *   F3  a head lies in a touched section, and an extent covers no touched row but its head
+ *   F4  free, per-CPU and taken pages of a zone are the pages it manages
+ *   F5  managed <= present <= spanned
  *   H1  Z_HIGHATOMIC is at least the pages of the zone's HighAtomic pageblocks, where no two
  *       zones share a pageblock; up to 6.9 the kernel forgets some when it converts larger blocks
  *
@@ -116,7 +116,7 @@ function blockEnd(walk: Walk, row: number, kind: number): number {
     return -1;
   }
   if (kind > 0x50 || kind < FREE || low > m.maxOrder) {
-    report(walk, `R1: row ${row} has state 0x${m.state[row].toString(16)}, which is none`);
+    report(walk, `F1: row ${row} has state 0x${m.state[row].toString(16)}, which is none`);
     return -1;
   }
   return row + (1 << low);
@@ -126,18 +126,18 @@ function verifyBlock(walk: Walk, row: number, end: number, kind: number): void {
   const { m } = walk;
   const size = kind === EXTENT ? 1 << m.maxOrder : end - row;
   const name = `the block at pfn ${pfnOf(m, row)} of ${end - row} pages`;
-  if ((row & (size - 1)) !== 0) report(walk, `R2: ${name} is not aligned`);
+  if ((row & (size - 1)) !== 0) report(walk, `F2: ${name} is not aligned`);
   const zone = zoneOf(m, row);
   const words = zone * ZONE_WORDS;
   if (zone < 0 || row < m.zone[words + Z_ROW] || end > m.zone[words + Z_ROW_END]) {
-    report(walk, `R2: ${name} is not inside zone ${zone}`);
+    report(walk, `F2: ${name} is not inside zone ${zone}`);
   }
   for (let at = row + 1; at < end; at++) {
     // Whole untouched sections of an extent are not looked at.
     if (m.touched[at >> m.sectionShift] === 0) {
       at = ((at >> m.sectionShift) + 1) * (1 << m.sectionShift) - 1;
     } else if (m.state[at] !== 0) {
-      report(walk, `${kind === EXTENT ? "R3" : "R1"}: row ${at} has a state inside ${name}`);
+      report(walk, `${kind === EXTENT ? "F3" : "F1"}: row ${at} has a state inside ${name}`);
       return;
     }
   }
@@ -145,7 +145,7 @@ function verifyBlock(walk: Walk, row: number, end: number, kind: number): void {
   for (let at = row; at < end; at += step) {
     const owner = m.blockZone[at >> m.pageblockOrder];
     if (owner !== MIXED && owner !== zone) {
-      report(walk, `R2: ${name} reaches from zone ${zone} into zone ${owner}`);
+      report(walk, `F2: ${name} reaches from zone ${zone} into zone ${owner}`);
       return;
     }
   }
@@ -172,12 +172,12 @@ function verifyConservation(walk: Walk, zone: number, taken: number): void {
   const managed = m.zone[words + Z_MANAGED];
   if (free + pcp + taken !== managed) {
     const parts = `${free} free + ${pcp} per-CPU + ${taken} taken`;
-    report(walk, `R4: zone ${zone} has ${parts} pages, and manages ${managed}`);
+    report(walk, `F4: zone ${zone} has ${parts} pages, and manages ${managed}`);
   }
   const present = m.zone[words + Z_PRESENT];
   const spanned = m.zone[words + Z_SPANNED];
   if (managed > present || present > spanned) {
-    report(walk, `R5: zone ${zone} manages ${managed} of ${present} present, ${spanned} spanned`);
+    report(walk, `F5: zone ${zone} manages ${managed} of ${present} present, ${spanned} spanned`);
   }
 }
 
