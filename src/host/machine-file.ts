@@ -23,6 +23,8 @@ export type MachineFile =
 export type InputStream = () => AsyncIterable<Uint8Array | string>;
 
 const DESCRIPTION_SUFFIXES: readonly string[] = [".yaml", ".yml", ".json"];
+/** Bytes; what is larger is not even read. Its characters are counted later. */
+const MAX_DESCRIPTION = 4 * 2 ** 20;
 /** First word of a flattened devicetree, big endian: Devicetree Specification, 5.2. */
 const FDT_MAGIC: readonly number[] = [0xd0, 0x0d, 0xfe, 0xed];
 
@@ -44,6 +46,10 @@ export async function openMachine(
     const name = path.replace(/\.(gz|zst)$/, "");
     if (isDevicetree(head) || extname(name) === ".dtb") return noDevicetree(path);
     if (DESCRIPTION_SUFFIXES.includes(extname(name).toLowerCase())) {
+      if (found.size > MAX_DESCRIPTION) {
+        const message = `${Math.ceil(found.size / 2 ** 20)} MiB are too many for a description`;
+        return failed(path, message, "descriptions end at 1 MiB: is it the right file?");
+      }
       return describe(path, new TextDecoder().decode(await readWhole(path)));
     }
     if (packingOf(head) !== "none" || looksLikeTar(head)) {

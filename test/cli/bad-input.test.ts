@@ -3,7 +3,7 @@
 // a file or an argument that people really get wrong; the last test throws random bytes.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
@@ -203,6 +203,13 @@ describe("files", () => {
     const { code, out } = await run(["plan", path]);
     assert.equal(code, 0);
     assert.match(out, /the log is empty; [^:]*root/);
+  });
+
+  test("a description of gigabytes is refused unread", async (t) => {
+    const path = join(scratch(t), "m.yaml");
+    writeFileSync(path, "");
+    truncateSync(path, 2 ** 31);
+    complains(await run(["plan", path]), 3, /2048 MiB are too many for a description; .* 1 MiB/);
   });
 
   test("a pipe is refused, not waited for", async (t) => {
