@@ -5,6 +5,8 @@ export const EXIT_FINE = 0;
 export const EXIT_FINDINGS = 1;
 export const EXIT_USAGE = 2;
 export const EXIT_INPUT = 3;
+/** EX_IOERR of sysexits.h: the output could not be written. */
+export const EXIT_OUTPUT = 74;
 /** EX_SOFTWARE of sysexits.h: a bug of ours. */
 export const EXIT_BUG = 70;
 

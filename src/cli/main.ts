@@ -1,13 +1,18 @@
 /** The program: `main` on this process's streams. A reader that goes away (EPIPE) is no trouble. */
 import { readFileSync } from "node:fs";
 import process from "node:process";
+import { EXIT_OUTPUT } from "./failure.ts";
 import { main } from "./program.ts";
 import type { Terminal } from "./terminal.ts";
 
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(process.exitCode ?? 0);
-    throw error;
+    if (stream === process.stdout) {
+      const words = `cannot write to standard output: ${error.code ?? error.message}`;
+      process.stderr.write(`zonewright: ${words}; check the disk\n`);
+    }
+    process.exit(EXIT_OUTPUT);
   });
 }
 

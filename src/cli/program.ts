@@ -3,7 +3,7 @@
  * wrong. Data on standard output, everything else on standard error, one line
  * each, never a stack trace.
  *
- *   0 fine   1 findings   2 wrong usage   3 unreadable input   70 a bug of ours
+ *   0 fine   1 findings   2 wrong usage   3 unreadable input   70 a bug of ours   74 no room for output
  */
 import { Command, CommanderError, Option } from "commander";
 import { formatIssue } from "../base/issue.ts";

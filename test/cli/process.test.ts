@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { main } from "../../src/cli/program.ts";
@@ -37,6 +37,18 @@ test("a reader that goes away is no trouble", async () => {
   const [code] = await once(child, "close");
   assert.equal(code, 0);
   assert.equal(err, "");
+});
+
+test("a full disk is one line", { skip: !existsSync("/dev/full") }, () => {
+  const out = openSync("/dev/full", "w");
+  const args = [ENTRY, "plan", machine("desktop-8G")];
+  const full = spawnSync(process.execPath, args, {
+    encoding: "utf8",
+    stdio: ["ignore", out, "pipe"],
+  });
+  closeSync(out);
+  assert.equal(full.status, 74);
+  assert.match(full.stderr, /^zonewright: cannot write to standard output: ENOSPC[^\n]*\n$/);
 });
 
 test("a bug of ours is one line that asks for a report, with the stack only on demand", async () => {
