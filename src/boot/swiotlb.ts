@@ -76,10 +76,11 @@ function swiotlbByRule(
     return { pool: null, whyNot: "no address of this build is above 4 GiB" };
   }
   if (noforce) return { pool: null, whyNot: "swiotlb=noforce" };
-  const plan = (reduced: boolean, reason: string): SwiotlbPlan => ({
-    pool: poolOf(hardware, commandLine, layout, policy, reduced, reason),
-    whyNot: null,
-  });
+  const plan = (reduced: boolean, reason: string): SwiotlbPlan => {
+    const pool = poolOf(hardware, commandLine, layout, policy, reduced, reason);
+    if (pool.bytes <= largestRange(hardware, layout)) return { pool, whyNot: null };
+    return { pool: null, whyNot: `${pool.slots} slots fit in no range of RAM below 4 GiB` };
+  };
   if (arch === "x86_64" || arch === "i386") {
     const off = commandLine.iommu.includes("off");
     if (layout.maxPossiblePfn * build.pageSize > FOUR_GIB && !off) {
@@ -98,6 +99,13 @@ function swiotlbByRule(
     return plan(true, "small kmalloc() buffers are bounced");
   }
   return { pool: null, whyNot: "all RAM is below the DMA limit" };
+}
+
+/** Bytes of the largest range that memblock could take a pool from; it tries nothing smaller. */
+function largestRange({ build }: Hardware, layout: Layout): number {
+  const limit = Math.min(FOUR_GIB / build.pageSize, layout.dmaLimitPfn ?? Infinity);
+  const sizes = layout.memory.map((ram) => Math.min(ram.end, limit) - ram.start);
+  return Math.max(0, ...sizes) * build.pageSize;
 }
 
 /**

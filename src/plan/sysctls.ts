@@ -42,6 +42,9 @@ export function resolveShares(
 /** MIN_PERCPU_PAGELIST_HIGH_FRACTION: smaller fractions but 0 are refused. */
 const FRACTION_MIN = 8;
 
+/** These sysctls are int. Linux: do_proc_dointvec_conv(), kernel/sysctl.c */
+const INT_MAX = 2 ** 31 - 1;
+
 /** Names that planning knows, for messages and help. */
 export const KNOWN_SYSCTLS: readonly string[] = [
   "min_free_kbytes",
@@ -67,6 +70,8 @@ export function applySysctls(
     const value = values[0];
     if (value === undefined || values.some((v) => !Number.isSafeInteger(v) || v < 0)) {
       refuse("needs whole numbers of 0 or more");
+    } else if (values.some((v) => v > INT_MAX)) {
+      refuse(`${Math.max(...values)} is refused by the kernel`, `give at most ${INT_MAX}`);
     } else if (name === "min_free_kbytes") {
       change = { ...change, minFreeKbytes: value };
     } else if (name === "watermark_scale_factor") {

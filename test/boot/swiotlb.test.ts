@@ -128,3 +128,18 @@ test("a log with areas but without the mapped line still proves a pool; a full l
   const none = planSwiotlb(boot.hardware, commandLine, boot.layout, policy, boot.log);
   assert.equal(none.whyNot, "the boot log shows no pool");
 });
+
+test("a pool that fits nowhere below 4 GiB is not made, and that is said", () => {
+  const boot = anyBoot();
+  for (const [slots, fits] of [
+    [2 ** 20, true],
+    [2 ** 21, false],
+    [99999999999, false],
+  ] as const) {
+    const { arch, build } = boot.hardware;
+    const commandLine = parseCommandLine(`swiotlb=${slots}`, arch, build.pageSize).value;
+    const { pool, whyNot } = planOf({ ...boot, commandLine }, null);
+    assert.equal(pool?.slots ?? null, fits ? slots : null);
+    assert.equal(whyNot !== null, !fits);
+  }
+});

@@ -56,6 +56,11 @@ describe("arguments", () => {
       ["plan", packed("x86_64-6.1-6G-kernelcore1G"), "--managed", "DMA=3840"],
       /^[^\n]*of N0\/DMA32, N0\/Movable are missing[^\n]*\n$/,
     ],
+    [
+      "beyond int",
+      ["plan", CAPTURE, "--sysctl", "min_free_kbytes=4000000000"],
+      /at most 2147483647/,
+    ],
     ["more than all", ["plan", CAPTURE, "--sysctl", "min_free_kbytes=101%"], /101%/],
     ["share of a ratio", ["plan", CAPTURE, "--sysctl", "lowmem_reserve_ratio=5%"], /"5%"/],
     ["no parameter", ["plan", CAPTURE, "--set", "=128M"], /--set/],
