@@ -62,6 +62,7 @@ export function checkCapture(capture: Capture, options: CheckOptions = {}): Outc
   const settled = planned.replan({ moment: "settled", sysctls: writes });
   const comparison = new Comparison(planned.plan, settled ?? planned.plan, planned.given);
   for (const zone of zoneinfo.zones) comparison.zone(zone);
+  comparison.rest(zoneinfo);
   const issues = planned.issues;
   return { value: comparison.result(writes), issues };
 }
@@ -162,6 +163,19 @@ class Comparison {
     }
   }
 
+  /** Zones with memory that the kernel does not print; empty ones it may leave out. */
+  rest(zoneinfo: Zoneinfo): void {
+    for (const { node, zones } of this.#boot.nodes) {
+      for (const { name, present } of zones) {
+        const isSeen = zoneinfo.zones.some((zone) => zone.node === node && zone.name === name);
+        if (isSeen || present === 0) continue;
+        const why = "the kernel has no such zone";
+        this.#fixed.differences.push(difference({ node, name }, "zone", present, null, why));
+        this.#fixed.fields++;
+      }
+    }
+  }
+
   #numbers(moment: Moment, seen: ZoneinfoZone, planned: PlannedZone): void {
     const marks = this.#marks[moment];
     // A boost is a passing state: the kernel adds it to every mark that it prints.
@@ -245,7 +259,7 @@ function compare(
 }
 
 function difference(
-  seen: ZoneinfoZone,
+  seen: Pick<ZoneinfoZone, "node" | "name">,
   field: string,
   predicted: number | null,
   kernel: number | null,
