@@ -30,6 +30,7 @@ import {
   GFP_KERNEL,
   gfpZoneTable,
 } from "./gfp.ts";
+import { kmap, kunmap } from "./kmap.ts";
 import {
   type Memory,
   P_COUNT,
@@ -80,7 +81,10 @@ export interface AllocWish {
 
 /** Of `createMemory`. Pages are given and taken by pfn: physical address / page size. */
 export class PageMemory {
-  /** The memory itself, for everything that this class has no method for. */
+  /**
+   * The memory itself, for everything that this class has no method for. It learns
+   * only from this class's methods that a WebAssembly.Memory grew.
+   */
   readonly engine: Memory;
   readonly #bits: readonly number[];
   readonly #source: ByteSource | null;
@@ -151,12 +155,23 @@ export class PageMemory {
 
   /**
    * The bytes of 2^order pages: a view of the caller's RAM. After a
-   * WebAssembly.Memory grew, old views are empty; ask again. HighMem pages are
-   * reached through `kmap(memory.engine, pfn)`. Asserts that there are bytes.
+   * WebAssembly.Memory grew, old views are empty; ask again. Asserts that there
+   * are bytes, and that the pages are not HighMem, which `kmap` is for.
    */
   bytesOf(pfn: number, order: number): Uint8Array {
     this.#bind();
     return bytesOf(this.engine, pfn, order);
+  }
+
+  /** The bytes of one page of any zone; null when all slots for HighMem pages are in use. See `kmap`. */
+  kmap(pfn: number): Uint8Array | null {
+    this.#bind();
+    return kmap(this.engine, pfn);
+  }
+
+  /** Gives a mapping of `kmap` back. Asserts that the page is mapped. */
+  kunmap(pfn: number): void {
+    kunmap(this.engine, pfn);
   }
 
   /** Physical address of a page, bytes. */
@@ -276,15 +291,18 @@ interface ZoneBits {
  */
 function zoneBits(names: readonly string[]): ZoneBits {
   const table = gfpZoneTable(names);
+  const movable = names.includes("Movable");
   const known = KNOWN_BITS.filter(([, name]) => names.includes(name));
-  const taken = known.map(([bits]) => bits);
+  // Linux gives a movable request for HighMem the Movable zone: HighMem needs bits of its own then.
+  const used = movable ? [__GFP_HIGHMEM] : [];
+  used.push(...known.map(([bits]) => bits));
   const spare = [...SPARE_BITS, __GFP_DMA, __GFP_DMA32, __GFP_HIGHMEM].filter(
-    (bits) => !taken.includes(bits),
+    (bits) => !used.includes(bits),
   );
   const of = names.map((own, zone) => {
     if (table[0] === zone) return 0;
     const linux = known.find(([, name]) => name === own);
-    if (linux !== undefined) return linux[0];
+    if (linux !== undefined && !(movable && own === "HighMem")) return linux[0];
     const bits = spare.shift() ?? 0;
     table[bits] = zone;
     table[bits | __GFP_MOVABLE] = zone;

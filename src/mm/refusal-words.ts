@@ -88,7 +88,9 @@ export function wordsFor(finding: ZoneFinding, order: number): string {
       return "no memory";
     case "watermark": {
       const { usable, mark, reserve, term } = finding;
-      return `${usable} <= ${mark} + ${reserve} (${TERM_WORDS[term]})`;
+      const small = term === "mark" && usable <= 0;
+      const words = small ? "fewer pages are free than the block has" : TERM_WORDS[term];
+      return `${usable} <= ${mark} + ${reserve} (${words})`;
     }
     case "fragmented":
       return fragmentedWords(finding, order);

@@ -1,0 +1,45 @@
+// Goal: the examples do what their pages say. Method: each is run, and every line that it prints is
+// compared; docs/allocator.md must show the same lines.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { buddyLesson } from "../../examples/buddy-lesson.ts";
+import { emulatorRam } from "../../examples/emulator-ram.ts";
+
+const PAGE = readFileSync(new URL("../../docs/allocator.md", import.meta.url), "utf8");
+
+function linesOf(example: (print: (line: string) => void) => void): string[] {
+  const lines: string[] = [];
+  example((line) => lines.push(line));
+  return lines;
+}
+
+test("an emulator's RAM", () => {
+  const lines = linesOf(emulatorRam);
+  assert.deepEqual(lines, [
+    "device ring   0x0000000, 16 KiB in zone DMA",
+    "guest page    0x1000000, 4 KiB in zone Normal",
+    "guest reads   ca fe",
+    "after grow    ca fe",
+    "guest takes   8123 pages more, then is refused",
+    "kept for DMA  64 pages",
+    "device again  0x0fc0000, 64 KiB",
+  ]);
+  assert.ok(PAGE.includes(lines.join("\n")));
+});
+
+test("a lesson on the buddy allocator", () => {
+  const lines = linesOf(buddyLesson);
+  const counts = lines.flatMap((line) => {
+    const row = /^Node 0, zone +DMA +(.*)$/.exec(line)?.[1];
+    return row === undefined ? [] : [row.trim().split(/\s+/).map(Number)];
+  });
+  assert.deepEqual(counts, [
+    [0, 0, 0, 0, 0, 0, 1],
+    [0, 0, 1, 1, 1, 1, 0],
+    [0, 0, 1, 0, 1, 1, 0],
+    [0, 0, 0, 1, 1, 1, 0],
+    [0, 0, 0, 0, 0, 0, 1],
+  ]);
+  assert.ok(PAGE.includes(lines.join("\n")));
+});
