@@ -21,15 +21,8 @@ import { assert } from "../base/assert.ts";
 import { allocPages, freePages, NO_PFN } from "./allocate.ts";
 import { bootMemory } from "./boot-memory.ts";
 import { type ByteSource, bytesOf, viewPages } from "./bytes.ts";
-import {
-  __GFP_DMA,
-  __GFP_DMA32,
-  __GFP_HIGHMEM,
-  __GFP_MOVABLE,
-  __GFP_ZERO,
-  GFP_KERNEL,
-  gfpZoneTable,
-} from "./gfp.ts";
+import { zoneBits } from "./create-memory-bits.ts";
+import { __GFP_MOVABLE, __GFP_ZERO, GFP_KERNEL } from "./gfp.ts";
 import { kmap, kunmap } from "./kmap.ts";
 import {
   type Memory,
@@ -266,47 +259,4 @@ function placed(zones: readonly OwnZone[]): PlacedZone[] {
     end = startPfn + pages;
     return { name, startPfn, pages };
   });
-}
-
-/** Zone bits and the zone that Linux means by them, and bits that mean nothing there. */
-const KNOWN_BITS: readonly (readonly [bits: number, name: string])[] = [
-  [__GFP_DMA, "DMA"],
-  [__GFP_DMA32, "DMA32"],
-  [__GFP_HIGHMEM, "HighMem"],
-  [__GFP_HIGHMEM | __GFP_MOVABLE, "Movable"],
-];
-const SPARE_BITS = [3, 5, 6, 7];
-
-interface ZoneBits {
-  /** By zone: the zone bits that ask for it. */
-  readonly of: readonly number[];
-  /** By zone bits: the highest zone. */
-  readonly table: Int8Array;
-}
-
-/**
- * Zone bits that ask for each zone. A zone that a request without zone bits gets
- * needs none; one whose name Linux knows keeps Linux's; others are given bits that
- * mean nothing there, or a zone that is not here.
- */
-function zoneBits(names: readonly string[]): ZoneBits {
-  const table = gfpZoneTable(names);
-  const movable = names.includes("Movable");
-  const known = KNOWN_BITS.filter(([, name]) => names.includes(name));
-  // Linux gives a movable request for HighMem the Movable zone: HighMem needs bits of its own then.
-  const used = movable ? [__GFP_HIGHMEM] : [];
-  used.push(...known.map(([bits]) => bits));
-  const spare = [...SPARE_BITS, __GFP_DMA, __GFP_DMA32, __GFP_HIGHMEM].filter(
-    (bits) => !used.includes(bits),
-  );
-  const of = names.map((own, zone) => {
-    if (table[0] === zone) return 0;
-    const linux = known.find(([, name]) => name === own);
-    if (linux !== undefined && !(movable && own === "HighMem")) return linux[0];
-    const bits = spare.shift() ?? 0;
-    table[bits] = zone;
-    table[bits | __GFP_MOVABLE] = zone;
-    return bits;
-  });
-  return { of, table };
 }
