@@ -104,7 +104,9 @@ function takeAll(
   const margin = image.span + elsewhere / pageSize;
   const nodeOf = layout.zones.map((zone) => zone.node);
   const taken = nothingTaken(stretches, nodeOf, margin, commandLine.movableNode);
-  takeFirstMib(taken, hardware, constants.values.firstMib);
+  // 5.10 keeps all of it for a crash kernel. Linux: crash_reserve_low_1M(), arch/x86/kernel/crash.c
+  const firstMib = commandLine.crashkernel.length > 0 ? null : constants.values.firstMib;
+  takeFirstMib(taken, hardware, firstMib);
   takeFrom(taken, image.pages, image.slots, image.best);
   for (const { start, end } of hardware.unmapped ?? []) {
     takeFixed(taken, "unmapped", { start: start / pageSize, end: end / pageSize });

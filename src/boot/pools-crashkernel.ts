@@ -12,13 +12,15 @@
  */
 import type { Issue, Outcome } from "../base/issue.ts";
 import type { Range } from "../base/range.ts";
-import { intersect } from "../base/range.ts";
+import { intersect, rangeList, subtract } from "../base/range.ts";
 import type { BootLog } from "../formats/boot-log.ts";
 import type { CommandLine } from "./command-line.ts";
-import type { Hardware, Layout } from "./hardware.ts";
+import type { Hardware, Layout, Pools } from "./hardware.ts";
 
 const MIB = 2 ** 20;
 const FOUR_GIB = 2 ** 32;
+/** Linux: CMA_MIN_ALIGNMENT_BYTES with 4 KiB pages; up to 5.17 twice that */
+const CMA_ALIGN = 2 * MIB;
 /** Low part that comes with a crash kernel above 4 GiB. Linux: reserve_crashkernel_low() */
 const DEFAULT_LOW_BYTES = 256 * MIB;
 
@@ -28,6 +30,7 @@ export function planCrashkernel(
   commandLine: CommandLine,
   layout: Layout,
   log: BootLog | null,
+  cma: Pools["cma"] = [],
 ): Outcome<Range[]> {
   if (log !== null && (log.crashkernel.length > 0 || log.memory !== null)) {
     return { value: log.crashkernel.map(({ start, end }) => ({ start, end })), issues: [] };
@@ -39,7 +42,7 @@ export function planCrashkernel(
   }));
   const wanted = parseCrashkernel(commandLine.crashkernel, ram, issues);
   if (wanted === null) return { value: [], issues };
-  const value = place(hardware, layout, wanted, ram);
+  const value = place(hardware, layout, wanted, roomOf(ram, hardware, layout, cma));
   if (value === null) {
     issues.push(trouble("there is no room for it, so the kernel keeps nothing"));
     return { value: [], issues };
@@ -126,6 +129,32 @@ function parseSize(text: string): number | null {
   return bytes <= Number.MAX_SAFE_INTEGER ? bytes : null;
 }
 
+/** Where there may be room, in bytes. */
+interface Room {
+  readonly ram: readonly Range[];
+  /** Ends of RAM that is free up to there; elsewhere the very top is not. */
+  readonly freeEnds: ReadonlySet<number>;
+}
+
+/** arm64 takes CMA areas first, at the end of RAM below the DMA limit. Linux: bootmem_init() */
+function roomOf(
+  ram: readonly Range[],
+  { arch, build }: Hardware,
+  layout: Layout,
+  cma: Pools["cma"],
+): Room {
+  if (arch !== "arm64") return { ram: joined(ram), freeEnds: new Set() };
+  const limit = (layout.dmaLimitPfn ?? Number.POSITIVE_INFINITY) * build.pageSize;
+  let end = Math.min(limit, ram.findLast(({ start }) => start < limit)?.end ?? 0);
+  const taken = cma.map(({ start, bytes }): Range => {
+    if (start !== null) return { start, end: start + bytes };
+    end -= (end % CMA_ALIGN) + bytes;
+    return { start: end, end: end + bytes };
+  });
+  const freeEnds = new Set(taken.map(({ start }) => start));
+  return { ram: subtract(joined(ram), rangeList(taken)), freeEnds };
+}
+
 interface Rules {
   readonly align: number;
   /** Exclusive limits of the first and of the second attempt. */
@@ -149,33 +178,29 @@ function rulesOf(hardware: Hardware, layout: Layout): Rules {
   }
 }
 
-function place(
-  hardware: Hardware,
-  layout: Layout,
-  wanted: Wanted,
-  ram: readonly Range[],
-): Range[] | null {
+function place(hardware: Hardware, layout: Layout, wanted: Wanted, room: Room): Range[] | null {
   const { bytes, offset } = wanted;
   if (offset > 0) {
     const range = { start: offset, end: offset + bytes };
-    const inside = intersect(joined(ram), [range])[0];
+    const inside = intersect(room.ram, [range])[0];
     return inside?.start === range.start && inside.end === range.end ? [range] : null;
   }
   const rules = rulesOf(hardware, layout);
   const size = Math.ceil(bytes / hardware.build.pageSize) * hardware.build.pageSize;
-  const first = wanted.high ? null : highest(ram, size, rules.align, rules.low);
-  const main = first ?? highest(ram, size, rules.align, rules.high);
+  const first = wanted.high ? null : highest(room, size, rules.align, rules.low);
+  const main = first ?? highest(room, size, rules.align, rules.high);
   if (main === null) return null;
   if (main.start < rules.low || hardware.arch === "i386" || hardware.arch === "arm") return [main];
   const lowBytes = wanted.lowBytes ?? DEFAULT_LOW_BYTES;
-  const low = lowBytes === 0 ? null : highest(ram, lowBytes, rules.align, rules.low);
+  const low = lowBytes === 0 ? null : highest(room, lowBytes, rules.align, rules.low);
   return low === null ? [main] : [low, main];
 }
 
-/** The highest aligned place below `limit`; the very top of RAM is never free. */
-function highest(ram: readonly Range[], bytes: number, align: number, limit: number): Range | null {
-  for (const { start, end } of joined(ram).toReversed()) {
-    const at = Math.floor((Math.min(limit, end - 1) - bytes) / align) * align;
+/** The highest aligned place below `limit`. */
+function highest(room: Room, bytes: number, align: number, limit: number): Range | null {
+  for (const { start, end } of room.ram.toReversed()) {
+    const top = room.freeEnds.has(end) ? end : end - 1;
+    const at = Math.floor((Math.min(limit, top) - bytes) / align) * align;
     if (at >= start && at >= align) return { start: at, end: at + bytes };
   }
   return null;

@@ -22,7 +22,7 @@ export function planPools(
 ): Outcome<Pools> {
   const swiotlb = planSwiotlb(hardware, commandLine, layout, policy, log);
   const cma = planCma(hardware, commandLine, layout, log);
-  const crashkernel = planCrashkernel(hardware, commandLine, layout, log);
+  const crashkernel = planCrashkernel(hardware, commandLine, layout, log, cma.value);
   const issues: Issue[] = [...cma.issues, ...crashkernel.issues];
   const value: Pools = {
     swiotlb: swiotlb.pool,

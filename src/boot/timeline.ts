@@ -139,6 +139,7 @@ export function settledNumbers(
  */
 export function thpSwitchedOffNumbers(input: TimelineInput, booted: Numbers): Numbers {
   if (!thpPossible(input) || input.thpAtBoot === "never") return booted;
+  if (!input.policy.khugepaged.neverRecomputes) return booted;
   const end = input.managed.map((counts) => counts.end);
   const before = booted.zones.map((zone) => zone.marks);
   const minFreeKbytes = defaultMinFree(input, end, before);

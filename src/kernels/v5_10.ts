@@ -12,8 +12,8 @@ export const V5_10: Policy = {
   // i386 prints 32/32/32 for an empty Movable zone even without RAM in HighMem.
   watermarks: { ...V6_1.watermarks, movableIsSpecial: "highmem-configured" },
   sysctls: { watermarkScaleFactorMax: 1000 }, // raised in 5.18
-  // Not seen in a capture of 5.10 either way.
-  khugepaged: { neverRecomputes: true },
+  // Captured at 2 GiB: the first value stays.
+  khugepaged: { neverRecomputes: false },
   pageset: { high: "six-batches", tuned: false, fractionSysctl: "percpu_pagelist_fraction" },
   swiotlb: {
     areas: false,

@@ -57,7 +57,10 @@ describe("every capture", () => {
       [/\] (?:efi: )?Freeing .* memory: /g, (value) => value.freed.length],
       [/\] cma: Reserved/g, (value) => value.cma.length],
       [/HugeTLB:? registered/g, (value) => value.hugePages.length],
-      [/for crashkernel/g, (value) => value.crashkernel.length],
+      [
+        /memory at \d+MB for crashkernel|\] crashkernel (?:low memory )?reserved:/g,
+        (value) => value.crashkernel.length,
+      ],
       [/Fallback order/g, (value) => value.fallbackOrders.length],
       [/deferred pages initialised/g, (value) => value.deferredInit.length],
       [/DMA: preallocated/g, (value) => value.atomicPools.length],
@@ -115,7 +118,7 @@ describe("every capture", () => {
         else if (event.kind === "remove") memory = subtract(memory, rangeList([plain(event)]));
       }
     }
-    assert.equal(replayed, 113);
+    assert.equal(replayed, 124);
   });
 });
 

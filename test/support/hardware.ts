@@ -72,7 +72,9 @@ function buildOf(meta: Meta, arch: Arch, config: string): Build {
   const orders = number("ARCH_FORCE_MAX_ORDER");
   const isLate =
     Number(/^(\d+)\.(\d+)/.exec(meta.kernel)?.[2]) >= 4 && !meta.kernel.startsWith("5");
-  const maxOrderPages = orders === null ? 1024 : 2 ** (isLate ? orders : orders - 1);
+  // Debian's armmp kernels have 12 orders; the captures leave the option out.
+  const usual = arch === "arm" ? 2048 : 1024;
+  const maxOrderPages = orders === null ? usual : 2 ** (isLate ? orders : orders - 1);
   const physicalExtension = has("X86_PAE") || has("ARM_LPAE");
   return {
     release: meta.kernel,
