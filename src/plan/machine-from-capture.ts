@@ -243,7 +243,9 @@ function cpusInLog(
     add(0, 0);
     for (const { node, cpus } of startedCpus) for (const cpu of cpus) add(node, cpu);
   } else for (const { group, cpus } of percpuGroups) for (const cpu of cpus) add(group, cpu);
-  return byNode.size > 1 ? byNode : null;
+  // One percpu group is not a node's: it is just that all CPUs are near each other.
+  const named = sratCpus.length > 0 || startedCpus.length > 0;
+  return byNode.size > (named ? 0 : 1) ? byNode : null;
 }
 
 /** Distances by node number: sysfs prints a row for the online nodes in their order. */
