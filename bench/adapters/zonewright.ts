@@ -5,14 +5,7 @@
  * Nearly all frames are in Normal. What it has beyond the frames of the workload is what the
  * watermarks keep back, boosted ones included, so that none of them refuses.
  */
-import {
-  allocPages,
-  bootMemory,
-  drainAllPages,
-  freePages,
-  GFP_KERNEL,
-  type Memory,
-} from "zonewright/mm";
+import { bindMemory, bootMemory, drainAllPages, GFP_KERNEL, type Memory } from "zonewright/mm";
 import type { Adapter } from "../workloads.ts";
 
 /** Frames of DMA and of DMA32: next to nothing, but both zones exist. */
@@ -39,20 +32,20 @@ export function bootFor(frames: number, total: number): Memory {
 }
 
 export function makeAdapter(frames: number, total: number): Adapter {
-  let memory = bootFor(frames, total);
+  let bound = bindMemory(bootFor(frames, total));
   let isFresh = true;
   return {
     name: "zonewright",
     reset() {
-      if (!isFresh) memory = bootFor(frames, total);
+      if (!isFresh) bound = bindMemory(bootFor(frames, total));
       isFresh = false;
     },
-    alloc: (order) => allocPages(memory, GFP_KERNEL, order),
+    alloc: (order) => bound.allocPages(GFP_KERNEL, order),
     free(frame, order) {
-      freePages(memory, frame, order);
+      bound.freePages(frame, order);
     },
     drain() {
-      drainAllPages(memory);
+      drainAllPages(bound.memory);
     },
   };
 }

@@ -30,20 +30,12 @@ import {
   MIXED,
   MOBILE,
   ORDER_MASK,
-  P_COUNT,
-  PCP_LISTS,
-  PCP_WORDS,
   pfnOf,
   requestOf,
   rowOf,
   TAKEN,
-  Z_BOOST,
   Z_FLAGS,
-  Z_FREE,
-  Z_HIGHATOMIC,
-  Z_LOW,
   Z_NODE,
-  Z_RESERVE,
   ZONE_BOOSTED,
   ZONE_WORDS,
   zoneOf,
@@ -51,7 +43,7 @@ import {
 import { drainAllPages, giveToPcp, takeFromPcp } from "./pcp.ts";
 import { countFree, takeFromZone } from "./queue.ts";
 import { HIGHATOMIC, MOVABLE } from "./rule.ts";
-import { hasBlock, watermarkFast } from "./zone-watermark.ts";
+import { watermarkFast } from "./zone-watermark.ts";
 
 /** What `allocPages` returns when memory is refused; `explainRefusal` says why. */
 export const NO_PFN = -1;
@@ -66,8 +58,7 @@ export function allocPages(m: Memory, gfp: number, order: number): number {
   assert(order >= 0 && order <= m.maxOrder, "order out of range", order);
   const request = requestOf(m, gfp);
   const type = request & 0xf;
-  let row = takeQuickly(m, order, request);
-  if (row < 0) row = takeSlowly(m, gfp, order, request);
+  const row = takeByPasses(m, gfp, order, request);
   if (row < 0) return NO_PFN;
   m.state[row] = (type === MOVABLE ? MOBILE : TAKEN) | order;
   const pfn = pfnOf(m, row);
@@ -75,48 +66,15 @@ export function allocPages(m: Memory, gfp: number, order: number): number {
   return pfn;
 }
 
-/**
- * What nearly every request comes to: the preferred zone is far above its low
- * mark, and this CPU's list or the zone has a block of the own type. The same
- * as `takeFromList` would do, with most of its questions answered in advance;
- * -1 leaves everything as it was.
- */
-function takeQuickly(m: Memory, order: number, request: number): number {
-  const zone = m.zonelist[(request >> 8) + 1];
-  if (zone < 0 || m.quick === 0) return -1;
-  const words = m.zone;
-  const at = zone * ZONE_WORDS;
-  const usable = words[at + Z_FREE] - words[at + Z_HIGHATOMIC] - (1 << order);
-  const mark = words[at + Z_LOW] + words[at + Z_BOOST];
-  if (usable < mark + words[at + Z_RESERVE + ((request >> 4) & 0xf)]) return -1;
-  if ((words[at + Z_FLAGS] & ZONE_BOOSTED) !== 0) return -1;
-  const type = request & 0xf;
-  const list = m.pcpListOf[order * 8 + type];
-  if (list < 0) return takeOwn(m, zone, order, type);
-  if (order > 0 && !hasBlock(words, at, order, 0)) return -1;
-  const set = zone * m.cpuCount + m.cpu;
-  const head = m.pcpHeads + set * PCP_LISTS + list;
-  const { next, pcp } = m;
-  const row = next[head];
-  if (row === head) return -1;
-  const second = next[row];
-  next[head] = second;
-  m.prev[second] = head;
-  const own = set * PCP_WORDS;
-  pcp[own + P_COUNT] -= 1 << order;
-  pcp[own + m.pcpHalved] >>= 1;
-  return row;
-}
-
 /** A block of the own type from the zone itself, counted. */
-function takeOwn(m: Memory, zone: number, order: number, type: number): number {
+export function takeOwn(m: Memory, zone: number, order: number, type: number): number {
   const row = takeSmallest(m, zone, order, type);
   if (row >= 0) countFree(m, zone, -(1 << order));
   return row;
 }
 
 /** The passes: low mark first, then the slow path. */
-function takeSlowly(m: Memory, gfp: number, order: number, request: number): number {
+function takeByPasses(m: Memory, gfp: number, order: number, request: number): number {
   const list = request >> 8;
   const highest = (request >> 4) & 0xf;
   const type = request & 0xf;

@@ -18,8 +18,9 @@
  * `engine` gives it to those who want the rest.
  */
 import { assert } from "../base/assert.ts";
-import { allocPages, freePages, NO_PFN } from "./allocate.ts";
+import { NO_PFN } from "./allocate.ts";
 import { bootMemory } from "./boot-memory.ts";
+import { type BoundMemory, bindMemory } from "./bound.ts";
 import { type ByteSource, bytesOf, viewPages } from "./bytes.ts";
 import { zoneBits } from "./create-memory-bits.ts";
 import { __GFP_MOVABLE, __GFP_ZERO, GFP_KERNEL } from "./gfp.ts";
@@ -79,6 +80,7 @@ export class PageMemory {
    * only from this class's methods that a WebAssembly.Memory grew.
    */
   readonly engine: Memory;
+  readonly #bound: BoundMemory;
   readonly #bits: readonly number[];
   readonly #source: ByteSource | null;
   readonly #place: Parameters<typeof viewPages>[1];
@@ -111,6 +113,7 @@ export class PageMemory {
       watermarkBoostFactor: 0,
       ...(bytes === null ? {} : { bytes, bytesPfn: first.startPfn }),
     });
+    this.#bound = bindMemory(this.engine);
     this.#bits = bits.of;
   }
 
@@ -138,12 +141,12 @@ export class PageMemory {
       this.#bind();
       gfp |= __GFP_ZERO;
     }
-    return allocPages(this.engine, gfp, order);
+    return this.#bound.allocPages(gfp, order);
   }
 
   /** Gives 2^order pages back. Asserts that they were taken, with this order, and not yet given back. */
   free(pfn: number, order: number): void {
-    freePages(this.engine, pfn, order);
+    this.#bound.freePages(pfn, order);
   }
 
   /**

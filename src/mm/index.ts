@@ -7,6 +7,7 @@ export {
   type MarkOptions,
   setMarks,
 } from "./boot-memory.ts";
+export { type BoundMemory, bindMemory } from "./bound.ts";
 export { type BytePlace, type ByteSource, bytesOf, viewPages } from "./bytes.ts";
 export {
   type AllocWish,

@@ -239,10 +239,6 @@ export interface Memory {
   readonly pcpListOf: Int8Array;
   /** Word of a pageset that every allocation from it halves: free_factor, free_count, or none. */
   readonly pcpHalved: number;
-  /** 1 or 0, as `quick`: the hot path tests numbers faster than booleans. */
-  readonly pcpTuned: number;
-  /** Whether the quick way of `allocPages` asks all that the era asks: no CMA, lists by type. */
-  readonly quick: number;
   /** Nodes in order, and each CPU's place among them. */
   readonly nodes: readonly number[];
   readonly cpuPlace: Int32Array;
@@ -374,8 +370,6 @@ export function layMemory(spec: MemorySpec): Memory {
     requests: int32("requests", nodes.length * 64),
     pcpListOf: pcpLists(spec),
     pcpHalved: HALVED_WORD[spec.rule.pcp],
-    pcpTuned: spec.rule.pcp === "tuned" ? 1 : 0,
-    quick: !spec.cma && spec.rule.watermark === "types" ? 1 : 0,
     nodes,
     cpuPlace: int32("cpuPlace", cpus),
     gfpZone: spec.gfpZone,

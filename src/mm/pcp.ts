@@ -177,18 +177,14 @@ export function giveToPcp(
   m.prev[first] = row;
   next[head] = row;
   m.state[row] = PCP | type;
-  const count = pcp[words + P_COUNT] + (1 << order);
-  pcp[words + P_COUNT] = count;
-  const flags = m.zone[zone * ZONE_WORDS + Z_FLAGS];
-  // Nearly always there is room, and nothing says to give everything back.
-  const room = count < pcp[words + P_HIGH] && (flags & ZONE_RECLAIM_ACTIVE) === 0;
-  if (room && m.pcpTuned === 0 && (order === 0 || order > COSTLY_ORDER)) return;
-  overflow(m, zone, words, order, list);
+  pcp[words + P_COUNT] += 1 << order;
+  relieve(m, zone, order, list);
 }
 
-/** The list may be too long now: gives the oldest back to the zone, by the era's rule. */
-function overflow(m: Memory, zone: number, words: number, order: number, list: number): void {
+/** After a free of `order` to `list`: where there are too many now, the oldest go, by the era's rule. */
+export function relieve(m: Memory, zone: number, order: number, list: number): void {
   const { pcp, rule } = m;
+  const words = (zone * m.cpuCount + m.cpu) * PCP_WORDS;
   if (rule.pcp === "tuned") {
     giveTuned(m, zone, words, order, list);
     return;
