@@ -32,20 +32,21 @@ export function bootFor(frames: number, total: number): Memory {
 }
 
 export function makeAdapter(frames: number, total: number): Adapter {
-  let bound = bindMemory(bootFor(frames, total));
+  let { memory, allocPages, freePages } = bindMemory(bootFor(frames, total));
   let isFresh = true;
+  const gfp = GFP_KERNEL;
   return {
     name: "zonewright",
     reset() {
-      if (!isFresh) bound = bindMemory(bootFor(frames, total));
+      if (!isFresh) ({ memory, allocPages, freePages } = bindMemory(bootFor(frames, total)));
       isFresh = false;
     },
-    alloc: (order) => bound.allocPages(GFP_KERNEL, order),
+    alloc: (order) => allocPages(gfp, order),
     free(frame, order) {
-      bound.freePages(frame, order);
+      freePages(frame, order);
     },
     drain() {
-      drainAllPages(bound.memory);
+      drainAllPages(memory);
     },
   };
 }

@@ -17,6 +17,7 @@ import {
   MIXED,
   MOBILE,
   P_COUNT,
+  P_FACTOR,
   P_HIGH,
   PCP,
   PCP_LISTS,
@@ -27,14 +28,14 @@ import {
   Z_FREE,
   Z_HIGHATOMIC,
   Z_LOW,
+  Z_ORDERS_OF,
   Z_RESERVE,
   ZONE_BOOSTED,
   ZONE_RECLAIM_ACTIVE,
   ZONE_WORDS,
 } from "./memory.ts";
 import { relieve } from "./pcp.ts";
-import { MOVABLE } from "./rule.ts";
-import { hasBlock } from "./zone-watermark.ts";
+import { MOVABLE, RECLAIMABLE, UNMOVABLE } from "./rule.ts";
 
 export interface BoundMemory {
   readonly memory: Memory;
@@ -68,7 +69,11 @@ function bindAlloc(m: Memory): (gfp: number, order: number) => number {
     if ((words[at + Z_FLAGS] & ZONE_BOOSTED) !== 0) return -1;
     const list = pcpListOf[order * 8 + (request & 0xf)];
     if (list < 0) return takeOwn(m, zone, order, request & 0xf);
-    if (order > 0 && !hasBlock(words, at, order, 0)) return -1;
+    if (order > 0) {
+      const lists = at + Z_ORDERS_OF;
+      const orders = words[lists + UNMOVABLE] | words[lists + MOVABLE] | words[lists + RECLAIMABLE];
+      if (orders >> order === 0) return -1;
+    }
     const set = zone * cpuCount + m.cpu;
     const head = pcpHeads + set * PCP_LISTS + list;
     const row = next[head];
@@ -125,11 +130,13 @@ function bindFree(m: Memory): (pfn: number, order: number) => void {
     prev[first] = row;
     next[head] = row;
     state[row] = PCP | type;
-    const count = pcp[set * PCP_WORDS + P_COUNT] + (1 << order);
-    pcp[set * PCP_WORDS + P_COUNT] = count;
-    const room = count < pcp[set * PCP_WORDS + P_HIGH];
+    const own = set * PCP_WORDS;
+    const count = pcp[own + P_COUNT] + (1 << order);
+    pcp[own + P_COUNT] = count;
+    // Orders 1 to 3 empty the pageset while its free_factor is up.
+    const single = order === 0 || order > COSTLY_ORDER || pcp[own + P_FACTOR] === 0;
     const calm = (words[zone * ZONE_WORDS + Z_FLAGS] & ZONE_RECLAIM_ACTIVE) === 0;
-    if (room && calm && (order === 0 || order > COSTLY_ORDER)) return;
+    if (single && calm && count < pcp[own + P_HIGH]) return;
     relieve(m, zone, order, list);
   };
 }
