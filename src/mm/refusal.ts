@@ -25,7 +25,6 @@ import {
   ALLOC_NOFRAGMENT,
   ALLOC_NON_BLOCK,
   ALLOC_OOM,
-  ALLOC_RESERVES,
   ALLOC_WMARK_LOW,
   allocFlagsSlow,
   reserveFlags,
@@ -41,7 +40,6 @@ import {
   Z_BOOST,
   Z_FREE,
   Z_FREE_CMA,
-  Z_HIGHATOMIC,
   Z_INDEX,
   Z_NODE,
   Z_ORDERS_OF,
@@ -201,13 +199,14 @@ function belowMark(
   const row = m.zone;
   const at = zone * ZONE_WORDS;
   const free = row[at + Z_FREE];
-  const usable = free - ((1 << order) - 1) - unusableFree(row, at, allocFlags);
+  const unusable = unusableFree(row, at, allocFlags, m.marks);
+  const usable = free - ((1 << order) - 1) - unusable;
   const whole = markOf(row, at, allocFlags);
   const mark = loweredMark(whole, allocFlags, m.marks);
   const reserve = row[at + Z_RESERVE + highest];
   if (usable > mark + reserve) return fragmented(m, zone, order, m.marks.watermark === "orders");
-  const highatomic = (allocFlags & ALLOC_RESERVES) === 0 ? row[at + Z_HIGHATOMIC] : 0;
   const cma = (allocFlags & ALLOC_CMA) === 0 ? row[at + Z_FREE_CMA] : 0;
+  const highatomic = unusable - cma;
   const boost = row[at + Z_BOOST];
   const unboosted = loweredMark(whole - boost, allocFlags, m.marks);
   let term: WatermarkTerm = "mark";
@@ -248,7 +247,7 @@ function hasBlockFor(m: Memory, zone: number, request: Request, allocFlags: numb
   }
   if (has(type, order)) return true;
   const highatomic = (allocFlags & ALLOC_HIGHATOMIC) !== 0 && order > 0;
-  const lastResort = (allocFlags & (ALLOC_OOM | ALLOC_NON_BLOCK)) !== 0;
+  const lastResort = (allocFlags & (ALLOC_OOM | ALLOC_NON_BLOCK)) !== 0 && !m.marks.harderAlone;
   if ((highatomic || lastResort) && has(HIGHATOMIC, order)) return true;
   if (m.rule.fallback === "none") return false;
   const whole = (allocFlags & ALLOC_NOFRAGMENT) !== 0;

@@ -8,6 +8,7 @@ import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { rolldown } from "rolldown";
 import { createMemory, NO_PFN, type PageMemory } from "../../src/mm/create-memory.ts";
+import { KIND_MASK, MOBILE, rowOf, TAKEN } from "../../src/mm/memory.ts";
 
 const PAGE = 4096;
 const KB_LIMIT = 25;
@@ -127,6 +128,15 @@ test("HighMem is the caller's RAM too, page by page and after growth", () => {
   assert.equal(new Uint8Array(ram.buffer).indexOf(3), memory.addressOf(pfn));
   memory.kunmap(pfn);
   assert.throws(() => memory.kunmap(pfn), /not mapped/);
+});
+
+test("movable pages are marked, and kept apart from those that stay", () => {
+  const memory = createMemory({ zones: [{ name: "RAM", pages: 8192 }] });
+  const { engine } = memory;
+  const rows = [false, true].map((movable) => rowOf(engine, memory.alloc(0, "RAM", { movable })));
+  const kinds = rows.map((row) => (engine.state[row] ?? 0) & KIND_MASK);
+  assert.deepEqual(kinds, [TAKEN, MOBILE]);
+  assert.notEqual((rows[0] ?? 0) >> 9, (rows[1] ?? 0) >> 9, "different pageblocks");
 });
 
 test("a reserve is kept only when asked for", () => {

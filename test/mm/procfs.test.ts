@@ -12,9 +12,9 @@ import type { Zoneinfo } from "../../src/formats/zoneinfo.ts";
 import { zoneinfoReader } from "../../src/formats/zoneinfo-reader.ts";
 import { writeZoneinfo } from "../../src/formats/zoneinfo-writer.ts";
 import { allocPages, freePages } from "../../src/mm/allocate.ts";
-import { bootMemory } from "../../src/mm/boot-memory.ts";
+import { type BootZone, bootMemory } from "../../src/mm/boot-memory.ts";
 import { GFP_KERNEL } from "../../src/mm/gfp.ts";
-import type { Memory } from "../../src/mm/memory.ts";
+import { type Memory, Z_FREE } from "../../src/mm/memory.ts";
 import { buddyinfoOf, pagetypeinfoOf, zoneinfoOf } from "../../src/mm/procfs.ts";
 import { corpusFiles, corpusNames } from "../support/corpus.ts";
 
@@ -118,11 +118,11 @@ test("pagetypeinfo counts lists, untouched runs and pageblocks", () => {
       { name: "Normal", startPfn: 2 ** 20, pages: 0 },
     ],
   });
-  const { pageblockOrder, free, blocks } = read(
+  const { pageblockOrder, pagesPerBlock, free, blocks } = read(
     pagetypeinfoReader(),
     writePagetypeinfo(pagetypeinfoOf(m)),
   );
-  assert.equal(pageblockOrder, 9);
+  assert.deepEqual([pageblockOrder, pagesPerBlock], [9, 512]);
   const row = (zone: string, type: string): readonly number[] | undefined =>
     free.find((one) => one.zone === zone && one.type === type)?.blocks;
   assert.deepEqual(row("DMA", "Unmovable"), [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0]);
@@ -138,6 +138,73 @@ test("pagetypeinfo counts lists, untouched runs and pageblocks", () => {
     ["DMA", 1, 7],
     ["DMA32", 0, 512],
   ]);
+});
+
+test("pageblocks: from the zone's first page on, without other zones' and without missing sections", () => {
+  const counted = (zones: BootZone[]): number[] =>
+    pagetypeinfoOf(bootMemory({ zones })).blocks.map(({ counts }) =>
+      [...counts.values()].reduce((sum, count) => sum + count, 0),
+    );
+  // 0 and 512; 700, 1212 and 1724.
+  const cut = [
+    { name: "DMA", startPfn: 0, pages: 700 },
+    { name: "Normal", startPfn: 700, pages: 1348 },
+  ];
+  assert.deepEqual(counted(cut), [2, 3]);
+  const around = [
+    { name: "DMA", startPfn: 0, pages: 4096, holes: [{ start: 1024, end: 2048 }] },
+    { name: "Normal", startPfn: 1024, pages: 1024 },
+  ];
+  assert.deepEqual(counted(around), [6, 2]);
+  const holes = [{ start: 2 ** 15, end: 2 ** 16 }];
+  assert.deepEqual(counted([{ name: "Normal", startPfn: 0, pages: 2 ** 17, holes }]), [192]);
+});
+
+test("each node's zones come together, lowest first", () => {
+  const m = bootMemory({
+    zones: [
+      { name: "DMA", node: 1, startPfn: 8192, pages: 64 },
+      { name: "DMA", startPfn: 0, pages: 64 },
+      { name: "Normal", node: 1, startPfn: 8256, pages: 64 },
+      { name: "Normal", startPfn: 64, pages: 64 },
+    ],
+    cpus: 3,
+    drift: true,
+  });
+  const order = ["0 DMA", "0 Normal", "1 DMA", "1 Normal"];
+  assert.deepEqual(
+    zoneinfoOf(m).zones.map(({ node, name }) => `${node} ${name}`),
+    order,
+  );
+  assert.deepEqual(
+    buddyinfoOf(m).zones.map(({ node, name }) => `${node} ${name}`),
+    order,
+  );
+  assert.deepEqual(
+    zoneinfoOf(m).zones[0]?.pagesets.map(({ cpu }) => cpu),
+    [0, 1, 2],
+  );
+});
+
+test("6.12 has a promo mark, 5.10 neither boost nor CMA, and free is never below 0", () => {
+  const zones = [{ name: "Normal", startPfn: 0, pages: 8192 }];
+  const lines = (era: string): string[] =>
+    writeZoneinfo(zoneinfoOf(bootMemory({ zones, era })))
+      .split("\n")
+      .slice(2, 10)
+      .map((line) => line.trim().split(/ +/)[0] ?? "");
+  assert.deepEqual(
+    lines("5.10"),
+    "min low high spanned present managed protection: nr_free_pages".split(" "),
+  );
+  assert.deepEqual(lines("6.1"), "boost min low high spanned present managed cma".split(" "));
+  assert.deepEqual(lines("6.12"), "boost min low high promo spanned present managed".split(" "));
+  const m = bootMemory({ zones });
+  m.zone[Z_FREE] = -3;
+  assert.deepEqual(
+    [zoneinfoOf(m).zones[0]?.free, zoneinfoOf(m).zones[0]?.counters.get("nr_free_pages")],
+    [0, 0],
+  );
 });
 
 test("lists and buddyinfo tell the same blocks after any traffic", () => {

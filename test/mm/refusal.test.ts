@@ -18,10 +18,24 @@ import {
   GFP_KERNEL,
   GFP_NOWAIT,
 } from "../../src/mm/gfp.ts";
-import { equal, snapshot } from "../../src/mm/image.ts";
-import { type Memory, Z_FREE, Z_LOW, Z_MIN, Z_RESERVE, ZONE_WORDS } from "../../src/mm/memory.ts";
+import { reserveHighatomic } from "../../src/mm/highatomic.ts";
+import { equal, restore, snapshot } from "../../src/mm/image.ts";
+import {
+  type Memory,
+  rowOf,
+  Z_BOOST,
+  Z_FREE,
+  Z_FREE_CMA,
+  Z_HIGHATOMIC,
+  Z_LOW,
+  Z_MIN,
+  Z_RESERVE,
+  ZONE_WORDS,
+  zoneOf,
+} from "../../src/mm/memory.ts";
+import { drainAllPages } from "../../src/mm/pcp.ts";
 import { explainRefusal } from "../../src/mm/refusal.ts";
-import type { ZoneVerdict } from "../../src/mm/refusal-words.ts";
+import { wordsFor, type ZoneVerdict } from "../../src/mm/refusal-words.ts";
 
 const refusesAll = (verdicts: readonly ZoneVerdict[]): boolean =>
   verdicts.every(({ refused }) => refused);
@@ -92,7 +106,7 @@ test("zones that are never asked say why", () => {
   });
   const kinds = (gfp: number): string[] =>
     explainRefusal(m, gfp, 0)
-      .filter(({ pass }) => pass === "zonelist")
+      .filter(({ pass, noFragment }) => pass === "zonelist" && !noFragment)
       .map(({ node, name, finding }) => `${node} ${name} ${finding.kind}`);
   assert.deepEqual(kinds(GFP_KERNEL | __GFP_DMA), [
     "0 Normal above-highest",
@@ -138,10 +152,38 @@ const FLAGS = [
   GFP_KERNEL | __GFP_THISNODE,
   GFP_KERNEL | __GFP_HIGHMEM | __GFP_MOVABLE,
   GFP_NOWAIT,
+  GFP_NOWAIT | __GFP_MOVABLE,
   GFP_ATOMIC,
   GFP_ATOMIC | __GFP_MOVABLE,
   GFP_ATOMIC | __GFP_MEMALLOC,
 ];
+
+/** R1 for every kind of request, each on the memory as it is. */
+function checkAgreement(m: Memory): Record<string, number> {
+  const saved = snapshot(m.image);
+  const seen: Record<string, number> = {};
+  const count = (what: string): void => {
+    seen[what] = (seen[what] ?? 0) + 1;
+  };
+  for (const gfp of FLAGS) {
+    for (let order = 0; order <= m.maxOrder; order++) {
+      const verdicts = explainRefusal(m, gfp, order);
+      const pfn = allocPages(m, gfp, order);
+      const told = verdicts.map(({ pass, text }) => `${pass}: ${text}`).join("\n");
+      assert.equal(refusesAll(verdicts), pfn === NO_PFN, `${gfp.toString(16)} ${order}\n${told}`);
+      const last = verdicts.at(-1);
+      if (last?.refused === false) {
+        assert.equal(last.zone, zoneOf(m, rowOf(m, pfn)), told);
+        count(`served ${last.pass}`);
+      }
+      for (const { finding } of verdicts) {
+        count(finding.kind === "watermark" ? finding.term : finding.kind);
+      }
+      assert.equal(restore(m.image, saved), null);
+    }
+  }
+  return seen;
+}
 
 const step = fc.record({
   gfp: fc.constantFrom(...FLAGS),
@@ -159,6 +201,8 @@ const machine = fc.record({
   cpus: fc.constantFrom(1, 2),
   /** 4: nothing was taken before. */
   keep: fc.integer({ min: 0, max: 4 }),
+  /** A pageblock is made HighAtomic at the end. */
+  reserve: fc.boolean(),
 });
 
 function machineOf(shape: {
@@ -198,9 +242,9 @@ function fill(m: Memory, keep: number): [number, number][] {
 }
 
 test("R1: the allocator refuses exactly when every verdict does", () => {
-  const seen = { refused: 0, served: 0, drained: 0, fragmented: 0 };
+  const seen: Record<string, number> = {};
   fc.assert(
-    fc.property(machine, fc.array(step, { minLength: 5, maxLength: 40 }), (shape, program) => {
+    fc.property(machine, fc.array(step, { maxLength: 25 }), (shape, program) => {
       const m = machineOf(shape);
       const taken = fill(m, shape.keep);
       program.forEach(({ gfp, order, times, free }, at) => {
@@ -211,27 +255,136 @@ test("R1: the allocator refuses exactly when every verdict does", () => {
             if (block !== undefined) freePages(m, ...block);
             continue;
           }
-          const verdicts = i === 0 || i === times - 1 ? explainRefusal(m, gfp, order) : null;
           const pfn = allocPages(m, gfp, order);
-          if (verdicts !== null) {
-            assert.equal(
-              refusesAll(verdicts),
-              pfn === NO_PFN,
-              verdicts.map((v) => v.text).join("\n"),
-            );
-            if (pfn === NO_PFN) seen.refused++;
-            else seen.served++;
-            if (verdicts.at(-1)?.pass === "drained" && pfn !== NO_PFN) seen.drained++;
-            if (verdicts.some(({ finding }) => finding.kind === "fragmented")) seen.fragmented++;
-          }
           if (pfn === NO_PFN) break;
           taken.push([pfn, order]);
         }
       });
+      const [reserved] = taken;
+      if (shape.reserve && m.rule.highatomic && reserved !== undefined) {
+        const row = rowOf(m, reserved[0]);
+        reserveHighatomic(m, zoneOf(m, row), row, reserved[1]);
+      }
+      for (const [what, times] of Object.entries(checkAgreement(m))) {
+        seen[what] = (seen[what] ?? 0) + times;
+      }
     }),
-    { numRuns: 500 },
+    { numRuns: 250 },
   );
-  for (const [what, count] of Object.entries(seen)) assert.ok(count > 10, `${what}: ${count}`);
+  const passes = ["low", "min", "reserves", "drained"].map((pass) => `served ${pass}`);
+  for (const what of [...passes, "mark", "reserve", "boost", "highatomic", "fragmented"]) {
+    assert.ok((seen[what] ?? 0) > 0, `${what} was never seen`);
+  }
+});
+
+test("HighAtomic blocks are for those who may have them", () => {
+  for (const era of ["5.10", "6.1", "6.12"]) {
+    const m = bootMemory({
+      zones: [{ name: "Normal", startPfn: 0, pages: 4096 }],
+      era,
+      minFreeKbytes: 0,
+      lowmemReserveRatio: [],
+      maxOrder: 6,
+      pageblockOrder: 4,
+    });
+    const first = allocPages(m, GFP_KERNEL, 1);
+    reserveHighatomic(m, 0, rowOf(m, first), 1);
+    assert.equal(m.zone[Z_HIGHATOMIC], 16);
+    // Everything but the 14 pages that are left of the reserved pageblock, which counts as 16.
+    while ((m.zone[Z_FREE] ?? 0) > 14) {
+      allocPages(m, (m.zone[Z_FREE] ?? 0) > 16 ? GFP_KERNEL : GFP_KERNEL | __GFP_MEMALLOC, 0);
+      drainAllPages(m);
+    }
+    const seen = checkAgreement(m);
+    assert.ok((seen["highatomic"] ?? 0) > 0);
+    const [finding] = explainRefusal(m, GFP_KERNEL, 1).map((verdict) => verdict.finding);
+    assert.equal(finding?.kind === "watermark" && finding.term, "highatomic");
+    m.zone[Z_HIGHATOMIC] = 0;
+    checkAgreement(m);
+    const [open] = explainRefusal(m, GFP_NOWAIT, 1);
+    assert.deepEqual(open?.finding.kind === "fragmented" && open.finding.blocks, [
+      { type: "HighAtomic", orders: [1, 2, 3] },
+    ]);
+  }
+});
+
+// A zone whose words are set one by one: free 100, order 2, so 97 pages count.
+test("the term that decides is told, to the page", () => {
+  const m = bootMemory({ zones: [{ name: "Normal", startPfn: 0, pages: 4096 }] });
+  const told = (
+    words: Partial<Record<"low" | "boost" | "reserve" | "highatomic" | "cma", number>>,
+  ): unknown => {
+    m.zone[Z_FREE] = 100;
+    m.zone[Z_LOW] = words.low ?? 0;
+    m.zone[Z_BOOST] = words.boost ?? 0;
+    m.zone[Z_RESERVE] = words.reserve ?? 0;
+    m.zone[Z_HIGHATOMIC] = words.highatomic ?? 0;
+    m.zone[Z_FREE_CMA] = words.cma ?? 0;
+    const { finding } = explainRefusal(m, GFP_NOWAIT, 2)[0] ?? {};
+    if (finding?.kind !== "watermark") return finding?.kind;
+    const { term, usable, mark, reserve, needs } = finding;
+    assert.equal(needs, mark + reserve);
+    assert.ok(usable <= needs);
+    return [term, usable, mark, reserve];
+  };
+  assert.equal(told({ low: 96 }), "served");
+  assert.deepEqual(told({ low: 97 }), ["mark", 97, 97, 0]);
+  assert.deepEqual(told({ low: 50, reserve: 47 }), ["reserve", 97, 50, 47]);
+  assert.deepEqual(told({ low: 97, reserve: 1 }), ["mark", 97, 97, 1]);
+  assert.deepEqual(told({ low: 50, highatomic: 47 }), ["highatomic", 50, 50, 0]);
+  assert.deepEqual(told({ low: 97, highatomic: 1 }), ["mark", 96, 97, 0]);
+  assert.deepEqual(told({ low: 50, cma: 47 }), ["cma", 50, 50, 0]);
+  assert.deepEqual(told({ low: 97, cma: 1 }), ["mark", 96, 97, 0]);
+  assert.deepEqual(told({ low: 96, boost: 1 }), ["boost", 97, 97, 0]);
+  assert.deepEqual(told({ low: 97, boost: 1 }), ["mark", 97, 98, 0]);
+});
+
+test("sentences for people", () => {
+  const finding = {
+    kind: "watermark" as const,
+    free: 8,
+    usable: 5,
+    needs: 9,
+    mark: 9,
+    boost: 0,
+    reserve: 0,
+    highatomic: 0,
+    cma: 0,
+    term: "mark" as const,
+  };
+  assert.equal(wordsFor(finding, 2), "5 <= 9 + 0 (below the mark)");
+  const none = { ...finding, usable: 0 };
+  assert.equal(wordsFor(none, 3), "0 <= 9 + 0 (fewer pages are free than the block has)");
+  assert.match(wordsFor({ ...none, term: "boost" }, 3), /boosted/);
+  const fragmented = { kind: "fragmented" as const, free: 9, why: "none" as const, blocks: [] };
+  assert.equal(wordsFor(fragmented, 3), "9 pages are free, but no block of order 3");
+  const blocks = [
+    { type: "Movable", orders: [0, 2] },
+    { type: "CMA", orders: [4] },
+  ];
+  assert.equal(
+    wordsFor({ ...fragmented, blocks, why: "not-yours" }, 1),
+    "9 pages are free, but no block of order 1 that this pass may take (Movable up to order 2, CMA up to order 4)",
+  );
+  assert.match(wordsFor({ ...fragmented, blocks, why: "orders" }, 1), /too few of them in blocks/);
+  assert.equal(wordsFor({ kind: "empty" }, 0), "no memory");
+  assert.equal(wordsFor({ kind: "other-node", node: 1 }, 0), "the request stays on node 1");
+});
+
+test("on several nodes a zone is called by its node", () => {
+  const zones = [
+    { name: "Normal", startPfn: 0, pages: 64 },
+    { name: "Normal", node: 1, startPfn: 64, pages: 64 },
+  ];
+  const m = bootMemory({ zones, minFreeKbytes: 0 });
+  const texts = explainRefusal(m, GFP_KERNEL, 10).map(({ text }) => text);
+  assert.ok(texts[0]?.startsWith("Node 0 Normal skipped: "));
+  assert.ok(texts[1]?.startsWith("Node 1 Normal skipped: "));
+  assert.equal(
+    explainRefusal(m, GFP_KERNEL, 0)[0]?.text,
+    "Node 0 Normal serves: a block of order 0 can be had",
+  );
+  assert.throws(() => explainRefusal(m, GFP_KERNEL, 11), /order out of range/);
 });
 
 test("explaining changes nothing", () => {
