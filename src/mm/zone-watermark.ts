@@ -43,10 +43,19 @@ export function markOf(row: Int32Array, at: number, allocFlags: number): number 
   return row[at + Z_MIN + (allocFlags & ALLOC_WMARK_MASK)] + row[at + Z_BOOST];
 }
 
-/** Free pages that the request must not count on, besides its own. Linux: __zone_watermark_unusable_free() */
-export function unusableFree(row: Int32Array, at: number, allocFlags: number): number {
+/**
+ * Free pages that the request must not count on, besides its own. Up to 6.2 ALLOC_HIGH lowers the
+ * mark, but does not open the highatomic reserve. Linux: __zone_watermark_unusable_free()
+ */
+export function unusableFree(
+  row: Int32Array,
+  at: number,
+  allocFlags: number,
+  rule: WatermarkRule,
+): number {
+  const opens = rule.harderAlone ? ALLOC_NON_BLOCK | ALLOC_OOM : ALLOC_RESERVES;
   let pages = 0;
-  if ((allocFlags & ALLOC_RESERVES) === 0) pages += row[at + Z_HIGHATOMIC];
+  if ((allocFlags & opens) === 0) pages += row[at + Z_HIGHATOMIC];
   if ((allocFlags & ALLOC_CMA) === 0) pages += row[at + Z_FREE_CMA];
   return pages;
 }
@@ -84,7 +93,7 @@ export function watermarkOk(
   allocFlags: number,
   rule: WatermarkRule,
 ): boolean {
-  const free = row[at + Z_FREE] - ((1 << order) - 1) - unusableFree(row, at, allocFlags);
+  const free = row[at + Z_FREE] - ((1 << order) - 1) - unusableFree(row, at, allocFlags, rule);
   const min = loweredMark(mark, allocFlags, rule);
   if (free <= min + row[at + Z_RESERVE + highest]) return false;
   if (order === 0) return true;
@@ -131,7 +140,7 @@ export function watermarkFast(
   const mark = row[at + Z_MIN + (allocFlags & ALLOC_WMARK_MASK)] + row[at + Z_BOOST];
   if (order === 0) {
     const free = row[at + Z_FREE];
-    const usable = free - Math.min(free, unusableFree(row, at, allocFlags));
+    const usable = free - Math.min(free, unusableFree(row, at, allocFlags, rule));
     if (usable > mark + row[at + Z_RESERVE + highest]) return true;
   }
   if (watermarkOk(row, at, order, mark, highest, allocFlags, rule)) return true;

@@ -5,6 +5,7 @@ import { strict as expect } from "node:assert";
 import { test } from "node:test";
 import { allocPages, freePages, NO_PFN } from "../../src/mm/allocate.ts";
 import { type BootOptions, bootMemory } from "../../src/mm/boot-memory.ts";
+import { ALLOC_HARDER, ALLOC_HIGH, ALLOC_MIN_RESERVE } from "../../src/mm/gfp-alloc.ts";
 import {
   type Memory,
   rowOf,
@@ -14,10 +15,12 @@ import {
   Z_HIGH,
   Z_HIGHATOMIC,
   ZONE_BOOSTED,
+  ZONE_WORDS,
 } from "../../src/mm/memory.ts";
 import { drainAllPages } from "../../src/mm/pcp.ts";
 import { HIGHATOMIC, MOVABLE, RECLAIMABLE, UNMOVABLE } from "../../src/mm/rule.ts";
 import { verify } from "../../src/mm/verify.ts";
+import { watermarkOk } from "../../src/mm/zone-watermark.ts";
 import { freeList } from "../support/naive-twin.ts";
 
 const KERNEL = 0xcc0;
@@ -199,6 +202,19 @@ test("HighAtomic: reserved by who cannot wait, closed to others, and given back 
   expect.deepEqual(verify(m), []);
   for (const page of held) freePages(m, page, 0);
   expect.deepEqual(verify(m), []);
+});
+
+test("HighAtomic: up to 6.2 __GFP_HIGH alone lowers the mark, and does not open the reserve", () => {
+  const row = new Int32Array(ZONE_WORDS);
+  row[Z_FREE] = 100;
+  row[Z_HIGHATOMIC] = 60;
+  const ok = (harderAlone: boolean, flags: number): boolean =>
+    watermarkOk(row, 0, 0, 80, 0, flags, { harderAlone, watermark: "types" });
+  // 100 free pages or 40, against half of 80 or three eighths.
+  expect.equal(ok(true, ALLOC_HIGH), false);
+  expect.equal(ok(true, ALLOC_HIGH | ALLOC_HARDER), true);
+  expect.equal(ok(false, ALLOC_MIN_RESERVE), true);
+  expect.equal(ok(false, 0), false);
 });
 
 test("HighAtomic: a pageblock more than a hundredth of the zone, whole ones within it since 6.8", () => {
