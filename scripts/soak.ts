@@ -3,8 +3,9 @@
  *
  *   npm run soak -- [--ops 1e8] [--seed N] [--era 6.1] [--every 1e5]
  *
- * Requests of all sorts and orders from several CPUs, frees in random order, drains, new marks, and
- * now and then all but a few pages taken. Every `--every` operations `verify` must find nothing.
+ * Requests of all sorts and orders from several CPUs, through the general functions and the bound
+ * ones, frees in random order, drains, new marks, and memory filled and emptied in turns. Every
+ * `--every` operations `verify` must find nothing.
  * Progress goes to standard error. A failure prints the seed, what is broken and the last
  * operations, and exits with 1; the same seed and options repeat it. Wrong options exit with 2.
  */
@@ -12,6 +13,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { allocPages, freePages, NO_PFN } from "../src/mm/allocate.ts";
 import { bootMemory, setMarks } from "../src/mm/boot-memory.ts";
+import { type BoundMemory, bindMemory } from "../src/mm/bound.ts";
 import { type Memory, Z_MANAGED, ZONE_WORDS } from "../src/mm/memory.ts";
 import { drainAllPages } from "../src/mm/pcp.ts";
 import { verify } from "../src/mm/verify.ts";
@@ -97,6 +99,7 @@ class Dice {
 /** Blocks held, by place, and the last operations in a ring. */
 class Life {
   readonly m: Memory;
+  readonly #bound: BoundMemory;
   readonly #dice: Dice;
   readonly #masks: readonly number[];
   readonly #pfns: Int32Array;
@@ -110,6 +113,7 @@ class Life {
 
   constructor(m: Memory, seed: number, masks: readonly number[], pages: number) {
     this.m = m;
+    this.#bound = bindMemory(m);
     this.#dice = new Dice(seed);
     this.#masks = masks;
     this.#pages = pages;
@@ -139,7 +143,8 @@ class Life {
     const gfp = this.#masks[dice.roll(this.#masks.length)] ?? 0;
     // Half are single pages; large blocks are as rare as they are in life.
     const order = dice.roll(2) === 0 ? 0 : Math.min(dice.roll(11), dice.roll(11), dice.roll(11));
-    const pfn = allocPages(this.m, gfp, order);
+    const isBound = dice.roll(2) === 0;
+    const pfn = isBound ? this.#bound.allocPages(gfp, order) : allocPages(this.m, gfp, order);
     this.#note(pfn, order, gfp);
     if (pfn === NO_PFN) {
       // Nearly full for this kind of request: from here on more is freed than taken.
@@ -161,7 +166,8 @@ class Life {
     this.#orders[at] = this.#orders[this.#count] ?? 0;
     this.#held -= 2 ** order;
     this.#note(pfn, order, -1);
-    freePages(this.m, pfn, order);
+    if (this.#dice.roll(2) === 0) this.#bound.freePages(pfn, order);
+    else freePages(this.m, pfn, order);
   }
 
   #drain(): void {

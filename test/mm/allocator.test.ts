@@ -6,6 +6,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import { type BootZone, bootMemory, setMarks } from "../../src/mm/boot-memory.ts";
+import { type BoundMemory, bindMemory } from "../../src/mm/bound.ts";
 import { restore, type Snapshot, snapshot } from "../../src/mm/image.ts";
 import type { Memory } from "../../src/mm/memory.ts";
 import { drainAllPages } from "../../src/mm/pcp.ts";
@@ -23,6 +24,8 @@ interface Shape {
   readonly nodes: number;
   readonly cpus: number;
   readonly minFreeKbytes: number;
+  /** Through `bindMemory`, which answers most requests by itself. */
+  readonly bound: boolean;
 }
 
 type Step =
@@ -51,6 +54,7 @@ const shape: fc.Arbitrary<Shape> = fc
     nodes: fc.constantFrom(1, 1, 2),
     cpus: fc.constantFrom(1, 2),
     minFreeKbytes: fc.constantFrom(0, 20, 60),
+    bound: fc.boolean(),
   })
   .map(({ below, ...rest }) => ({
     ...rest,
@@ -71,11 +75,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 test("random programs leave the same pfns, counts and list order as the naive twin", () => {
   const program = fc.array(step, { maxLength: 120, size: "max" });
-  fc.assert(fc.property(shape, program, run), { numRuns: 150 });
+  fc.assert(fc.property(shape, program, run), { numRuns: 400 });
 });
 
 interface Machine {
   readonly m: Memory;
+  readonly calls: Pick<BoundMemory, "allocPages" | "freePages">;
   readonly twin: NaiveMemory;
   held: number[];
   saved: { image: Snapshot; naive: NaiveState; held: number[] } | null;
@@ -96,7 +101,14 @@ function build(own: Shape): Machine {
   if (own.nodes === 2) add("Normal", 1, 100);
   const m = bootMemory({ ...own, era: "6.1", zones, cpuNode: own.nodes === 2 ? [0, 1] : [0, 0] });
   const ranges = zones.map(({ startPfn, pages }) => ({ start: startPfn, end: startPfn + pages }));
-  return { m, twin: naiveTwin(m, ranges), held: [], saved: null };
+  const general = {
+    allocPages: (gfp: number, wanted: number): number => allocPages(m, gfp, wanted),
+    freePages: (pfn: number, given: number): void => {
+      freePages(m, pfn, given);
+    },
+  };
+  const calls = own.bound ? bindMemory(m) : general;
+  return { m, calls, twin: naiveTwin(m, ranges), held: [], saved: null };
 }
 
 function run(own: Shape, steps: readonly Step[]): void {
@@ -109,7 +121,7 @@ function run(own: Shape, steps: readonly Step[]): void {
 }
 
 function apply(machine: Machine, one: Step): void {
-  const { m, twin, held } = machine;
+  const { m, calls, twin, held } = machine;
   if (one === "drain") {
     drainAllPages(m);
     twin.drainAll();
@@ -129,12 +141,12 @@ function apply(machine: Machine, one: Step): void {
     if (pfn === undefined) return;
     held.splice(held.indexOf(pfn), 1);
     m.cpu = one.cpu % m.cpuCount;
-    freePages(m, pfn, twin.state.taken[pfn]?.order ?? -1);
+    calls.freePages(pfn, twin.state.taken[pfn]?.order ?? -1);
     twin.free(pfn, m.cpu);
   } else {
     m.cpu = one.cpu % m.cpuCount;
     const wanted = Math.min(one.order, m.maxOrder);
-    const pfn = allocPages(m, one.alloc, wanted);
+    const pfn = calls.allocPages(one.alloc, wanted);
     expect.equal(pfn, twin.alloc(one.alloc, wanted, m.cpu), JSON.stringify(one));
     if (pfn >= 0) held.push(pfn);
   }
