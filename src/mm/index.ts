@@ -1,5 +1,5 @@
 /** The page allocator: memory by zones, as Linux allocates it. */
-export { allocPages, freePages, NO_PFN } from "./allocate.ts";
+export { allocPages, allocPass, freePages, freePagesPastPcp, NO_PFN } from "./allocate.ts";
 export {
   type BootOptions,
   type BootZone,
@@ -8,6 +8,7 @@ export {
   setMarks,
 } from "./boot-memory.ts";
 export { type BoundMemory, bindMemory } from "./bound.ts";
+export { allocPagesBulk } from "./bulk.ts";
 export { type BytePlace, type ByteSource, bytesOf, viewPages } from "./bytes.ts";
 export {
   type AllocWish,
@@ -20,7 +21,7 @@ export * from "./gfp.ts";
 export { diff, equal, type ImageDifference, restore, type Snapshot, snapshot } from "./image.ts";
 export { kmap, kmapCount, kmapSlot, kunmap } from "./kmap.ts";
 export type { EventSink, Memory } from "./memory.ts";
-export { drainAllPages, drainCpu } from "./pcp.ts";
+export { decayPcp, drainAllPages, drainCpu } from "./pcp.ts";
 export { buddyinfoOf, pagetypeinfoOf, zoneinfoOf } from "./procfs.ts";
 export { foldCounts } from "./queue.ts";
 export { explainRefusal } from "./refusal.ts";

@@ -161,8 +161,9 @@ export interface MemorySpec {
   readonly kmapSlots?: number;
 }
 
-/** Told by the engine what the kernel's tracepoints tell; see `events.ts`. */
+/** Told by the engine what the kernel's tracepoints tell, as rows. */
 export interface EventSink {
+  /** A block left its free list by order and type, for a list or a request: mm_page_alloc_zone_locked. */
   refill(zone: number, row: number, order: number, type: number): void;
   drain(zone: number, row: number, order: number, type: number): void;
   extfrag(zone: number, row: number, order: number, from: number, type: number): void;

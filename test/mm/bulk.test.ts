@@ -3,10 +3,18 @@
 // recorded kernel confirmed: many at once, a free past locked lists, the decay of tuned lists.
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { test } from "node:test";
-import { allocPages, freePages, freePagesPastPcp } from "../../src/mm/allocate.ts";
+import {
+  allocPages,
+  allocPass,
+  freePages,
+  freePagesPastPcp,
+  NO_PFN,
+} from "../../src/mm/allocate.ts";
 import { type BootOptions, bootMemory } from "../../src/mm/boot-memory.ts";
 import { allocPagesBulk } from "../../src/mm/bulk.ts";
 import { GFP_HIGHUSER_MOVABLE, GFP_KERNEL } from "../../src/mm/gfp.ts";
+import { ALLOC_NO_WATERMARKS, ALLOC_WMARK_LOW, ALLOC_WMARK_MIN } from "../../src/mm/gfp-alloc.ts";
+import { equal as equalImages, snapshot } from "../../src/mm/image.ts";
 import {
   type Memory,
   P_BATCH,
@@ -19,6 +27,7 @@ import {
   Z_BLOCKS,
   Z_FREE,
   Z_LOW,
+  Z_MIN,
 } from "../../src/mm/memory.ts";
 import { decayPcp, drainAllPages } from "../../src/mm/pcp.ts";
 
@@ -150,4 +159,19 @@ test("a block that leaves the free lists is told of, also without a refill", () 
   told.length = 0;
   const large = allocPages(m, GFP_HIGHUSER_MOVABLE, 6);
   deepEqual(told, [`${large} 6 1`]);
+});
+
+test("a pass asks for its own mark only, and a refused one changes nothing", () => {
+  const m = small();
+  m.zone[Z_LOW] = 4096;
+  m.zone[Z_MIN] = 4000;
+  const before = snapshot(m.image);
+  equal(allocPass(m, GFP_KERNEL, 0, ALLOC_WMARK_LOW), NO_PFN);
+  ok(equalImages(before, snapshot(m.image)));
+  const pfn = allocPass(m, GFP_KERNEL, 0, ALLOC_WMARK_MIN);
+  ok(pfn !== NO_PFN);
+  freePages(m, pfn, 0);
+  m.zone[Z_MIN] = 4096;
+  equal(allocPass(m, GFP_KERNEL, 3, ALLOC_WMARK_MIN), NO_PFN);
+  ok(allocPass(m, GFP_KERNEL, 3, ALLOC_NO_WATERMARKS) !== NO_PFN);
 });
