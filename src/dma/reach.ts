@@ -105,12 +105,15 @@ export function deviceReach(device: DeviceSpec, memory: ReachMemory): DeviceReac
     coherentRetry: supported ? (coherent.retry?.name ?? null) : null,
     coherentFits: supported ? coherent.fits : 0,
     streaming,
-    limit: unlimited ? Number.POSITIVE_INFINITY : streamingLimit,
+    limit:
+      unlimited || streamingLimit > Number.MAX_SAFE_INTEGER
+        ? Number.POSITIVE_INFINITY
+        : streamingLimit,
     maxMapping:
       unlimited && memory.swiotlb?.forced !== true
         ? Number.POSITIVE_INFINITY
         : (memory.swiotlb?.maxMapping ?? 0),
-    streamingWords: streamingWords(streaming, streamingLimit, supported),
+    streamingWords: streamingWords(streaming, streamingLimit, supported, memory),
     notes,
   };
 }
@@ -222,7 +225,12 @@ function poolInReach(limit: number, memory: ReachMemory): boolean {
   return end <= limit;
 }
 
-function streamingWords(verdict: StreamingVerdict, limit: number, supported: boolean): string {
+function streamingWords(
+  verdict: StreamingVerdict,
+  limit: number,
+  supported: boolean,
+  memory: ReachMemory,
+): string {
   if (!supported) return "mask refused";
   switch (verdict) {
     case "iommu":
@@ -230,7 +238,9 @@ function streamingWords(verdict: StreamingVerdict, limit: number, supported: boo
     case "direct":
       return "direct";
     case "bounce":
-      return `bounce above ${formatBytes(limit)}`;
+      return memory.swiotlb?.forced === true
+        ? "bounce always"
+        : `bounce above ${formatBytes(limit)}`;
     case "unreachable":
       return `unreachable above ${formatBytes(limit)}`;
   }

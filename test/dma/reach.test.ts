@@ -108,7 +108,12 @@ test("S10 behind an IOMMU everything is in reach; S11 a forced pool bounces ever
   assert.ok(translated.reach.every((own) => own.reachable === own.present));
   assert.ok(PC.swiotlb !== null);
   const forced = { ...PC, swiotlb: { ...PC.swiotlb, forced: true } };
-  assert.equal(deviceReach(simpleDevice("nvme", 64), forced).streaming, "bounce");
+  const nvme = deviceReach(simpleDevice("nvme", 64), forced);
+  assert.deepEqual([nvme.streaming, nvme.streamingWords], ["bounce", "bounce always"]);
+  // It bounces what it could reach: there is no address above which it starts.
+  assert.equal(nvme.limit, Number.POSITIVE_INFINITY);
+  assert.equal(deviceReach(simpleDevice("nic", 32), forced).limit, 4 * GIB);
+  assert.equal(deviceReach(simpleDevice("nic", 52), forced).limit, 2 ** 52);
 });
 
 test("S2 on arm all low memory is DMA: a 32-bit device is direct, HighMem gives no coherent memory", () => {
