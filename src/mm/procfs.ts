@@ -28,7 +28,6 @@ import {
   rowOf,
   Z_ACTIVE,
   Z_INACTIVE,
-  Z_INDEX,
   Z_NODE,
   Z_PRESENT,
   ZONE_WORDS,
@@ -274,10 +273,8 @@ function populatedZones(m: Memory): number[] {
   return inOrder(m).filter((z) => isPopulated(m, z));
 }
 
-/** Zone numbers node by node, each node's lowest first. */
+/** Zone numbers node by node; within a node they are lowest first as they are. */
 function inOrder(m: Memory): number[] {
-  const key = (z: number, word: number): number => m.zone[z * ZONE_WORDS + word];
-  return m.names
-    .map((_, z) => z)
-    .sort((a, b) => key(a, Z_NODE) - key(b, Z_NODE) || key(a, Z_INDEX) - key(b, Z_INDEX));
+  const nodeOf = (z: number): number => m.zone[z * ZONE_WORDS + Z_NODE];
+  return m.names.map((_, z) => z).sort((a, b) => nodeOf(a) - nodeOf(b));
 }

@@ -29,6 +29,7 @@ import {
   Z_HIGHATOMIC,
   Z_LOW,
   Z_MIN,
+  Z_ORDERS_OF,
   Z_RESERVE,
   ZONE_WORDS,
   zoneOf,
@@ -36,6 +37,7 @@ import {
 import { drainAllPages } from "../../src/mm/pcp.ts";
 import { explainRefusal } from "../../src/mm/refusal.ts";
 import { wordsFor, type ZoneVerdict } from "../../src/mm/refusal-words.ts";
+import { HIGHATOMIC, TYPE_COUNT } from "../../src/mm/rule.ts";
 
 const refusesAll = (verdicts: readonly ZoneVerdict[]): boolean =>
   verdicts.every(({ refused }) => refused);
@@ -337,6 +339,27 @@ test("the term that decides is told, to the page", () => {
   assert.deepEqual(told({ low: 97, cma: 1 }), ["mark", 96, 97, 0]);
   assert.deepEqual(told({ low: 96, boost: 1 }), ["boost", 97, 97, 0]);
   assert.deepEqual(told({ low: 97, boost: 1 }), ["mark", 97, 98, 0]);
+});
+
+test("a single page in stock is worth draining for", () => {
+  const m = bootMemory({ zones: [{ name: "Normal", startPfn: 0, pages: 2 }], minFreeKbytes: 0 });
+  const [pfn = NO_PFN] = [allocPages(m, GFP_KERNEL, 0), allocPages(m, GFP_KERNEL, 0)];
+  assert.equal(refusesAll(explainRefusal(m, GFP_KERNEL, 0)), true);
+  freePages(m, pfn, 0);
+  assert.equal(explainRefusal(m, GFP_KERNEL, 0).at(-1)?.pass, "drained");
+  assert.equal(allocPages(m, GFP_KERNEL, 0), pfn);
+});
+
+test("blocks of the largest order are told too", () => {
+  const m = bootMemory({ zones: [{ name: "Normal", startPfn: 0, pages: 2048 }], minFreeKbytes: 0 });
+  for (let type = 0; type < TYPE_COUNT; type++) m.zone[Z_ORDERS_OF + type] = 0;
+  m.zone[Z_ORDERS_OF + HIGHATOMIC] = 1 << 10;
+  assert.deepEqual(explainRefusal(m, GFP_NOWAIT, 0)[0]?.finding, {
+    kind: "fragmented",
+    free: 2048,
+    why: "not-yours",
+    blocks: [{ type: "HighAtomic", orders: [10] }],
+  });
 });
 
 test("sentences for people", () => {

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import { bootMemory } from "../../src/mm/boot-memory.ts";
 import { GFP_KERNEL } from "../../src/mm/gfp.ts";
-import type { Memory } from "../../src/mm/memory.ts";
+import { type Memory, rowOf } from "../../src/mm/memory.ts";
 import { waitTableSize } from "../../src/mm/wait-table.ts";
 import { ZoneFields, zoneFields } from "../../src/mm/zone-fields.ts";
 
@@ -123,6 +123,27 @@ test("wait tables: a power of two, a queue for 256 pages, 4 to 4096", () => {
     assert.equal(waitTableSize(pages), queues);
   }
   fc.assert(fc.property(fc.nat(2 ** 28), (pages) => waitTableSize(pages) === twin(pages)));
+});
+
+test("each zone has two LRU lists, told from the head on", () => {
+  const m = oldMachine();
+  const link = (head: number, pfn: number): void => {
+    const row = rowOf(m, pfn);
+    const first = m.next[head] ?? 0;
+    m.next[row] = first;
+    m.prev[row] = head;
+    m.prev[first] = row;
+    m.next[head] = row;
+  };
+  for (const list of [0, 1, 2, 3, 4, 5]) {
+    link(m.lruHeads + list, 10 + list);
+    link(m.lruHeads + list, 20 + list);
+  }
+  for (const zone of [0, 1, 2]) {
+    const { active_list, inactive_list } = zoneFields(m, zone);
+    assert.deepEqual([...active_list], [20 + zone * 2, 10 + zone * 2]);
+    assert.deepEqual([...inactive_list], [21 + zone * 2, 11 + zone * 2]);
+  }
 });
 
 test("zones have wait tables of their own", () => {
