@@ -170,6 +170,14 @@ test("a what-if corrects the estimate by how far it was off, inside its bounds",
   assert.deepEqual({ ...fresh, from: own.from }, own);
 });
 
+test("a machine that was no machine before is planned from parameters alone", () => {
+  const machine = described({ arch: "x86_64", ram: GIB });
+  const hardware = { ...machine.hardware, memory: [] };
+  const plan = planFor({ ...machine, before: { ...machine, hardware } });
+  assert.deepEqual(zonesOf(plan), zonesOf(planFor(machine)));
+  assert.equal(zoneOf(plan, "DMA32").managed.from, "parameters");
+});
+
 test("RAM of the zones is all there is, each inside its zone, holes left out", async () => {
   for (const name of [
     "x86_64-6.1-1G-memmap-3holes",
@@ -259,8 +267,10 @@ test("the log's fallback orders and the distances decide who comes next", () => 
   ]);
   assert.deepEqual(order({ ...machine, distances }), ["0 2 1", "1 2 0", "2 1 0"]);
   // A distance that is not known is 20, and to oneself 10.
-  const partial = new Map([[0, new Map([[1, 25]])]]);
-  assert.deepEqual(order({ ...machine, distances: partial })[0], "0 2 1");
+  const knowing = (node: number, distance: number): string | undefined =>
+    order({ ...machine, distances: new Map([[0, new Map([[node, distance]])]]) })[0];
+  assert.deepEqual([knowing(1, 25), knowing(1, 15)], ["0 2 1", "0 1 2"]);
+  assert.deepEqual([knowing(1, 20), knowing(2, 20), knowing(2, 19)], ["0 1 2", "0 1 2", "0 2 1"]);
 });
 
 test("zones of a zonelist go from the highest down, populated ones only, node by node", async () => {
