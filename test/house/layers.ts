@@ -15,6 +15,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "boot", engine: true },
   { name: "dma", engine: true },
   { name: "plan", engine: true },
+  { name: "replay", engine: true },
   { name: "io", engine: true },
   { name: "documents", engine: true },
   { name: "host", engine: false },
