@@ -4,7 +4,7 @@
  * buddyinfo or pagetypeinfo: those are what the plan predicts.
  */
 import type { Issue, Outcome } from "../base/issue.ts";
-import type { Range } from "../base/range.ts";
+import { type Range, rangeList, subtract } from "../base/range.ts";
 import type { CommandLine } from "../boot/command-line.ts";
 import type { Cpus, Hardware } from "../boot/hardware.ts";
 import { type DeviceSpec, simpleDevice } from "../dma/device.ts";
@@ -72,7 +72,7 @@ export function machineFromCapture(
     dmaLimit: null,
     armDmaZoneBytes: null,
     customZones: [],
-    unmapped: unmappedIn(log),
+    unmapped: unmappedIn(capture, arch),
     image: changed ? null : imageOf(capture),
   };
   if (parsed.commandLine.numa.kind === "auto") tellsNodes(capture, hardware, issues);
@@ -154,9 +154,16 @@ function asE820(range: FirmwareRange): FirmwareRange {
 /** MEMBLOCK_NOMAP */
 const NOMAP = 4;
 
-/** What memblock holds and never hands over, bytes. */
-function unmappedIn(log: BootLog | null): Range[] {
-  return (log === null ? [] : (lastDump(log) ?? [])).filter(({ flags }) => (flags & NOMAP) !== 0);
+/**
+ * What memblock holds and never hands over, bytes: a dump marks it, and arm64's
+ * /proc/iomem calls it reserved, not System RAM.
+ * Linux: request_standard_resources(), arch/arm64/kernel/setup.c
+ */
+function unmappedIn({ bootLog: log, iomem }: Capture, arch: Arch): Range[] {
+  const dump = log === null ? null : lastDump(log);
+  if (dump !== null) return dump.filter(({ flags }) => (flags & NOMAP) !== 0);
+  if (arch !== "arm64" || log === null || iomem === null || iomem.ram.length === 0) return [];
+  return subtract(rangeList(log.nodeRanges), rangeList(iomem.ram));
 }
 
 function lastDump(log: BootLog): readonly MemblockRegion[] | null {
@@ -240,8 +247,14 @@ function cpusInLog(
   if (sratCpus.length > 0) for (const [cpu, { node }] of sratCpus.entries()) add(node, cpu);
   else if (startedCpus.length > 0) {
     // The boot CPU starts nobody tells of; it is CPU 0, and of the first node.
-    add(0, 0);
-    for (const { node, cpus } of startedCpus) for (const cpu of cpus) add(node, cpu);
+    const nodeOf = new Map([[0, 0]]);
+    for (const { node, cpus } of startedCpus) for (const cpu of cpus) nodeOf.set(cpu, node);
+    // Messages of a starting CPU break the list, and the rest of it stands on lines of its own:
+    // CPUs are started node by node, so one that is not named is on the node of the one before.
+    for (let cpu = 0, node = 0; cpu < online; cpu++) {
+      node = nodeOf.get(cpu) ?? node;
+      add(node, cpu);
+    }
   } else for (const { group, cpus } of percpuGroups) for (const cpu of cpus) add(group, cpu);
   // One percpu group is not a node's: it is just that all CPUs are near each other.
   const named = sratCpus.length > 0 || startedCpus.length > 0;

@@ -118,7 +118,7 @@ describe("every capture", () => {
         else if (event.kind === "remove") memory = subtract(memory, rangeList([plain(event)]));
       }
     }
-    assert.equal(replayed, 124);
+    assert.equal(replayed, 134);
   });
 });
 

@@ -99,6 +99,7 @@ test("the architecture is the flavour's, else the configuration's, else what CPU
   assert.equal(await arch({ config: "CONFIG_ARM64=y\n", cpuinfo: i386 }), "arm64");
   assert.equal(await arch({ cpuinfo: i386, dmesg: log(...E820) }), "i386");
   assert.equal(await arch({ dmesg: log(...E820) }), "x86_64");
+  assert.equal(await arch({ dmesg: log(...E820.slice(1)) }), "x86_64");
 });
 
 test("a CPU's extension counts for an unknown 32-bit build, and only of its own architecture", async () => {
@@ -270,6 +271,9 @@ test("CPUs of nodes are sysfs's, else SRAT's, else as they started, else the per
   assert.deepEqual(await byNode({ ...sysfs, dmesg: dmesg(...SRAT) }), ["0: 0 2", "1: 1"]);
   assert.deepEqual(await byNode({ dmesg: dmesg(...SRAT, groups) }), ["0: 0", "1: 1 2"]);
   assert.deepEqual(await byNode({ dmesg: dmesg(groups, started) }), ["0: 0", "1: 1 2"]);
+  // A starting CPU that has something to say breaks the list: #2 then stands on a line of its own.
+  const broken = "[    0.3] .... node  #1, CPUs:      #1";
+  assert.deepEqual(await byNode({ dmesg: dmesg(groups, broken) }), ["0: 0", "1: 1 2"]);
   assert.deepEqual(await byNode({ dmesg: dmesg(groups) }), ["0: 0 2", "1: 1"]);
   assert.equal(await byNode({ dmesg: dmesg() }), null);
   assert.equal(await byNode({ dmesg: dmesg("[    0.0] pcpu-alloc: [0] 0 1 2") }), null);

@@ -3,11 +3,12 @@
 // /proc/iomem shows the image and there is one node, intervals are narrow and the guess is the truth.
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
+import { type Range, totalLength } from "../../src/base/range.ts";
 import { type Capture, readCapture } from "../../src/formats/capture.ts";
 import { readText } from "../../src/formats/index.ts";
 import { zoneinfoReader } from "../../src/formats/zoneinfo-reader.ts";
 import { machineFromCapture, type Plan, planMachine } from "../../src/plan/index.ts";
-import { corpusFiles, corpusNames } from "../support/corpus.ts";
+import { captureFiles, corpusFiles, corpusNames } from "../support/corpus.ts";
 
 const MEMBLOCK = /memblock_|MEMBLOCK|memory size =|(?:memory|reserved)(?:\.cnt|\[)/;
 const PREDICTED = /^(?:zoneinfo|buddyinfo|pagetypeinfo|vm\/|sysctl\/)/;
@@ -73,5 +74,15 @@ test("iomem tells which zone the image lies in: DMA32 and Normal of one node are
     }
     const [blind = 0, told = Infinity] = widths;
     assert.ok(blind > 11000 && told < 200, `${name}: ${blind}, ${told}`);
+  }
+});
+
+test("what EFI keeps unmapped on arm64 is the same from iomem as from the memblock dump", async () => {
+  for (const name of ["arm64-6.1-2G-efi", "arm64-6.12-3G-efi"]) {
+    const dumped = machineFromCapture((await readCapture(captureFiles(name))).value).value;
+    const told = machineFromCapture(await ordinary(name)).value;
+    const pagesOf = (ranges: readonly Range[] = []): number => totalLength(ranges) / 4096;
+    assert.ok(pagesOf(dumped?.hardware.unmapped) > 16384, name);
+    assert.equal(pagesOf(told?.hardware.unmapped), pagesOf(dumped?.hardware.unmapped), name);
   }
 });
