@@ -53,9 +53,10 @@ function likelyPlaces(
   const { each, start, pages, what, step, line } = piece;
   if (start !== null) return [piece];
   if (what === "boot services") {
-    const low = stretches.findLast((one) => one.start < 2 ** 32 / pageSize);
-    const fits = low !== undefined && low.end - low.start > pages;
-    return [fits ? { ...piece, start: (low.end - pages) * pageSize } : piece];
+    const low = stretches.findLast((one) => {
+      return one.start < 2 ** 32 / pageSize && one.end - one.start > pages;
+    });
+    return [low === undefined ? piece : { ...piece, start: (low.end - pages) * pageSize }];
   }
   if (each === undefined) return [piece];
   const places = giganticPlaces(stretches, each, pages / each);
