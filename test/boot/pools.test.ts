@@ -78,6 +78,9 @@ test("crashkernel= is read in all its forms", () => {
   assert.deepEqual(crash("crashkernel=1G-4G:64M,4G-:128M", small), [[2992, 64]]);
   assert.deepEqual(crash("crashkernel=1G-4G:64M,4G-:128M", large), [[2928, 128]]);
   assert.deepEqual(crash("crashkernel=4G-:128M", small), []);
+  // Of ranges that overlap the first one counts; one that cannot be read spoils the whole list.
+  assert.deepEqual(crash("crashkernel=1G-:64M,2G-:128M", small), [[2992, 64]]);
+  assert.deepEqual(crash("crashkernel=1G-:64M,2G-1G:128M", small), []);
   assert.deepEqual(crash("crashkernel=512M,high", large), [
     [2800, 256],
     [65008, 512],
