@@ -8,7 +8,7 @@ import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import { type BootZone, bootMemory, setMarks } from "../../src/mm/boot-memory.ts";
 import { type BoundMemory, bindMemory } from "../../src/mm/bound.ts";
 import { restore, type Snapshot, snapshot } from "../../src/mm/image.ts";
-import type { Memory } from "../../src/mm/memory.ts";
+import { type Memory, P_BATCH, P_HIGH, PCP_WORDS } from "../../src/mm/memory.ts";
 import { drainAllPages } from "../../src/mm/pcp.ts";
 import { verify } from "../../src/mm/verify.ts";
 import type { NaiveState } from "../support/naive-buddy.ts";
@@ -26,6 +26,8 @@ interface Shape {
   readonly minFreeKbytes: number;
   /** Through `bindMemory`, which answers most requests by itself. */
   readonly bound: boolean;
+  /** Pages of a refill; machines this small have 1 by themselves. */
+  readonly batch: number;
 }
 
 type Step =
@@ -55,6 +57,7 @@ const shape: fc.Arbitrary<Shape> = fc
     cpus: fc.constantFrom(1, 2),
     minFreeKbytes: fc.constantFrom(0, 20, 60),
     bound: fc.boolean(),
+    batch: fc.constantFrom(1, 1, 2, 3, 7),
   })
   .map(({ below, ...rest }) => ({
     ...rest,
@@ -81,6 +84,7 @@ test("random programs leave the same pfns, counts and list order as the naive tw
 interface Machine {
   readonly m: Memory;
   readonly calls: Pick<BoundMemory, "allocPages" | "freePages">;
+  readonly batch: number;
   readonly twin: NaiveMemory;
   held: number[];
   saved: { image: Snapshot; naive: NaiveState; held: number[] } | null;
@@ -108,7 +112,15 @@ function build(own: Shape): Machine {
     },
   };
   const calls = own.bound ? bindMemory(m) : general;
-  return { m, calls, twin: naiveTwin(m, ranges), held: [], saved: null };
+  setBatch(m, own.batch);
+  return { m, calls, batch: own.batch, twin: naiveTwin(m, ranges), held: [], saved: null };
+}
+
+function setBatch(m: Memory, batch: number): void {
+  for (let words = 0; words < m.pcp.length; words += PCP_WORDS) {
+    m.pcp[words + P_BATCH] = batch;
+    m.pcp[words + P_HIGH] = Math.max(m.pcp[words + P_HIGH] ?? 0, 4 * batch);
+  }
 }
 
 function run(own: Shape, steps: readonly Step[]): void {
@@ -135,6 +147,7 @@ function apply(machine: Machine, one: Step): void {
     machine.held = [...machine.saved.held];
   } else if ("marks" in one) {
     setMarks(m, { minFreeKbytes: one.marks });
+    setBatch(m, machine.batch);
     takeMarks(twin, m);
   } else if ("free" in one) {
     const pfn = held[one.free % held.length];

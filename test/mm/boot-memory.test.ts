@@ -55,6 +55,12 @@ test("a zone whose RAM begins later has no Unmovable pageblock", () => {
   expect.deepEqual(largest(m, MOVABLE), [4096, 5120, 6144, 7168]);
 });
 
+test("state is shared between workers only where it is asked for", () => {
+  const zones = [{ name: "Normal", startPfn: 0, pages: 1024 }];
+  expect.ok(bootMemory({ zones }).next.buffer instanceof ArrayBuffer);
+  expect.ok(bootMemory({ zones, shared: true }).next.buffer instanceof SharedArrayBuffer);
+});
+
 test("far memory and wide holes cost nothing", () => {
   const far = 2 ** 33;
   const m = bootMemory({

@@ -181,6 +181,24 @@ test("boost: a pageblock at a time up to one and a half of high, and kswapd is f
   expect.ok((m.zone[Z_BOOST] ?? 0) <= most);
 });
 
+test("kswapd is woken for a boosted zone once, by the first who may wake it", () => {
+  const m = bootMemory(SMALL);
+  const woken: number[] = [];
+  const nothing = (): void => undefined;
+  const wakeKswapd = (zone: number): void => void woken.push(zone);
+  m.events = { refill: nothing, drain: nothing, extfrag: nothing, wakeKswapd };
+  allocPages(m, KERNEL, 0);
+  expect.deepEqual(woken, []);
+  m.zone[ZONE_WORDS + Z_FLAGS] = ZONE_BOOSTED;
+  allocPages(m, 0x400, 0);
+  expect.deepEqual(woken, [], "without __GFP_KSWAPD_RECLAIM the flag stays");
+  allocPages(m, KERNEL, 0);
+  allocPages(m, KERNEL, 0);
+  allocPages(m, KERNEL, 4);
+  expect.deepEqual(woken, [1]);
+  expect.equal(m.zone[ZONE_WORDS + Z_FLAGS], 0);
+});
+
 const RESERVE: BootOptions = {
   ...SMALL,
   minFreeKbytes: 256,
