@@ -11,6 +11,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { giveBlock, takeSmallest } from "./buddy.ts";
+import { drainAllPages } from "./drain.ts";
 import {
   ALLOC_CMA,
   ALLOC_HIGHATOMIC,
@@ -40,7 +41,7 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "./memory.ts";
-import { drainAllPages, giveToPcp, takeFromPcp } from "./pcp.ts";
+import { giveToPcp, takeFromPcp } from "./pcp.ts";
 import { countFree, takeFromZone } from "./queue.ts";
 import { HIGHATOMIC, MOVABLE } from "./rule.ts";
 import { watermarkFast } from "./zone-watermark.ts";

@@ -8,41 +8,24 @@
 import { assert } from "../base/assert.ts";
 import { clip, type Range, rangeList, totalLength } from "../base/range.ts";
 import { giveBlock, linkHead } from "./buddy.ts";
+import { buildZonelists } from "./build-zonelists.ts";
 import { gfpZoneTable } from "./gfp.ts";
-import { ALLOC_NOFRAGMENT } from "./gfp-alloc.ts";
+import { layMemory } from "./lay-memory.ts";
+import { type MarkOptions, setMarks } from "./marks.ts";
 import {
   EXTENT,
   FREE,
   freeHead,
-  layMemory,
   type Memory,
-  P_BATCH,
-  P_HIGH,
-  P_HIGH_MAX,
-  P_HIGH_MIN,
-  PCP_WORDS,
   rowOf,
   Z_BLOCKS,
-  Z_BOOST,
   Z_FREE,
-  Z_HIGH,
-  Z_INDEX,
-  Z_LOW,
   Z_MANAGED,
-  Z_MIN,
-  Z_NODE,
   Z_ORDERS_OF,
-  Z_PROMO,
-  Z_RESERVE,
-  Z_THRESHOLD,
   ZONE_WORDS,
   type ZoneSpec,
 } from "./memory.ts";
-import { pagesetSize } from "./pageset.ts";
-import { defaultReserveRatios, lowmemReserve } from "./protection.ts";
-import { type AllocatorRule, allocatorRule, RECLAIMABLE, RULE_6_1 } from "./rule.ts";
-import { defaultMinFreeKbytes, zoneMarks } from "./watermark.ts";
-import { nodeFallbackOrders, zonelist } from "./zonelist.ts";
+import { type AllocatorRule, allocatorRule, RULE_6_1 } from "./rule.ts";
 
 /** One zone of `bootMemory`. */
 export interface BootZone {
@@ -57,7 +40,7 @@ export interface BootZone {
   readonly holes?: readonly Range[];
 }
 
-export interface BootOptions {
+export interface BootOptions extends MarkOptions {
   /** Lowest zone first within each node; a name stands for the same position on every node. */
   readonly zones: readonly BootZone[];
   /** "2.6", "5.10", "6.1" or "6.12"; 6.1 by default. */
@@ -73,12 +56,6 @@ export interface BootOptions {
   readonly cpuNode?: readonly number[];
   /** State in SharedArrayBuffers. */
   readonly shared?: boolean;
-  /** KiB; by the kernel's square root by default. 0 keeps nothing back. */
-  readonly minFreeKbytes?: number;
-  readonly watermarkScaleFactor?: number;
-  readonly lowmemReserveRatio?: readonly number[];
-  /** Keeps per-CPU shares of the free count back, as SMP kernels do; exact counts by default. */
-  readonly drift?: boolean;
   /** Factor in ten-thousandths; what the era has by default. */
   readonly watermarkBoostFactor?: number;
   /** Real bytes, and the pfn of their first page. */
@@ -236,154 +213,4 @@ function linkExtents(m: Memory, zone: number, pfn: number, blocks: number): numb
   m.zone[words + Z_BLOCKS + m.maxOrder] += count;
   m.zone[words + Z_ORDERS_OF + type] |= 1 << m.maxOrder;
   return count;
-}
-
-/** Every node's lists, to every highest zone, with and without other nodes. */
-export function buildZonelists(m: Memory, zones: readonly ZoneSpec[]): void {
-  const populated = zones.flatMap((zone) => (zone.ram.length > 0 ? [zone] : []));
-  const withMemory = [...new Set(populated.map((zone) => zone.node))];
-  const orders = nodeFallbackOrders(m.nodes, {
-    nodes: withMemory,
-    distance: (from, to) => (from === to ? 10 : 20),
-    hasCpus: () => false,
-  });
-  let at = 0;
-  m.nodes.forEach((node, place) => {
-    const refs = zonelist(orders.get(node) ?? [node], populated);
-    for (let highest = 0; highest < m.zoneNames.length; highest++) {
-      for (const thisNode of [0, 1]) {
-        m.zonelistAt[(place * m.zoneNames.length + highest) * 2 + thisNode] = at;
-        const flags = at++;
-        for (const ref of refs) {
-          if (ref.index > highest || (thisNode === 1 && ref.node !== node)) continue;
-          m.zonelist[at++] = zones.findIndex((z) => z.node === ref.node && z.index === ref.index);
-        }
-        m.zonelist[at++] = -1;
-        m.zonelist[flags] = nofragment(m, zones, m.zonelist[flags + 1]);
-      }
-    }
-    for (let bits = 0; bits < 64; bits++) {
-      const gfp = bits >> 1;
-      const highest = m.gfpZone[gfp & 0xf];
-      const list = m.zonelistAt[(place * m.zoneNames.length + highest) * 2 + (bits & 1)];
-      // Both mobility bits together are a mistake that the kernel only warns of.
-      const type = m.rule.mobility ? Math.min(gfp >> 3, RECLAIMABLE) : 0;
-      m.requests[place * 64 + bits] = (list << 8) | (highest << 4) | type;
-    }
-  });
-}
-
-/**
- * Whether a list that prefers `zone` tries lower zones before types mix: only
- * from Normal, and on several nodes only beside a DMA32 zone with memory.
- *
- * Linux: alloc_flags_nofragment(), mm/page_alloc.c
- */
-function nofragment(m: Memory, zones: readonly ZoneSpec[], zone: number): number {
-  const preferred = zones[zone];
-  if (!m.rule.nofragment || preferred?.name !== "Normal") return 0;
-  const below = zones.find((own) => own.node === preferred.node && own.name === "DMA32");
-  if (below === undefined || (m.nodes.length > 1 && below.ram.length === 0)) return 0;
-  return ALLOC_NOFRAGMENT;
-}
-
-/** Settings that marks, reserves and pagesets follow from; see `BootOptions`. */
-export type MarkOptions = Pick<
-  BootOptions,
-  "minFreeKbytes" | "watermarkScaleFactor" | "lowmemReserveRatio" | "drift"
->;
-
-/** Computes marks, reserves and pageset sizes anew from what the zones manage. */
-export function setMarks(m: Memory, options: MarkOptions): void {
-  const managed = Array.from(m.names, (_, z) => m.zone[z * ZONE_WORDS + Z_MANAGED]);
-  const special = m.names.map((name) => name === "HighMem");
-  const lowmem = managed.reduce((sum, pages, z) => sum + (special[z] ? 0 : pages), 0);
-  const minFreeKbytes =
-    options.minFreeKbytes ?? defaultMinFreeKbytes(lowmem, m.pageSize, MIN_FREE_KBYTES_MAX);
-  const marks = zoneMarks(
-    managed.map((pages, z) => ({ managed: pages, special: special[z] ?? false })),
-    {
-      minFreeKbytes,
-      watermarkScaleFactor: options.watermarkScaleFactor ?? 10,
-      pageSize: m.pageSize,
-    },
-  );
-  marks.forEach(({ min, low, high, promo }, z) => {
-    const words = z * ZONE_WORDS;
-    // A memory without a reserve has none at all: not even the gap above min.
-    const none = options.minFreeKbytes === 0;
-    m.zone[words + Z_MIN] = none ? 0 : min;
-    m.zone[words + Z_LOW] = none ? 0 : low;
-    m.zone[words + Z_HIGH] = none ? 0 : high;
-    m.zone[words + Z_PROMO] = none ? 0 : promo;
-    m.zone[words + Z_BOOST] = 0;
-    m.zone[words + Z_THRESHOLD] = options.drift === true ? driftThreshold(m, managed[z]) : 0;
-  });
-  setReserves(m, managed, options.lowmemReserveRatio ?? defaultReserveRatios(m.zoneNames));
-  setPagesets(m, managed);
-}
-
-/** Upper clamp of min_free_kbytes. Linux: calculate_min_free_kbytes() */
-const MIN_FREE_KBYTES_MAX = 262144;
-
-/** Linux: calculate_normal_threshold(), mm/vmstat.c */
-function driftThreshold(m: Memory, managed: number): number {
-  const fls = (n: number): number => 32 - Math.clz32(n);
-  const blocks = Math.floor((managed * m.pageSize) / 2 ** 27);
-  return Math.min(125, 2 * fls(m.cpuCount) * (1 + fls(blocks)));
-}
-
-function setReserves(m: Memory, managed: readonly number[], ratios: readonly number[]): void {
-  for (const node of m.nodes) {
-    const own = m.zoneNames.map((_, index) => zoneAt(m, node, index));
-    const rows = lowmemReserve(
-      own.map((z) => (z < 0 ? 0 : (managed[z] ?? 0))),
-      ratios,
-    );
-    rows.forEach((row, index) => {
-      const z = own[index] ?? -1;
-      if (z >= 0) m.zone.set(row.slice(0, 8), z * ZONE_WORDS + Z_RESERVE);
-    });
-  }
-}
-
-/** Zone number by node and index, -1 for none. */
-function zoneAt(m: Memory, node: number, index: number): number {
-  for (let z = 0; z < m.zoneCount; z++) {
-    if (m.zone[z * ZONE_WORDS + Z_NODE] === node && m.zone[z * ZONE_WORDS + Z_INDEX] === index)
-      return z;
-  }
-  return -1;
-}
-
-function setPagesets(m: Memory, managed: readonly number[]): void {
-  const rule = m.rule;
-  const policy = {
-    pageset: {
-      high: rule.pcp === "batch" ? ("six-batches" as const) : ("low-mark" as const),
-      tuned: rule.pcp === "tuned",
-      fractionSysctl: "percpu_pagelist_high_fraction" as const,
-    },
-  };
-  for (let z = 0; z < m.zoneCount; z++) {
-    const place = m.nodes.indexOf(m.zone[z * ZONE_WORDS + Z_NODE]);
-    const own = m.cpuPlace.filter((at) => at === place).length;
-    const size = pagesetSize(
-      {
-        managed: managed[z] ?? 0,
-        lowMark: m.zone[z * ZONE_WORDS + Z_LOW],
-        cpus: own > 0 ? own : m.cpuCount,
-        pageSize: m.pageSize,
-        fraction: 0,
-      },
-      policy,
-    );
-    for (let cpu = 0; cpu < m.cpuCount; cpu++) {
-      const words = (z * m.cpuCount + cpu) * PCP_WORDS;
-      m.pcp[words + P_HIGH] = size.high;
-      m.pcp[words + P_BATCH] = size.batch;
-      m.pcp[words + P_HIGH_MIN] = size.tunedTo?.min ?? size.high;
-      m.pcp[words + P_HIGH_MAX] = size.tunedTo?.max ?? size.high;
-    }
-  }
 }

@@ -16,7 +16,6 @@
 import {
   EXTENT,
   FREE,
-  freeHead,
   KIND_MASK,
   type Memory,
   ORDERS,
@@ -165,13 +164,6 @@ export function moveToList(
   linkTail(m, zone, row, order, type);
 }
 
-/** Type of the list that a FREE block is on: follows it to its head. Slow; for checks and reports. */
-export function listTypeOf(m: Memory, zone: number, row: number): number {
-  let at = m.next[row];
-  while (at >= m.firstRow) at = m.next[at];
-  return (at >> 4) - zone * TYPE_COUNT;
-}
-
 /**
  * Puts a block back, merging it with its buddy for as long as that is free and
  * whole. `type` chooses the list. With `toTail` the block is queued last.
@@ -222,10 +214,4 @@ function mergeLikely(m: Memory, row: number, order: number, first: number, end: 
   if (order >= m.maxOrder - 1) return false;
   const above = (row & ~(1 << order)) ^ (1 << (order + 1));
   return m.state[above] === (FREE | (order + 1)) && above >= first && above < end;
-}
-
-/** Whether a free list holds nothing. */
-export function isListEmpty(m: Memory, zone: number, order: number, type: number): boolean {
-  const head = freeHead(zone, type, order);
-  return m.next[head] === head;
 }

@@ -4,8 +4,6 @@ export {
   type BootOptions,
   type BootZone,
   bootMemory,
-  type MarkOptions,
-  setMarks,
 } from "./boot-memory.ts";
 export { type BoundMemory, bindMemory } from "./bound.ts";
 export { allocPagesBulk } from "./bulk.ts";
@@ -17,11 +15,12 @@ export {
   type OwnZone,
   PageMemory,
 } from "./create-memory.ts";
+export { decayPcp, drainAllPages, drainCpu } from "./drain.ts";
 export * from "./gfp.ts";
 export { diff, equal, type ImageDifference, restore, type Snapshot, snapshot } from "./image.ts";
 export { kmap, kmapCount, kmapSlot, kunmap } from "./kmap.ts";
+export { type MarkOptions, setMarks } from "./marks.ts";
 export type { EventSink, Memory } from "./memory.ts";
-export { decayPcp, drainAllPages, drainCpu } from "./pcp.ts";
 export { buddyinfoOf, pagetypeinfoOf, zoneinfoOf } from "./procfs.ts";
 export { foldCounts } from "./queue.ts";
 export { explainRefusal } from "./refusal.ts";

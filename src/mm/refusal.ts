@@ -17,6 +17,7 @@
  * Linux: get_page_from_freelist(), __alloc_pages_slowpath(), mm/page_alloc.c
  */
 import { assert } from "../base/assert.ts";
+import { drainAllPages } from "./drain.ts";
 import {
   ALLOC_CMA,
   ALLOC_HIGHATOMIC,
@@ -47,7 +48,6 @@ import {
   Z_RESERVE,
   ZONE_WORDS,
 } from "./memory.ts";
-import { drainAllPages } from "./pcp.ts";
 import {
   type FragmentedFinding,
   type RefusalPass,

@@ -49,6 +49,10 @@ export interface AllocatorRule {
   readonly highatomicWhole: boolean;
   /** Lower zones are tried before types mix (ALLOC_NOFRAGMENT, 5.0). */
   readonly nofragment: boolean;
+  /** low and high: by the larger of a quarter of the share and the scale factor (4.6), or by quarters of the share. */
+  readonly marks: "gap" | "quarters";
+  /** When Movable has a min of its own outside lowmem: always (6.12), or while HighMem feeds it. */
+  readonly movableIsSpecial: "always" | "with-highmem";
   /** Watermark check: lists by type ("types"), or shrinking marks order by order (2.6). */
   readonly watermark: "types" | "orders";
 }
@@ -68,6 +72,8 @@ export const RULE_6_1: AllocatorRule = {
   highatomic: true,
   highatomicWhole: false,
   nofragment: true,
+  marks: "gap",
+  movableIsSpecial: "with-highmem",
   watermark: "types",
 };
 
@@ -84,6 +90,7 @@ export const RULE_5_10: AllocatorRule = {
 export const RULE_6_12: AllocatorRule = {
   ...RULE_6_1,
   name: "6.12",
+  movableIsSpecial: "always",
   fallback: "claim",
   mergeRetypes: true,
   highatomicWhole: true,
@@ -104,6 +111,7 @@ export const RULE_2_6: AllocatorRule = {
   boostFactor: 0,
   highatomic: false,
   nofragment: false,
+  marks: "quarters",
   watermark: "orders",
 };
 

@@ -29,6 +29,8 @@ export interface MarkSettings {
   /** Tenths of a per mille of a zone: 10 = 0.1 %. */
   readonly watermarkScaleFactor: number;
   readonly pageSize: number;
+  /** Up to 4.5: low and high are a quarter and half of the share above min, whatever the scale factor. */
+  readonly quarters?: boolean;
 }
 
 /** Clamps of a special zone's min, pages: SWAP_CLUSTER_MAX and 128. */
@@ -48,6 +50,10 @@ export function zoneMarks(rows: readonly MarkRow[], settings: MarkSettings): Mar
     const share = lowmem === 0 ? 0 : mulDiv(pagesMin, row.managed, lowmem);
     const min = row.special ? specialMin(row.managed) : share;
     // The gap comes from the share itself, also where min was clamped.
+    if (settings.quarters === true) {
+      const high = min + Math.floor(share / 2);
+      return { min, low: min + Math.floor(share / 4), high, promo: high };
+    }
     const scaled = mulDiv(row.managed, settings.watermarkScaleFactor, 10000);
     const gap = Math.max(Math.floor(share / 4), scaled);
     return { min, low: min + gap, high: min + 2 * gap, promo: min + 3 * gap };

@@ -12,6 +12,7 @@ import {
 } from "../../src/mm/allocate.ts";
 import { type BootOptions, bootMemory } from "../../src/mm/boot-memory.ts";
 import { allocPagesBulk } from "../../src/mm/bulk.ts";
+import { decayPcp, drainAllPages } from "../../src/mm/drain.ts";
 import { GFP_HIGHUSER_MOVABLE, GFP_KERNEL } from "../../src/mm/gfp.ts";
 import { ALLOC_NO_WATERMARKS, ALLOC_WMARK_LOW, ALLOC_WMARK_MIN } from "../../src/mm/gfp-alloc.ts";
 import { equal as equalImages, snapshot } from "../../src/mm/image.ts";
@@ -29,7 +30,6 @@ import {
   Z_LOW,
   Z_MIN,
 } from "../../src/mm/memory.ts";
-import { decayPcp, drainAllPages } from "../../src/mm/pcp.ts";
 
 /** 16 MiB in one zone, whose first block is at pfn 4096. */
 function small(options: Partial<BootOptions> = {}): Memory {

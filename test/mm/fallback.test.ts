@@ -5,6 +5,7 @@ import { strict as expect } from "node:assert";
 import { test } from "node:test";
 import { allocPages, freePages, NO_PFN } from "../../src/mm/allocate.ts";
 import { type BootOptions, bootMemory } from "../../src/mm/boot-memory.ts";
+import { drainAllPages } from "../../src/mm/drain.ts";
 import { ALLOC_HARDER, ALLOC_HIGH, ALLOC_MIN_RESERVE } from "../../src/mm/gfp-alloc.ts";
 import {
   type Memory,
@@ -17,7 +18,6 @@ import {
   ZONE_BOOSTED,
   ZONE_WORDS,
 } from "../../src/mm/memory.ts";
-import { drainAllPages } from "../../src/mm/pcp.ts";
 import { HIGHATOMIC, MOVABLE, RECLAIMABLE, UNMOVABLE } from "../../src/mm/rule.ts";
 import { verify } from "../../src/mm/verify.ts";
 import { watermarkOk } from "../../src/mm/zone-watermark.ts";

@@ -5,6 +5,7 @@ import { strict as expect } from "node:assert";
 import { test } from "node:test";
 import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import { bootMemory } from "../../src/mm/boot-memory.ts";
+import { drainAllPages, drainCpu } from "../../src/mm/drain.ts";
 import {
   type Memory,
   P_BATCH,
@@ -17,7 +18,6 @@ import {
   Z_THRESHOLD,
   ZONE_RECLAIM_ACTIVE,
 } from "../../src/mm/memory.ts";
-import { drainAllPages, drainCpu } from "../../src/mm/pcp.ts";
 import { foldCounts } from "../../src/mm/queue.ts";
 import { MOVABLE, RECLAIMABLE, UNMOVABLE } from "../../src/mm/rule.ts";
 import { verify } from "../../src/mm/verify.ts";

@@ -4,19 +4,21 @@
 //   memory ERA VERSION CPUS CMA      zone NAME NODE INDEX START SPANNED: WORDS
 //   pageset ZONE CPU: WORDS          free ZONE ORDER TYPE: PFNS     pcp ZONE CPU LIST: PFNS
 //   types PFN: a digit a pageblock   then "calls", the calls, "end", and the lists again
+
 import { equal, ok } from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { allocPages, freePages, freePagesPastPcp } from "../../src/mm/allocate.ts";
-import { buildZonelists } from "../../src/mm/boot-memory.ts";
 import { linkTail } from "../../src/mm/buddy.ts";
+import { buildZonelists } from "../../src/mm/build-zonelists.ts";
 import { allocPagesBulk } from "../../src/mm/bulk.ts";
+import { decayPcp, drainFrom } from "../../src/mm/drain.ts";
 import { gfpZoneTable } from "../../src/mm/gfp.ts";
+import { layMemory } from "../../src/mm/lay-memory.ts";
 import {
   FREE,
   freeHead,
   KIND_MASK,
-  layMemory,
   type Memory,
   MOBILE,
   P_COUNT,
@@ -32,7 +34,6 @@ import {
   ZONE_WORDS,
   type ZoneSpec,
 } from "../../src/mm/memory.ts";
-import { decayPcp, drainFrom } from "../../src/mm/pcp.ts";
 import { type AllocatorRule, allocatorRule, TYPE_COUNT } from "../../src/mm/rule.ts";
 
 export interface Recording {

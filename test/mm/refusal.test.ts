@@ -6,6 +6,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { allocPages, freePages, NO_PFN } from "../../src/mm/allocate.ts";
 import { bootMemory } from "../../src/mm/boot-memory.ts";
+import { drainAllPages } from "../../src/mm/drain.ts";
 import {
   __GFP_DMA,
   __GFP_DMA32,
@@ -34,7 +35,6 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "../../src/mm/memory.ts";
-import { drainAllPages } from "../../src/mm/pcp.ts";
 import { explainRefusal } from "../../src/mm/refusal.ts";
 import { wordsFor, type ZoneVerdict } from "../../src/mm/refusal-words.ts";
 import { HIGHATOMIC, TYPE_COUNT } from "../../src/mm/rule.ts";

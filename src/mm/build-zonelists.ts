@@ -1,0 +1,58 @@
+/**
+ * The zonelists of a memory, and what a request's low bits come to.
+ *
+ * Linux: build_all_zonelists(), alloc_flags_nofragment(), mm/page_alloc.c
+ */
+import { ALLOC_NOFRAGMENT } from "./gfp-alloc.ts";
+import type { Memory, ZoneSpec } from "./memory.ts";
+import { RECLAIMABLE } from "./rule.ts";
+import { nodeFallbackOrders, zonelist } from "./zonelist.ts";
+
+/** Every node's lists, to every highest zone, with and without other nodes. */
+export function buildZonelists(m: Memory, zones: readonly ZoneSpec[]): void {
+  const populated = zones.flatMap((zone) => (zone.ram.length > 0 ? [zone] : []));
+  const withMemory = [...new Set(populated.map((zone) => zone.node))];
+  const orders = nodeFallbackOrders(m.nodes, {
+    nodes: withMemory,
+    distance: (from, to) => (from === to ? 10 : 20),
+    hasCpus: () => false,
+  });
+  let at = 0;
+  m.nodes.forEach((node, place) => {
+    const refs = zonelist(orders.get(node) ?? [node], populated);
+    for (let highest = 0; highest < m.zoneNames.length; highest++) {
+      for (const thisNode of [0, 1]) {
+        m.zonelistAt[(place * m.zoneNames.length + highest) * 2 + thisNode] = at;
+        const flags = at++;
+        for (const ref of refs) {
+          if (ref.index > highest || (thisNode === 1 && ref.node !== node)) continue;
+          m.zonelist[at++] = zones.findIndex((z) => z.node === ref.node && z.index === ref.index);
+        }
+        m.zonelist[at++] = -1;
+        m.zonelist[flags] = nofragment(m, zones, m.zonelist[flags + 1]);
+      }
+    }
+    for (let bits = 0; bits < 64; bits++) {
+      const gfp = bits >> 1;
+      const highest = m.gfpZone[gfp & 0xf];
+      const list = m.zonelistAt[(place * m.zoneNames.length + highest) * 2 + (bits & 1)];
+      // Both mobility bits together are a mistake that the kernel only warns of.
+      const type = m.rule.mobility ? Math.min(gfp >> 3, RECLAIMABLE) : 0;
+      m.requests[place * 64 + bits] = (list << 8) | (highest << 4) | type;
+    }
+  });
+}
+
+/**
+ * Whether a list that prefers `zone` tries lower zones before types mix: only
+ * from Normal, and on several nodes only beside a DMA32 zone with memory.
+ *
+ * Linux: alloc_flags_nofragment(), mm/page_alloc.c
+ */
+function nofragment(m: Memory, zones: readonly ZoneSpec[], zone: number): number {
+  const preferred = zones[zone];
+  if (!m.rule.nofragment || preferred?.name !== "Normal") return 0;
+  const below = zones.find((own) => own.node === preferred.node && own.name === "DMA32");
+  if (below === undefined || (m.nodes.length > 1 && below.ram.length === 0)) return 0;
+  return ALLOC_NOFRAGMENT;
+}

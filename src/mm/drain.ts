@@ -1,0 +1,124 @@
+/**
+ * Emptying per-CPU lists: in part when they are too long, or for good.
+ *
+ * Linux: free_pcppages_bulk(), drain_pages(), decay_pcp_high(), mm/page_alloc.c
+ */
+
+import { giveBlock } from "./buddy.ts";
+import {
+  type Memory,
+  ORDER_MASK,
+  P_BATCH,
+  P_COUNT,
+  P_HIGH,
+  P_HIGH_MIN,
+  PCP_HUGE_LIST,
+  PCP_LISTS,
+  PCP_WORDS,
+} from "./memory.ts";
+import { countFree } from "./queue.ts";
+import { PCP_TYPES } from "./rule.ts";
+import { SCALE_MAX } from "./words.ts";
+
+function listOrder(m: Memory, list: number): number {
+  return list >= PCP_HUGE_LIST ? m.pageblockOrder : Math.floor(list / PCP_TYPES);
+}
+
+/** Row of the head of a list of this CPU's pageset. */
+function listHead(m: Memory, zone: number, cpu: number, list: number): number {
+  return m.pcpHeads + (zone * m.cpuCount + cpu) * PCP_LISTS + list;
+}
+
+/**
+ * Gives `pages` back to the zone, oldest first: all of `list`, then of the next
+ * lists, round and round. Linux: free_pcppages_bulk(), mm/page_alloc.c
+ */
+export function drainFrom(m: Memory, zone: number, cpu: number, pages: number, list: number): void {
+  const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
+  let left = Math.min(pages, m.pcp[words + P_COUNT]);
+  let at = list;
+  while (left > 0) {
+    const head = listHead(m, zone, cpu, at);
+    const order = listOrder(m, at);
+    while (left > 0 && m.prev[head] !== head) {
+      drainOne(m, zone, words, m.prev[head], order);
+      left -= 1 << order;
+    }
+    at = at + 1 === PCP_LISTS ? 0 : at + 1;
+  }
+}
+
+/** Up to 5.12: one page of the first list, two of the next, three of the next. */
+export function drainRoundRobin(m: Memory, zone: number, cpu: number, pages: number): void {
+  const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
+  let left = Math.min(pages, m.pcp[words + P_COUNT]);
+  let list = 0;
+  let share = 0;
+  while (left > 0) {
+    do {
+      share++;
+      list = list + 1 === PCP_TYPES ? 0 : list + 1;
+    } while (m.prev[listHead(m, zone, cpu, list)] === listHead(m, zone, cpu, list));
+    if (share === PCP_TYPES) share = left;
+    const head = listHead(m, zone, cpu, list);
+    do {
+      drainOne(m, zone, words, m.prev[head], 0);
+      left--;
+      share--;
+    } while (left > 0 && share > 0 && m.prev[head] !== head);
+  }
+}
+
+/** The last page of a list goes to the buddy, as the type it was freed with. */
+function drainOne(m: Memory, zone: number, words: number, row: number, order: number): void {
+  const before = m.prev[row];
+  const after = m.next[row];
+  m.next[before] = after;
+  m.prev[after] = before;
+  m.pcp[words + P_COUNT] -= 1 << order;
+  // Since 6.10 lists keep to their pageblocks' type, whatever the page was taken or freed as.
+  const type = m.rule.mergeRetypes
+    ? m.blockType[row >> m.pageblockOrder]
+    : m.state[row] & ORDER_MASK;
+  m.state[row] = 0;
+  m.events?.drain(zone, row, order, type);
+  giveBlock(m, zone, row, order, type, false);
+  countFree(m, zone, 1 << order);
+}
+
+/** Empties the lists of one CPU. Linux: drain_pages() */
+export function drainCpu(m: Memory, cpu: number): void {
+  for (let zone = 0; zone < m.zoneCount; zone++) {
+    const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
+    drainFrom(m, zone, cpu, m.pcp[words + P_COUNT], 0);
+  }
+}
+
+/** Empties the lists of every CPU. Linux: drain_all_pages() */
+export function drainAllPages(m: Memory): void {
+  for (let cpu = 0; cpu < m.cpuCount; cpu++) drainCpu(m, cpu);
+}
+
+/**
+ * What the statistics worker does to tuned pagesets (6.7+) once in a while: an
+ * eighth off `high`, and what is above it goes back to the zone.
+ *
+ * Linux: decay_pcp_high(), mm/page_alloc.c
+ */
+export function decayPcp(m: Memory, zone: number, cpu: number): void {
+  const { pcp } = m;
+  const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
+  const batch = pcp[words + P_BATCH];
+  const high = pcp[words + P_HIGH];
+  const least = pcp[words + P_HIGH_MIN];
+  if (high > least) {
+    const floor = pcp[words + P_COUNT] - (batch << SCALE_MAX);
+    pcp[words + P_HIGH] = Math.max(floor, high - (high >> 3), least);
+  }
+  let excess = pcp[words + P_COUNT] - pcp[words + P_HIGH];
+  while (excess > 0) {
+    const chunk = Math.min(excess, batch);
+    drainFrom(m, zone, cpu, chunk, 0);
+    excess -= chunk;
+  }
+}
