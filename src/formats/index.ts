@@ -7,6 +7,7 @@ export * from "./config.ts";
 export * from "./cpuinfo.ts";
 export * from "./devices.ts";
 export * from "./firmware-memmap.ts";
+export type * from "./ftrace-event.ts";
 export * from "./iomem.ts";
 export * from "./meminfo.ts";
 export type * from "./nodes.ts";
