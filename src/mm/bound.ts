@@ -59,21 +59,22 @@ function bindAlloc(m: Memory): (gfp: number, order: number) => number {
   // CMA and the 2.6 check ask more than is asked here.
   const answers = !m.cma && m.rule.watermark === "types";
 
-  function takeQuickly(order: number, request: number): number {
+  // Preferred zone << 8 | highest zone << 4 | type by a request's bits; the lists never change.
+  const preferred = requests.map((request) => {
     const zone = zonelist[(request >> 8) + 1];
-    if (zone < 0) return -1;
-    const at = zone * ZONE_WORDS;
-    const usable = words[at + Z_FREE] - words[at + Z_HIGHATOMIC] - (1 << order);
+    return zone < 0 ? -1 : (zone << 8) | (request & 0xff);
+  });
+  const oneNode = m.nodes.length === 1;
+
+  /** Whether the preferred zone stays above its low mark without 2^order pages. */
+  function hasRoom(at: number, pages: number, highest: number): boolean {
+    const usable = words[at + Z_FREE] - words[at + Z_HIGHATOMIC] - pages;
     const mark = words[at + Z_LOW] + words[at + Z_BOOST];
-    if (usable < mark + words[at + Z_RESERVE + ((request >> 4) & 0xf)]) return -1;
-    if ((words[at + Z_FLAGS] & ZONE_BOOSTED) !== 0) return -1;
-    const list = pcpListOf[order * 8 + (request & 0xf)];
-    if (list < 0) return takeOwn(m, zone, order, request & 0xf);
-    if (order > 0) {
-      const lists = at + Z_ORDERS_OF;
-      const orders = words[lists + UNMOVABLE] | words[lists + MOVABLE] | words[lists + RECLAIMABLE];
-      if (orders >> order === 0) return -1;
-    }
+    return usable >= mark + words[at + Z_RESERVE + highest];
+  }
+
+  /** The head of a list of this CPU's pageset, or -1. */
+  function pop(zone: number, list: number, pages: number): number {
     const set = zone * cpuCount + m.cpu;
     const head = pcpHeads + set * PCP_LISTS + list;
     const row = next[head];
@@ -81,16 +82,33 @@ function bindAlloc(m: Memory): (gfp: number, order: number) => number {
     const second = next[row];
     next[head] = second;
     prev[second] = head;
-    pcp[set * PCP_WORDS + P_COUNT] -= 1 << order;
-    pcp[set * PCP_WORDS + pcpHalved] >>= 1;
+    const own = set * PCP_WORDS;
+    pcp[own + P_COUNT] -= pages;
+    pcp[own + pcpHalved] >>= 1;
     return row;
+  }
+
+  function takeQuickly(order: number, request: number): number {
+    const zone = request >> 8;
+    const at = zone * ZONE_WORDS;
+    const type = request & 0xf;
+    if (!hasRoom(at, 1 << order, (request >> 4) & 0xf)) return -1;
+    if ((words[at + Z_FLAGS] & ZONE_BOOSTED) !== 0) return -1;
+    // Lists of order 0 are numbered as their types.
+    if (order === 0) return pop(zone, type, 1);
+    const list = pcpListOf[order * 8 + type];
+    if (list < 0) return takeOwn(m, zone, order, type);
+    const lists = at + Z_ORDERS_OF;
+    const orders = words[lists + UNMOVABLE] | words[lists + MOVABLE] | words[lists + RECLAIMABLE];
+    return orders >> order === 0 ? -1 : pop(zone, list, 1 << order);
   }
 
   return (gfp: number, order: number): number => {
     if (!answers || !(order >= 0 && order <= maxOrder)) return allocPages(m, gfp, order);
     const node = (gfp >> thisnodeShift) & 1;
-    const request = requests[(cpuPlace[m.cpu] << 6) + ((gfp & 0x1f) << 1) + node];
-    const row = takeQuickly(order, request);
+    const place = oneNode ? 0 : cpuPlace[m.cpu] << 6;
+    const request = preferred[place + ((gfp & 0x1f) << 1) + node];
+    const row = request < 0 ? -1 : takeQuickly(order, request);
     if (row < 0) return allocPages(m, gfp, order);
     state[row] = ((request & 0xf) === MOVABLE ? MOBILE : TAKEN) | order;
     const pfn = sectionPfn[row >> sectionShift] + (row & sectionMask);
