@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type CommandLine, parseCommandLine } from "../../src/boot/command-line.ts";
+import { memparse } from "../../src/boot/memparse.ts";
 import type { Arch } from "../../src/kernels/policy.ts";
 
 function read(text: string, arch: Arch = "x86_64"): { line: CommandLine; said: number } {
@@ -113,4 +114,10 @@ test("movable_node and the words of iommu= add up", () => {
   assert.equal(read("").line.movableNode, false);
   assert.equal(read("movable_node").line.movableNode, true);
   assert.deepEqual(read("iommu=soft,pt iommu=off iommu=").line.iommu, ["soft", "pt", "off"]);
+});
+
+test("numbers up to 2^53 - 1 are exact, larger ones are held there and said to be", () => {
+  const most = Number.MAX_SAFE_INTEGER;
+  assert.deepEqual(memparse(String(most)), { value: most, end: 16, capped: false });
+  assert.deepEqual(memparse("9007199254740992"), { value: most, end: 16, capped: true });
 });

@@ -41,6 +41,27 @@ test("transparent huge pages switched off while it runs: the default min_free_kb
   assert.deepEqual(zoneOf(plan, "DMA").protection, zoneOf(on, "DMA").protection);
 });
 
+test("where huge pages never were on, that they are off changes nothing", async () => {
+  const never = await captured("x86_64-6.1-1G-thp-never");
+  const small = await captured("x86_64-6.1-256M");
+  for (const machine of [never, small]) {
+    const off = planFor({ ...machine, thpAtRuntime: "never" });
+    assert.deepEqual(off, planFor({ ...machine, thpAtRuntime: null }));
+  }
+  const { min, low, high } = zoneOf(planFor(never), "DMA32").watermarks;
+  assert.deepEqual([min, low, high], [965, 1206, 1447]); // as its zoneinfo says
+});
+
+test("a pool that is asked for is of full size, where no address needs one too", () => {
+  for (const arch of ["x86_64", "arm64"]) {
+    for (const kernel of ["6.1", "6.12"]) {
+      const plan = planOf({ arch, kernel, ram: GIB, cmdline: "swiotlb=force" });
+      const { bytes, reason } = plan.pools.swiotlb ?? {};
+      assert.deepEqual([bytes, reason], [64 * MIB, "swiotlb=force"], `${arch} ${kernel}`);
+    }
+  }
+});
+
 test("transparent_hugepage=never at boot leaves the default, as the configuration's word does", () => {
   const minFree = (cmdline: string, config: Readonly<Record<string, string>> = {}): unknown => {
     const { sysctls } = planOf({
