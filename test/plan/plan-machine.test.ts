@@ -131,6 +131,25 @@ test("managed pages come as given, else from the log, else from parameters with 
   }
 });
 
+test("with CPUs that nobody counted the lower bounds are those of a crowd, and only equal bounds exact", () => {
+  const machine = described({ arch: "x86_64", ram: 4 * GIB });
+  const one = planFor(machine);
+  const unknown = planFor({ ...machine, cpusKnown: false });
+  const { hardware } = machine;
+  const crowded = { ...hardware, cpus: { ...hardware.cpus, possible: 64 } };
+  const crowd = planFor({ ...machine, hardware: crowded });
+  let lower = 0;
+  for (const zone of zonesOf(unknown)) {
+    const { low, high, pages, exact } = zone.managed;
+    const own = zoneOf(one, zone.name).managed;
+    assert.deepEqual([high, pages], [own.high, own.pages]);
+    assert.equal(low, Math.min(own.low, zoneOf(crowd, zone.name).managed.low), zone.name);
+    assert.equal(exact, low === high, zone.name);
+    if (low < own.low) lower++;
+  }
+  assert.ok(lower > 0);
+});
+
 test("given pages that cannot be are errors, and there is no plan", () => {
   for (const [given, message] of [
     [[["N0/DMA", 3840]], /managed pages of N0\/DMA32, N0\/Normal are missing/],
