@@ -187,7 +187,7 @@ export const EVENT_FIELDS = {
     address: "dev_addr=%x",
     bytes: "size=%d",
     /** NORMAL, FORCE or NO_FORCE. */
-    force: "?NORMAL%s|FORCE%s|NO_FORCE%s|swiotlb_force=%s",
+    force: "swiotlb_force=%s| %s",
   },
 
   dma_map_page: {
