@@ -305,6 +305,18 @@ test("numbers of a written sysctl that was not written after all are differences
   );
 });
 
+test("several writes are told in one order, after what is not compared", () => {
+  const sysctls = new Map([
+    ...PC.sysctls,
+    ["watermark_scale_factor", [50]] as const,
+    ["min_free_kbytes", [1024]] as const,
+  ]);
+  assert.deepEqual(
+    checked({ ...PC, bootLog: null, sysctls }).notPredicted.map(({ field }) => field),
+    ["managed", "sysctl min_free_kbytes", "sysctl watermark_scale_factor"],
+  );
+});
+
 test("a ratio vector without the Device zone's entry is what the boot left", () => {
   const short = new Map([...PC.sysctls, ["lowmem_reserve_ratio", [256, 256, 32, 0]]]);
   assert.deepEqual(checked({ ...PC, sysctls: short }).notPredicted, []);
