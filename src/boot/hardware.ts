@@ -5,10 +5,11 @@
  */
 import type { Range } from "../base/range.ts";
 import type { FirmwareRange, NodeRange, SratRange } from "../formats/boot-log.ts";
+import type { ConfigFacts } from "../kernels/flavours.ts";
 import type { Arch } from "../kernels/policy.ts";
 
 /** What the kernel's configuration decides. */
-export interface Build {
+export interface Build extends ConfigFacts {
   /** Release as in `uname -r`, e.g. "6.1.0-50-amd64"; null when unknown. */
   readonly release: string | null;
   /**
@@ -17,31 +18,12 @@ export interface Build {
    */
   readonly flavour: string | null;
   readonly pageSize: number;
-  /** x86-32 PAE or ARM LPAE: physical addresses above 4 GiB. */
-  readonly physicalExtension: boolean;
-  readonly zoneDma: boolean;
-  readonly zoneDma32: boolean;
-  readonly highmem: boolean;
-  /** Whether /proc/zoneinfo has a Device zone (CONFIG_ZONE_DEVICE). */
-  readonly zoneDevice: boolean;
-  readonly cma: boolean;
-  /** Default size of the CMA area in bytes when `cma=` is not given; 0 for none. */
-  readonly cmaDefaultBytes: number;
-  readonly thp: boolean;
-  readonly thpDefault: "always" | "madvise" | "never";
-  readonly numa: boolean;
-  /** Pages in a pageblock: 512 with 2 MiB huge pages, 1024 without PAE, … */
-  readonly pageblockPages: number;
   /**
    * Pages in a block of the highest order (MAX_ORDER_NR_PAGES); Movable starts are
    * rounded up to it. Absent: 1024, or what the page size implies (CONFIG_ARCH_FORCE_MAX_ORDER
    * says otherwise: Debian's armmp kernels have 2048).
    */
   readonly maxOrderPages?: number;
-  /** x86-32: end of the vmalloc area (virtual address), build dependent. */
-  readonly vmallocEnd: number | null;
-  /** 32-bit: where the kernel's half of the address space starts. */
-  readonly pageOffset: number | null;
 }
 
 /** A zone of a machine that no kernel has: every pfn below `limit` that no lower zone took. */

@@ -13,18 +13,9 @@ import { addInspect } from "./commands/inspect.ts";
 import { addPlan } from "./commands/plan.ts";
 import { addSchema } from "./commands/schema.ts";
 import { addStart } from "./commands/start.ts";
+import type { Context } from "./context.ts";
 import { EXIT_BUG, EXIT_FINE, EXIT_USAGE, Failure } from "./failure.ts";
-import { type ColourChoice, type Style, styleOf, type Terminal } from "./terminal.ts";
-
-/** What a command gets, and where it leaves its exit code. */
-export interface Context {
-  readonly terminal: Terminal;
-  /** How to draw, once the options are known. */
-  readonly style: () => Style;
-  /** A screen as it is; anything else as JSON. */
-  readonly print: (result: string | object) => void;
-  exitCode: number;
-}
+import { type ColourChoice, styleOf, type Terminal } from "./terminal.ts";
 
 /** The first errors explain the rest. */
 const ERRORS_SHOWN = 5;

@@ -9,7 +9,7 @@
  */
 import { readlink } from "node:fs/promises";
 import { basename } from "node:path";
-import { namesIn, textOf } from "./live.ts";
+import { namesIn, textOf } from "./sysfs.ts";
 
 const BUSES = "/sys/bus";
 const MAX_DEVICES = 4096;

@@ -5,12 +5,14 @@
  * had is remembered with the reason, so that a screen can say it. Addresses
  * that the kernel hides (zeros in /proc/iomem) count as not there.
  */
-import { readdir, readFile } from "node:fs/promises";
+
+import { readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
 import type { CaptureFiles } from "../formats/capture.ts";
 import { unpackWhole } from "./bytes.ts";
 import { readDevices } from "./live-devices.ts";
 import { readKernelLog } from "./live-log.ts";
+import { namesIn, textOf } from "./sysfs.ts";
 
 /** Where one file of the capture came from, or why it is missing. */
 export interface LiveSource {
@@ -111,27 +113,6 @@ function captureOf(texts: ReadonlyMap<string, string>): CaptureFiles {
       return Readable.from([texts.get(path) ?? ""]);
     },
   };
-}
-
-/** Text of a small file of /proc or /sys, or in words why there is none. */
-export async function textOf(path: string): Promise<{ text: string | null; why: string }> {
-  try {
-    return { text: await readFile(path, "utf8"), why: "" };
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : "";
-    const refused = code === "EACCES" || code === "EPERM";
-    return { text: null, why: refused ? "only root may read it" : "not there" };
-  }
-}
-
-/** Names in a folder, sorted as numbers where they are; empty when it cannot be read. */
-export async function namesIn(path: string): Promise<string[]> {
-  try {
-    const names = await readdir(path);
-    return names.sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-  } catch {
-    return [];
-  }
 }
 
 function addressesHidden(iomem: string): boolean {

@@ -7,24 +7,33 @@ import type { Arch } from "./policy.ts";
 
 const MIB = 1024 * 1024;
 
-export interface FlavourFacts {
-  readonly arch: Arch;
+/** What a configuration decides, wherever it was learnt from. */
+export interface ConfigFacts {
+  /** x86-32 PAE or ARM LPAE: physical addresses above 4 GiB. */
   readonly physicalExtension: boolean;
   readonly zoneDma: boolean;
   readonly zoneDma32: boolean;
   readonly highmem: boolean;
+  /** Whether /proc/zoneinfo has a Device zone (CONFIG_ZONE_DEVICE). */
   readonly zoneDevice: boolean;
   readonly cma: boolean;
+  /** Default size of the CMA area in bytes when `cma=` is not given; 0 for none. */
   readonly cmaDefaultBytes: number;
   readonly thp: boolean;
   readonly thpDefault: "always" | "madvise" | "never";
   readonly numa: boolean;
+  /** Pages in a pageblock: 512 with 2 MiB huge pages, 1024 without PAE, … */
   readonly pageblockPages: number;
+  /** x86-32: end of the vmalloc area (virtual address), build dependent. */
+  readonly vmallocEnd: number | null;
+  /** 32-bit: where the kernel's half of the address space starts. */
+  readonly pageOffset: number | null;
+}
+
+export interface FlavourFacts extends ConfigFacts {
+  readonly arch: Arch;
   /** Pages of the largest buddy block: Movable starts are rounded up to it. */
   readonly maxOrderPages: number;
-  /** x86-32 only, see below. */
-  readonly vmallocEnd: number | null;
-  readonly pageOffset: number | null;
 }
 
 /** What all of them share unless they say otherwise. */

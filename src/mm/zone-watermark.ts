@@ -18,6 +18,7 @@ import {
   ALLOC_WMARK_MASK,
   ALLOC_WMARK_MIN,
 } from "./gfp-alloc.ts";
+import { CMA, HIGHATOMIC, MOVABLE, RECLAIMABLE, UNMOVABLE } from "./rule.ts";
 import {
   Z_BLOCKS,
   Z_BOOST,
@@ -27,8 +28,7 @@ import {
   Z_MIN,
   Z_ORDERS_OF,
   Z_RESERVE,
-} from "./memory.ts";
-import { CMA, HIGHATOMIC, MOVABLE, RECLAIMABLE, UNMOVABLE } from "./rule.ts";
+} from "./words.ts";
 
 /** How marks are lowered and blocks are looked for. */
 export interface WatermarkRule {

@@ -3,9 +3,9 @@ import type { Command } from "commander";
 import { hasErrors } from "../../base/issue.ts";
 import { checkDocument } from "../../documents/index.ts";
 import { checkCapture } from "../../plan/index.ts";
+import type { Context } from "../context.ts";
 import { EXIT_FINDINGS, EXIT_FINE, unreadable } from "../failure.ts";
 import { loadCapture, orFailure } from "../load.ts";
-import type { Context } from "../program.ts";
 import { checkScreen } from "../render/check-screen.ts";
 import { parseKernel, parseManaged } from "../values.ts";
 

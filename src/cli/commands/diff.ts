@@ -2,9 +2,9 @@
 import type { Command } from "commander";
 import { diffDocument } from "../../documents/index.ts";
 import { diffPlans, EFFECTS, type Plan } from "../../plan/index.ts";
+import type { Context } from "../context.ts";
 import { EXIT_FINDINGS, EXIT_FINE } from "../failure.ts";
 import { loadMachine, makePlan } from "../load.ts";
-import type { Context } from "../program.ts";
 import { diffScreen } from "../render/diff-screen.ts";
 import { parseEffects } from "../values.ts";
 import { addMachineOptions, type MachineFlags, machineOptions } from "./machine-options.ts";

@@ -4,10 +4,10 @@ import type { Inspection } from "../../documents/index.ts";
 import { inspectDocument } from "../../documents/index.ts";
 import { readCapture } from "../../formats/capture.ts";
 import { isLinux, liveCapture } from "../../host/index.ts";
+import type { Context } from "../context.ts";
 import { EXIT_FINE, EXIT_INPUT, Failure } from "../failure.ts";
 import { inspectCapture } from "../inspection.ts";
 import { loadCapture } from "../load.ts";
-import type { Context } from "../program.ts";
 import { inspectScreen } from "../render/inspect-screen.ts";
 import type { Terminal } from "../terminal.ts";
 

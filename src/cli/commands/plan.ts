@@ -2,9 +2,9 @@
 import { type Command, Option } from "commander";
 import { planDocument } from "../../documents/index.ts";
 import { type PlanOptions, resolveShares } from "../../plan/index.ts";
+import type { Context } from "../context.ts";
 import { EXIT_FINE } from "../failure.ts";
 import { loadMachine, makePlan } from "../load.ts";
-import type { Context } from "../program.ts";
 import { planScreen } from "../render/plan-screen.ts";
 import { parseManaged, parseSysctls } from "../values.ts";
 import {

@@ -1,8 +1,8 @@
 /** `zonewright schema [NAME]`: the JSON Schemas of the documents. */
 import type { Command } from "commander";
 import { jsonSchemas } from "../../documents/index.ts";
+import type { Context } from "../context.ts";
 import { EXIT_FINE, usage } from "../failure.ts";
-import type { Context } from "../program.ts";
 
 export function addSchema(program: Command, context: Context): void {
   program
