@@ -1,2 +1,11 @@
 /** Replay: what a real kernel did, run through the engine page by page. */
-export {};
+export { Assumptions, type FreeAtEnd } from "./assumptions.ts";
+export type { CheckCount } from "./checks.ts";
+export { type Comparison, compareWith, type ListCount, type ListDifference } from "./compare.ts";
+export { type DriveOptions, Driver } from "./drive.ts";
+export type { ReplayEvent, ReplayKind } from "./event.ts";
+export { WindowCollector } from "./from-trace.ts";
+export { type Inputs, inputsOf } from "./inputs.ts";
+export type { AssumptionCounts, InputCounts, Miss, Score } from "./score.ts";
+export type { ListSnapshot, MachineFacts, ZoneFacts } from "./snapshot.ts";
+export { type StartState, startState } from "./start-state.ts";

@@ -1,0 +1,181 @@
+/**
+ * What the engine did besides answering, against what the kernel told: blocks
+ * that refilled a per-CPU list, blocks that were given back to the zone, blocks
+ * that changed their type. Compared, never fed.
+ *
+ * Both sides come in the same order on one CPU; drains of different zones may
+ * interleave, when an interrupt drains another zone's lists in between.
+ *
+ * Linux: mm_page_alloc_zone_locked, mm_page_pcpu_drain, mm_page_alloc_extfrag
+ */
+import { type EventSink, type Memory, pfnOf } from "../mm/memory.ts";
+import type { ReplayEvent } from "./event.ts";
+
+export interface CheckCount {
+  /** Events in the recording, and those that the engine did alike. */
+  recorded: number;
+  equal: number;
+}
+
+interface Block {
+  readonly pfn: number;
+  readonly order: number;
+  readonly type: number;
+}
+
+interface Fragment {
+  readonly row: number;
+  readonly text: string;
+  readonly type: number;
+  /** Of the recorded side: the whole pageblock changed its type. */
+  readonly owner: boolean;
+}
+
+/** Told of every difference: what it is about, ours and theirs, in words. */
+export type MissSink = (kind: "refill" | "drain" | "extfrag", ours: string, theirs: string) => void;
+
+export class Checks implements EventSink {
+  readonly refills: CheckCount = { recorded: 0, equal: 0 };
+  readonly drains: CheckCount = { recorded: 0, equal: 0 };
+  readonly extfrags: CheckCount = { recorded: 0, equal: 0 };
+  readonly #m: Memory;
+  readonly #typeOf: (kernel: number) => number;
+  readonly #miss: MissSink;
+  readonly #ownRefills: Block[][];
+  readonly #realRefills: Block[][];
+  /** By CPU, then by zone. */
+  readonly #ownDrains: Block[][][];
+  readonly #ownFrags: Fragment[] = [];
+  readonly #realFrags: Fragment[] = [];
+
+  constructor(m: Memory, typeOf: (kernel: number) => number, miss: MissSink) {
+    this.#m = m;
+    this.#typeOf = typeOf;
+    this.#miss = miss;
+    this.#ownRefills = Array.from({ length: m.cpuCount }, () => []);
+    this.#realRefills = Array.from({ length: m.cpuCount }, () => []);
+    this.#ownDrains = this.#ownRefills.map(() => m.names.map(() => []));
+  }
+
+  refill(_zone: number, row: number, order: number, type: number): void {
+    this.#ownRefills[this.#m.cpu].push({ pfn: pfnOf(this.#m, row), order, type });
+  }
+
+  drain(zone: number, row: number, order: number, type: number): void {
+    this.#ownDrains[this.#m.cpu][zone].push({ pfn: pfnOf(this.#m, row), order, type });
+  }
+
+  extfrag(_zone: number, row: number, order: number, from: number, type: number): void {
+    const text = `${pfnOf(this.#m, row).toString(16)} of order ${order}, type ${from} to ${type}`;
+    this.#ownFrags.push({ row, text, type, owner: false });
+  }
+
+  wakeKswapd(): void {
+    return;
+  }
+
+  /** Blocks that the engine drained on this CPU, but that the recording has not told yet. */
+  isDrainDue(cpu: number): boolean {
+    return this.#ownDrains[cpu].some((queue) => queue.length > 0);
+  }
+
+  /** Blocks of a refill of ours that the recording has not told yet. */
+  isRefillDue(cpu: number): boolean {
+    return this.#ownRefills[cpu].length > 0;
+  }
+
+  realRefill(e: ReplayEvent): void {
+    this.refills.recorded++;
+    this.#realRefills[e.cpu].push({ pfn: e.pfn, order: e.order, type: this.#typeOf(e.type) });
+  }
+
+  realDrain(e: ReplayEvent): void {
+    this.drains.recorded++;
+    const queues = this.#ownDrains[e.cpu];
+    const real = { pfn: e.pfn, order: e.order, type: this.#typeOf(e.type) };
+    const equal = queues.find((queue) => queue.length > 0 && same(queue[0], real));
+    if (equal !== undefined) {
+      equal.shift();
+      this.drains.equal++;
+      return;
+    }
+    const own = queues.find((queue) => queue.length > 0)?.shift();
+    this.#miss("drain", words(own), words(real));
+  }
+
+  realFrag(e: ReplayEvent): void {
+    this.extfrags.recorded++;
+    const type = this.#typeOf(e.type);
+    const pfn = e.pfn.toString(16);
+    const text = `${pfn} of order ${e.a}, type ${this.#typeOf(e.b)} to ${type}`;
+    this.#realFrags.push({ row: -1, text, type, owner: e.flag });
+  }
+
+  /** What both sides have told by now. After a difference the rest of both is dropped. */
+  settleRefills(cpu: number): void {
+    const own = this.#ownRefills[cpu];
+    const real = this.#realRefills[cpu];
+    const both = Math.min(own.length, real.length);
+    for (let i = 0; i < both; i++) {
+      if (same(own[i], real[i])) {
+        this.refills.equal++;
+        continue;
+      }
+      this.#miss("refill", words(own[i]), words(real[i]));
+      own.length = 0;
+      real.length = 0;
+      return;
+    }
+    own.splice(0, both);
+    real.splice(0, both);
+  }
+
+  /** A new call begins on this CPU: what one side only has told by now is a difference. */
+  beginCall(cpu: number): void {
+    for (const queue of this.#ownDrains[cpu]) {
+      if (queue.length === 0) continue;
+      this.#miss("drain", `${words(queue[0])} and ${queue.length - 1} more`, "none");
+      queue.length = 0;
+    }
+  }
+
+  /** The recording is over: what only one side has told. */
+  end(): void {
+    for (let cpu = 0; cpu < this.#m.cpuCount; cpu++) {
+      this.beginCall(cpu);
+      const [own] = this.#ownRefills[cpu];
+      const [real] = this.#realRefills[cpu];
+      if (own !== undefined || real !== undefined) this.#miss("refill", words(own), words(real));
+    }
+    const [frag] = this.#ownFrags;
+    if (frag !== undefined) this.#miss("extfrag", `0x${frag.text}`, "none");
+  }
+
+  settleFrags(): void {
+    const both = Math.min(this.#ownFrags.length, this.#realFrags.length);
+    for (let i = 0; i < both; i++) {
+      const own = this.#ownFrags[i];
+      const real = this.#realFrags[i];
+      const owner = this.#m.blockType[own.row >> this.#m.pageblockOrder] === real.type;
+      // Since 6.15's claim the flag tells of the block that was found, not of what became of it.
+      const told = this.#m.rule.fallback === "claim" || owner === real.owner;
+      if (own.text === real.text && told) this.extfrags.equal++;
+      else this.#miss("extfrag", ownerWords(own, owner), ownerWords(real, real.owner));
+    }
+    this.#ownFrags.splice(0, both);
+    this.#realFrags.splice(0, both);
+  }
+}
+
+function same(a: Block, b: Block): boolean {
+  return a.pfn === b.pfn && a.order === b.order && a.type === b.type;
+}
+
+function words(block: Block | undefined): string {
+  if (block === undefined) return "none";
+  return `0x${block.pfn.toString(16)} of order ${block.order}, type ${block.type}`;
+}
+
+function ownerWords({ text }: Fragment, owner: boolean): string {
+  return `0x${text}${owner ? ", with its pageblock" : ""}`;
+}

@@ -1,0 +1,283 @@
+/**
+ * Drives a memory with a recording's events. Frees, requests and what no
+ * allocator can know come from the recording; every answer is the engine's.
+ *
+ *   blind      nothing is looked at but what event.ts lists as driving: no pfn of a
+ *              checked event changes anything, and nothing is repaired
+ *   repaired   after each wrong answer the recorded page is put into its owner's hands;
+ *              with assumptions, see assumptions.ts, where the recording calls for them
+ *
+ * In both, a page that is freed while a list of ours holds it leaves the list
+ * first: its free says that somebody had it.
+ */
+import { freePages, freePagesPastPcp } from "../mm/allocate.ts";
+import { allocPagesBulk } from "../mm/bulk.ts";
+import { parseGfp } from "../mm/gfp-text.ts";
+import { type Memory, MOBILE, rowOf, zoneOf } from "../mm/memory.ts";
+import { MOVABLE } from "../mm/rule.ts";
+import type { Assumptions } from "./assumptions.ts";
+import { Checks } from "./checks.ts";
+import type { ReplayEvent } from "./event.ts";
+import type { Inputs } from "./inputs.ts";
+import { ReclaimState } from "./reclaim.ts";
+import { drainOutside } from "./remote-drain.ts";
+import { request } from "./request.ts";
+import { emptyScore, type Miss, type Score } from "./score.ts";
+import type { StartState } from "./start-state.ts";
+import { isBlock, mend, settle } from "./surgery.ts";
+
+export interface DriveOptions {
+  readonly inputs: Inputs;
+  /** null: blind. */
+  readonly assumptions: Assumptions | null;
+  /** The answer to each mm_page_alloc, before it is compared; -1 for no page, no zone. */
+  readonly decide?: (e: ReplayEvent, pfn: number, zone: number) => void;
+  /** Called before an event is replayed; false ends the run there. */
+  readonly before?: (e: ReplayEvent, score: Score) => boolean;
+}
+
+/** Page cache, by its flags; not kernel memory that a task pays for. */
+const PAGE_CACHE = /HARDWALL|GFP_USER|GFP_HIGHUSER/;
+
+const hex = (pfn: number): string => (pfn < 0 ? "none" : `0x${pfn.toString(16)}`);
+
+export class Driver {
+  readonly score: Score = emptyScore();
+  readonly #m: Memory;
+  readonly #state: StartState;
+  readonly #options: DriveOptions;
+  readonly #checks: Checks;
+  readonly #reclaim: ReclaimState;
+  readonly #gfp: Map<string, { readonly bits: number; readonly cache: boolean }> = new Map();
+  /** Requests that an assumption served before their event. */
+  readonly #served: Map<ReplayEvent, number> = new Map();
+  /** By task: pages of its last bulk call, as we took them. */
+  readonly #bulked: Map<number, number[]> = new Map();
+  readonly #inBulk: Set<number> = new Set();
+  /** Node of each kswapd, by its wake-ups. */
+  readonly #nodeOf: Map<number, number> = new Map();
+  #at: ReplayEvent | null = null;
+
+  constructor(state: StartState, options: DriveOptions) {
+    this.#state = state;
+    this.#m = state.m;
+    this.#options = options;
+    this.#checks = new Checks(state.m, state.typeOf, (kind, ours, theirs) => {
+      this.#miss(kind, ours, theirs);
+    });
+    state.m.events = this.#checks;
+    this.#reclaim = new ReclaimState(state.m);
+    this.score.refills = this.#checks.refills;
+    this.score.drains = this.#checks.drains;
+    this.score.extfrags = this.#checks.extfrags;
+  }
+
+  /** Replays all events, or up to where `before` says no. */
+  run(events: Iterable<ReplayEvent>): Score {
+    const { before, assumptions } = this.#options;
+    for (const e of events) {
+      if (before?.(e, this.score) === false) return this.score;
+      this.#step(e);
+    }
+    assumptions?.atEnd(this.#m, this.score);
+    this.#checks.end();
+    return this.score;
+  }
+
+  #step(e: ReplayEvent): void {
+    const m = this.#m;
+    this.score.events++;
+    if (e.cpu >= m.cpuCount) {
+      this.score.strange++;
+      return;
+    }
+    this.#at = e;
+    m.cpu = e.cpu;
+    this.#reclaim.note(e);
+    this.#takeBulk(e);
+    this.#serveEarly(e);
+    if (!e.interrupt && (e.kind === "alloc" || e.kind === "free" || e.kind === "batched")) {
+      this.#checks.beginCall(e.cpu);
+    }
+    this.#replay(e);
+    this.#checks.settleFrags();
+    const node = this.#nodeOf.get(e.pid);
+    if (node !== undefined && this.#options.inputs.passEnds.has(e)) this.#reclaim.passEnds(node);
+  }
+
+  #replay(e: ReplayEvent): void {
+    const { inputs, assumptions } = this.#options;
+    switch (e.kind) {
+      case "alloc":
+        this.#alloc(e);
+        return;
+      case "free":
+        this.score.frees++;
+        if (!inputs.announced.has(e)) this.#free(e, e.order);
+        return;
+      case "batched":
+        if (inputs.orderOf.has(e)) this.#free(e, inputs.orderOf.get(e) ?? 0);
+        return;
+      case "refill":
+        assumptions?.beforeRefill(this.#m, e, this.#checks, this.score);
+        this.#checks.realRefill(e);
+        if (assumptions?.hiddenBulks === true) this.#checks.settleRefills(e.cpu);
+        return;
+      case "drain":
+        this.#drain(e);
+        return;
+      case "extfrag":
+        this.#checks.realFrag(e);
+        return;
+      case "kswapd":
+        this.#nodeOf.set(e.pid, e.a);
+        return;
+      case "bulk":
+        this.#inBulk.add(e.pid);
+        return;
+      case "bulk-end":
+        this.#inBulk.delete(e.pid);
+        return;
+      case "vmap":
+        this.#vmap(e);
+        return;
+      case "isolate":
+      case "take":
+        this.score.inputs.compaction++;
+        return;
+      default:
+        return;
+    }
+  }
+
+  #alloc(e: ReplayEvent): void {
+    const m = this.#m;
+    const { assumptions, decide } = this.#options;
+    if (!this.#served.has(e)) assumptions?.beforeRequest(m, e, this.score);
+    const own = this.#served.get(e) ?? this.#request(e);
+    const ownZone = own < 0 ? -1 : zoneOf(m, rowOf(m, own));
+    decide?.(e, own, ownZone);
+    if (e.pfn < 0) {
+      this.score.failed++;
+      if (own < 0) this.score.failedEqual++;
+      else this.#wrongPage(e, own);
+      this.#checks.settleRefills(e.cpu);
+      return;
+    }
+    this.score.allocations++;
+    const row = rowOf(m, e.pfn);
+    if (!isBlock(m, row, e.order)) this.score.strange++;
+    else if (ownZone === zoneOf(m, row)) this.score.zoneEqual++;
+    if (own === e.pfn) this.score.pfnEqual++;
+    else this.#wrongPage(e, own);
+    this.#checks.settleRefills(e.cpu);
+    if (this.#inBulk.has(e.pid) && !e.interrupt) this.#bulked.get(e.pid)?.push(own);
+  }
+
+  #wrongPage(e: ReplayEvent, own: number): void {
+    const m = this.#m;
+    this.#miss("page", hex(own), hex(e.pfn));
+    if (this.#options.assumptions === null) return;
+    this.score.repairs++;
+    const real = e.pfn < 0 ? -1 : rowOf(m, e.pfn);
+    if (isBlock(m, real, e.order)) {
+      mend(m, own < 0 ? -1 : rowOf(m, own), real, e.order, e.type === MOVABLE);
+    } else if (own >= 0) freePages(m, own, e.order);
+  }
+
+  #request(e: ReplayEvent): number {
+    const m = this.#m;
+    const { bits, cache } = this.#gfpOf(e.gfp);
+    const rights = {
+      past: this.#reclaim.takePast(e),
+      reclaimer: this.#reclaim.isReclaimer(e),
+    };
+    const pfn = request(m, bits, e.order, rights);
+    if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
+    return pfn;
+  }
+
+  #gfpOf(text: string): { readonly bits: number; readonly cache: boolean } {
+    let known = this.#gfp.get(text);
+    if (known === undefined) {
+      const cache = PAGE_CACHE.test(text) && !text.includes("ACCOUNT");
+      known = { bits: parseGfp(text, this.#m.gfp.era).value, cache };
+      this.#gfp.set(text, known);
+    }
+    return known;
+  }
+
+  #serveEarly(e: ReplayEvent): void {
+    const early = this.#options.assumptions?.earlyBefore(this.#m, e, this.score);
+    if (early !== undefined && !this.#served.has(early)) {
+      this.#served.set(early, this.#request(early));
+    }
+  }
+
+  #free(e: ReplayEvent, order: number): void {
+    const m = this.#m;
+    const row = rowOf(m, e.pfn);
+    if (!isBlock(m, row, order)) {
+      this.score.strange++;
+      return;
+    }
+    if (settle(m, row, order)) this.score.inputs.unseenTakers++;
+    if (this.#isLocked(e)) freePagesPastPcp(m, e.pfn, order);
+    else freePages(m, e.pfn, order);
+  }
+
+  /** The lock is one zone's: a page of another zone still gets onto its list. */
+  #isLocked(e: ReplayEvent): boolean {
+    const batch = this.#options.inputs.between.get(e);
+    if (batch !== undefined) {
+      const zone = zoneOf(this.#m, rowOf(this.#m, batch.pfn));
+      if (zone === zoneOf(this.#m, rowOf(this.#m, e.pfn))) {
+        this.score.inputs.lockedFrees++;
+        return true;
+      }
+    }
+    return this.#options.assumptions?.isLocked(e, this.score) ?? false;
+  }
+
+  #drain(e: ReplayEvent): void {
+    if (!this.#checks.isDrainDue(e.cpu)) {
+      const pages = this.#options.inputs.drainRun.get(e) ?? 1 << e.order;
+      const kind = drainOutside(this.#m, e, this.#state.typeOf(e.type), pages);
+      if (kind === "remote") this.score.inputs.remoteDrains++;
+      else if (kind === "decay") this.score.inputs.decays++;
+      else this.score.strangeDrains++;
+    }
+    this.#checks.realDrain(e);
+  }
+
+  #takeBulk(e: ReplayEvent): void {
+    const call = this.#options.inputs.bulks.get(e);
+    if (call === undefined) return;
+    const pfns: number[] = [];
+    const taken = allocPagesBulk(this.#m, call.gfp, call.pages, pfns);
+    this.score.inputs.bulkCalls++;
+    this.score.inputs.bulkPages += call.pages;
+    if (taken !== call.pages) this.#miss("bulk", `${taken} pages`, `${call.pages} pages`);
+    this.#bulked.set(e.pid, [...(this.#bulked.get(e.pid) ?? []), ...pfns]);
+  }
+
+  /** The probe tells the pages of the task's bulk calls since the last one, some at a time. */
+  #vmap(e: ReplayEvent): void {
+    const own = this.#bulked.get(e.pid);
+    for (const [i, pfn] of e.pages.entries()) {
+      const taken = own?.[e.b + i];
+      if (taken === undefined) continue;
+      this.score.bulkTold++;
+      if (taken === pfn) this.score.bulkEqual++;
+    }
+    if (e.b === 0) this.#bulked.delete(e.pid);
+  }
+
+  #miss(kind: Miss["kind"], ours: string, theirs: string): void {
+    this.score.misses++;
+    if (this.score.firstMiss !== null || this.#at === null) return;
+    const { allocations, failed } = this.score;
+    const done = allocations + failed - (kind === "page" ? 1 : 0);
+    this.score.firstMiss = { event: this.#at, allocations: done, kind, ours, theirs };
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * What a recording says about pages, one flat record an event: only what moves
+ * pages, or tells who may take them.
+ *
+ *   kind         drives                                    checked
+ *   alloc        order, gfp, cpu                           pfn
+ *   free         pfn, order, cpu
+ *   batched      pfn, cpu: the free of a list is done now
+ *   refill       -                                         pfn, order, type
+ *   drain        that a list is emptied, how far           pfn, order, type
+ *   extfrag      -                                         pfn, orders, types, ownership
+ *   bulk, bulk-end      gfp, and how many pages            (vmap: their pfns)
+ *   reclaim, reclaim-end, kswapd, suitable                 -
+ *   isolate, take       what compaction took               -
+ *
+ * The pfn of a checked event is never looked at before the engine has answered.
+ *
+ * Linux: include/trace/events/{kmem,vmscan,compaction}.h
+ */
+
+export type ReplayKind =
+  | "alloc"
+  | "free"
+  | "batched"
+  | "refill"
+  | "drain"
+  | "extfrag"
+  | "bulk"
+  | "bulk-end"
+  | "vmap"
+  | "reclaim"
+  | "reclaim-end"
+  | "kswapd"
+  | "suitable"
+  | "isolate"
+  | "take";
+
+export interface ReplayEvent {
+  readonly kind: ReplayKind;
+  /** 1-based line in the trace. */
+  readonly line: number;
+  /** Seconds of the trace's clock. */
+  readonly time: number;
+  readonly cpu: number;
+  readonly pid: number;
+  /** The task is kswapd, or kswapd or kcompactd: it may go below the marks. */
+  readonly kswapd: boolean;
+  readonly reclaimer: boolean;
+  /** In a hard or soft interrupt. */
+  readonly interrupt: boolean;
+  /** First page; -1 for none. isolate: start of the range. */
+  readonly pfn: number;
+  readonly order: number;
+  /** Migratetype by the kernel's number; -1 for none. */
+  readonly type: number;
+  /** As printed, e.g. "GFP_KERNEL|__GFP_ZERO"; bulk: the number. */
+  readonly gfp: string;
+  /** refill: it fills a per-CPU list. extfrag: the block changes its owner. */
+  readonly flag: boolean;
+  /** isolate: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd: node. */
+  readonly a: number;
+  /** isolate: frames scanned. extfrag: the fallback's type. vmap: number of the first page. */
+  readonly b: number;
+  /** isolate: pages taken. */
+  readonly c: number;
+  /** vmap: pfns of the pages that a bulk call took. */
+  readonly pages: readonly number[];
+}
+
+/** A trace between two moments. */
+export interface TraceWindow {
+  readonly events: readonly ReplayEvent[];
+  /** Events that the kernel dropped, by its own marks. */
+  readonly lost: number;
+}
+
+/** Whether the event is one of the page allocator's own. */
+export function isPageEvent({ kind }: ReplayEvent): boolean {
+  return (
+    kind === "alloc" ||
+    kind === "free" ||
+    kind === "batched" ||
+    kind === "refill" ||
+    kind === "drain" ||
+    kind === "extfrag"
+  );
+}

@@ -1,0 +1,161 @@
+/**
+ * Trace events to what a replay takes: only those that move pages, from one
+ * marker to the next.
+ *
+ *   SNAP BEGIN before   the snapshot that the memory starts from
+ *   SNAP BEGIN after    the one it is compared with
+ *
+ * A trace without such markers is taken whole. Probes are known by the function
+ * they sit on: what they are called is up to who set them.
+ *
+ * Linux: __alloc_pages_bulk(), __vmap_pages_range_noflush(), compaction_alloc()
+ */
+import type { ProbeHit, TraceEvent, TraceHead } from "../formats/ftrace-event.ts";
+import type { ReplayEvent, ReplayKind } from "./event.ts";
+
+/** struct page of pfn 0 and its size: x86-64 without KASLR. Linux: __VMEMMAP_BASE_L4 */
+const VMEMMAP = 0xffffea0000000000n;
+const PAGE_STRUCT_BYTES = 64n;
+
+/** Collects a window's events as they come from `ftraceReader`. */
+export class WindowCollector {
+  readonly events: ReplayEvent[] = [];
+  /** Events that the kernel dropped within the window; marks without a number count one. */
+  lost = 0;
+  /** Line of the first such mark; 0 for none. */
+  lostAt = 0;
+  /** Markers seen: "SNAP BEGIN before" is "before". */
+  readonly moments: string[] = [];
+  readonly #from: string | null;
+  readonly #to: string | null;
+  #open: boolean;
+  #done = false;
+
+  /** From the snapshot named `from` to the one named `to`; null: from the first, to the last event. */
+  constructor(from: string | null, to: string | null) {
+    this.#from = from;
+    this.#to = to;
+    this.#open = from === null;
+  }
+
+  readonly sink = (e: TraceEvent): void => {
+    if (e.name === "tracing_mark_write") this.#mark(e.text);
+    if (!this.#open || this.#done) return;
+    if (e.name === "lost") {
+      this.lost += e.events ?? 1;
+      if (this.lostAt === 0) this.lostAt = e.line;
+      return;
+    }
+    const event = toReplay(e);
+    if (event !== null) this.events.push(event);
+  };
+
+  #mark(text: string): void {
+    const moment = /^SNAP BEGIN (\S+)/.exec(text.trim())?.[1];
+    if (moment === undefined) return;
+    this.moments.push(moment);
+    if (moment === this.#from) this.#open = true;
+    else if (this.#open && moment === this.#to) this.#done = true;
+  }
+}
+
+type Fields = Partial<Omit<ReplayEvent, "kind" | "line" | "time" | "cpu" | "pid">>;
+
+function record(kind: ReplayKind, e: TraceHead, fields: Fields): ReplayEvent {
+  const kswapd = e.task.startsWith("kswapd");
+  return {
+    kind,
+    line: e.line,
+    time: e.time,
+    cpu: e.cpu,
+    pid: e.pid,
+    kswapd,
+    reclaimer: kswapd || e.task.startsWith("kcompactd"),
+    interrupt: e.flags !== null && e.flags.context !== "task",
+    pfn: fields.pfn ?? -1,
+    order: fields.order ?? 0,
+    type: fields.type ?? -1,
+    gfp: fields.gfp ?? "",
+    flag: fields.flag ?? false,
+    a: fields.a ?? 0,
+    b: fields.b ?? 0,
+    c: fields.c ?? 0,
+    pages: fields.pages ?? NO_PAGES,
+  };
+}
+
+const NO_PAGES: readonly number[] = [];
+
+function toReplay(e: TraceEvent): ReplayEvent | null {
+  switch (e.name) {
+    case "mm_page_alloc":
+      return record("alloc", e, { pfn: e.pfn, order: e.order, type: e.migratetype, gfp: e.gfp });
+    case "mm_page_free":
+      return record("free", e, { pfn: e.pfn, order: e.order });
+    case "mm_page_free_batched":
+      return record("batched", e, { pfn: e.pfn });
+    case "mm_page_alloc_zone_locked": {
+      const { pfn, order, migratetype: type, percpuRefill: flag } = e;
+      return record("refill", e, { pfn, order, type, flag });
+    }
+    case "mm_page_pcpu_drain":
+      return record("drain", e, { pfn: e.pfn, order: e.order, type: e.migratetype });
+    case "mm_page_alloc_extfrag":
+      return record("extfrag", e, {
+        pfn: e.pfn,
+        order: e.allocOrder,
+        type: e.allocMigratetype,
+        flag: e.changeOwnership,
+        a: e.fallbackOrder,
+        b: e.fallbackMigratetype,
+      });
+    case "mm_vmscan_direct_reclaim_begin":
+      return record("reclaim", e, {});
+    case "mm_vmscan_direct_reclaim_end":
+      return record("reclaim-end", e, {});
+    case "mm_vmscan_kswapd_wake":
+      return record("kswapd", e, { a: e.nid });
+    case "mm_compaction_suitable":
+      return record("suitable", e, {});
+    case "mm_compaction_isolate_freepages":
+      return record("isolate", e, { pfn: e.start, a: e.end, b: e.scanned, c: e.taken });
+    case "probe":
+      return fromProbe(e);
+    default:
+      return null;
+  }
+}
+
+function fromProbe(e: ProbeHit): ReplayEvent | null {
+  const isReturn = e.caller !== null;
+  if (e.symbol === "__alloc_pages_bulk") {
+    if (isReturn) return record("bulk-end", e, { a: numberOf(e, "n") });
+    return record("bulk", e, { gfp: String(numberOf(e, "gfp")) });
+  }
+  if (e.symbol === "compaction_alloc" && isReturn) {
+    const pfn = pfnOfPage(e.values.get("page"));
+    return pfn < 0 ? null : record("take", e, { pfn });
+  }
+  if (e.symbol !== "__vmap_pages_range_noflush") return null;
+  // A probe shows 128 pages; further ones on the same function go on from there.
+  const first = Number(/(\d*)$/.exec(e.probe)?.[1] ?? 0);
+  const pages: number[] = [];
+  for (const value of e.values.values()) {
+    if (typeof value !== "object") continue;
+    for (const page of value) pages.push(pfnOfPage(page));
+  }
+  const unknown = pages.findIndex((pfn) => pfn < 0);
+  return record("vmap", e, { b: first, pages: unknown < 0 ? pages : pages.slice(0, unknown) });
+}
+
+function numberOf(e: ProbeHit, name: string): number {
+  const value = e.values.get(name);
+  return typeof value === "bigint" ? Number(value) : 0;
+}
+
+/** pfn of a struct page's address; -1 when it is none of x86-64's. */
+function pfnOfPage(value: unknown): number {
+  if (typeof value !== "bigint" || value < VMEMMAP) return -1;
+  const pfn = (value - VMEMMAP) / PAGE_STRUCT_BYTES;
+  return pfn < 2n ** 31n ? Number(pfn) : -1;
+}

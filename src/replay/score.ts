@@ -1,0 +1,105 @@
+/**
+ * What a replay counts, and its first difference. A score is plain numbers: one
+ * for each way to drive (see drive.ts).
+ */
+import type { CheckCount } from "./checks.ts";
+import type { ReplayEvent } from "./event.ts";
+
+/** The first thing that the engine did otherwise. */
+export interface Miss {
+  readonly event: ReplayEvent;
+  /** mm_page_alloc events before it. */
+  readonly allocations: number;
+  readonly kind: "page" | "refill" | "drain" | "extfrag" | "bulk";
+  /** In words, pfns in hexadecimal. */
+  readonly ours: string;
+  readonly theirs: string;
+}
+
+/** What a run was told beyond requests and frees, by kind. */
+export interface InputCounts {
+  /** Bulk calls and the pages they took. */
+  bulkCalls: number;
+  bulkPages: number;
+  /** Free blocks that compaction took: ranges and single finds. */
+  compaction: number;
+  remoteDrains: number;
+  decays: number;
+  /** Frees in an interrupt between two frees of a batch: this CPU's lists were locked. */
+  lockedFrees: number;
+  /** Pages freed while our lists held them: taken by somebody unrecorded. */
+  unseenTakers: number;
+}
+
+/** What a repaired run assumed after a look at recorded pages, by name. */
+export interface AssumptionCounts {
+  /** A request got its page before the interrupt that was recorded before it. */
+  early: number;
+  /** An interrupt's frees went past the per-CPU lists, which were locked. */
+  locked: number;
+  /** Pages of bulk calls that no probe recorded. */
+  hiddenBulkPages: number;
+  hiddenBulkRefills: number;
+  /** Such pages that were noticed only at the end. */
+  hiddenAtEnd: number;
+}
+
+export interface Score {
+  events: number;
+  /** mm_page_alloc with a page. */
+  allocations: number;
+  zoneEqual: number;
+  pfnEqual: number;
+  /** mm_page_alloc without a page, and how many of them the engine refused too. */
+  failed: number;
+  failedEqual: number;
+  frees: number;
+  /** State mended after a wrong answer. */
+  repairs: number;
+  /** Pages of bulk calls that a vmap probe told, and those that we took in the same place. */
+  bulkTold: number;
+  bulkEqual: number;
+  /** Drains that no list of ours explains. */
+  strangeDrains: number;
+  /** Events that cannot be: pages in no zone, CPUs that are not there. */
+  strange: number;
+  firstMiss: Miss | null;
+  misses: number;
+  refills: CheckCount;
+  drains: CheckCount;
+  extfrags: CheckCount;
+  readonly inputs: InputCounts;
+  readonly assumptions: AssumptionCounts;
+}
+
+export function emptyScore(): Score {
+  return {
+    events: 0,
+    allocations: 0,
+    zoneEqual: 0,
+    pfnEqual: 0,
+    failed: 0,
+    failedEqual: 0,
+    frees: 0,
+    repairs: 0,
+    bulkTold: 0,
+    bulkEqual: 0,
+    strangeDrains: 0,
+    strange: 0,
+    firstMiss: null,
+    misses: 0,
+    refills: { recorded: 0, equal: 0 },
+    drains: { recorded: 0, equal: 0 },
+    extfrags: { recorded: 0, equal: 0 },
+    inputs: {
+      bulkCalls: 0,
+      bulkPages: 0,
+      compaction: 0,
+      remoteDrains: 0,
+      decays: 0,
+      lockedFrees: 0,
+      unseenTakers: 0,
+    },
+    assumptions: { early: 0, locked: 0, hiddenBulkPages: 0, hiddenBulkRefills: 0, hiddenAtEnd: 0 },
+  };
+}

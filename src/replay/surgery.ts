@@ -1,0 +1,171 @@
+/**
+ * Changes to a memory's lists that no call of the allocator makes: a page that
+ * a recording shows in other hands than ours is put there.
+ *
+ *   S1  P_COUNT, Z_FREE and Z_BLOCKS follow every change, so `verify` stays content
+ */
+import { giveBlock, linkHead, unlink } from "../mm/buddy.ts";
+import {
+  FREE,
+  KIND_MASK,
+  type Memory,
+  MOBILE,
+  ORDER_MASK,
+  P_COUNT,
+  PCP,
+  PCP_HUGE_LIST,
+  PCP_LISTS,
+  PCP_WORDS,
+  TAKEN,
+  zoneOf,
+} from "../mm/memory.ts";
+import { countFree } from "../mm/queue.ts";
+import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
+
+/** Whether (row, order) lies in one zone of the memory and is aligned to its size. */
+export function isBlock(m: Memory, row: number, order: number): boolean {
+  if (row < m.firstRow || order > ORDER_MASK || (row & ((1 << order) - 1)) !== 0) return false;
+  const zone = zoneOf(m, row);
+  const end = row + (1 << order) - 1;
+  return zone < m.zoneCount && zone >= 0 && end < m.rows && zoneOf(m, end) === zone;
+}
+
+/**
+ * Makes (row, order) one taken block, as its owner has it: taken before the
+ * recording began, split since, or taken by somebody who was not recorded.
+ * Returns whether it had to come off a list of ours.
+ */
+export function settle(m: Memory, row: number, order: number): boolean {
+  const state = m.state[row];
+  if ((state | (TAKEN ^ MOBILE)) === (MOBILE | order)) return false;
+  const listed = takeOff(m, row, order);
+  splitTaken(m, row);
+  const movable = (m.state[row] & KIND_MASK) === MOBILE;
+  m.state.fill(0, row, row + (1 << order));
+  m.state[row] = (movable ? MOBILE : TAKEN) | order;
+  return listed;
+}
+
+/** A taken block that holds `row` becomes single pages. */
+function splitTaken(m: Memory, row: number): void {
+  for (let order = 1; order <= ORDER_MASK; order++) {
+    const head = row & ~((1 << order) - 1);
+    if (head < m.firstRow) return;
+    const state = m.state[head];
+    const kind = state & KIND_MASK;
+    if ((kind !== TAKEN && kind !== MOBILE) || (state & ORDER_MASK) < order) continue;
+    m.state.fill(kind, head, head + (1 << (state & ORDER_MASK)));
+    return;
+  }
+}
+
+/** Takes every page of a block off the list it is on. Returns whether there was one. */
+export function takeOff(m: Memory, row: number, order: number): boolean {
+  if ((m.state[row] & KIND_MASK) === PCP || isInFree(m, row, order)) return takeOne(m, row, order);
+  let listed = false;
+  for (let at = row; at < row + (1 << order); ) {
+    const state = m.state[at];
+    const kind = state & KIND_MASK;
+    if (kind === FREE) {
+      const own = state & ORDER_MASK;
+      listed = takeOne(m, at, own) || listed;
+      at += 1 << own;
+    } else if (kind === PCP) {
+      const size = 1 << stockOrder(m, stockList(m, at));
+      listed = takeOne(m, at, 0) || listed;
+      at += size;
+    } else at++;
+  }
+  return listed;
+}
+
+/** Whether a free block of this order or a larger one holds `row`. */
+function isInFree(m: Memory, row: number, order: number): boolean {
+  for (let own = order; own <= m.maxOrder; own++) {
+    if (m.state[row & ~((1 << own) - 1)] === (FREE | own)) return true;
+  }
+  return false;
+}
+
+function takeOne(m: Memory, row: number, order: number): boolean {
+  if ((m.state[row] & KIND_MASK) === PCP) {
+    unstock(m, row);
+    return true;
+  }
+  const zone = zoneOf(m, row);
+  for (let own = order; own <= m.maxOrder; own++) {
+    let head = row & ~((1 << own) - 1);
+    if (m.state[head] !== (FREE | own)) continue;
+    const type = m.blockType[head >> m.pageblockOrder];
+    unlink(m, zone, head, own);
+    while (own > order) {
+      own--;
+      const upper = head + (1 << own);
+      if (row >= upper) {
+        linkHead(m, zone, head, own, type);
+        head = upper;
+      } else linkHead(m, zone, upper, own, type);
+    }
+    m.state[row] = 0;
+    countFree(m, zone, -(1 << order));
+    return true;
+  }
+  return false;
+}
+
+/** Number of the per-CPU list that a row is on, counted from the first of all. */
+function stockList(m: Memory, row: number): number {
+  let head = m.next[row];
+  while (head >= m.firstRow) head = m.next[head];
+  return head - m.pcpHeads;
+}
+
+function stockOrder(m: Memory, stock: number): number {
+  const list = stock % PCP_LISTS;
+  return list >= PCP_HUGE_LIST ? m.pageblockOrder : Math.floor(list / PCP_TYPES);
+}
+
+function unstock(m: Memory, row: number): void {
+  const stock = stockList(m, row);
+  const before = m.prev[row];
+  const after = m.next[row];
+  m.next[before] = after;
+  m.prev[after] = before;
+  m.pcp[Math.floor(stock / PCP_LISTS) * PCP_WORDS + P_COUNT] -= 1 << stockOrder(m, stock);
+  m.state[row] = 0;
+}
+
+/**
+ * After a wrong answer: the recorded page is taken from where it lies, and ours
+ * goes back to where it came from. `own` is -1 when we answered with none.
+ */
+export function mend(m: Memory, own: number, real: number, order: number, movable: boolean): void {
+  const state = own < 0 ? (movable ? MOBILE : TAKEN) | order : m.state[own];
+  takeOff(m, real, order);
+  splitTaken(m, real);
+  if (own >= 0) putBack(m, own, order);
+  m.state.fill(0, real, real + (1 << order));
+  m.state[real] = state;
+}
+
+function putBack(m: Memory, row: number, order: number): void {
+  const zone = zoneOf(m, row);
+  const movable = (m.state[row] & KIND_MASK) === MOBILE;
+  const type = m.blockType[row >> m.pageblockOrder];
+  m.state[row] = 0;
+  const list = order > m.pageblockOrder ? -1 : m.pcpListOf[order * 8 + (movable ? MOVABLE : type)];
+  if (list === undefined || list < 0) {
+    giveBlock(m, zone, row, order, type, false);
+    countFree(m, zone, 1 << order);
+    return;
+  }
+  const set = zone * m.cpuCount + m.cpu;
+  const head = m.pcpHeads + set * PCP_LISTS + list;
+  const first = m.next[head];
+  m.next[row] = first;
+  m.prev[row] = head;
+  m.prev[first] = row;
+  m.next[head] = row;
+  m.state[row] = PCP | (list < PCP_HUGE_LIST ? list % PCP_TYPES : movable ? MOVABLE : 0);
+  m.pcp[set * PCP_WORDS + P_COUNT] += 1 << order;
+}
