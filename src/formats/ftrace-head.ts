@@ -12,8 +12,8 @@
  *
  * Linux: trace_print_context(), trace_print_lat_fmt(), kernel/trace/trace_output.c
  */
-import type { TraceFlags } from "./ftrace-event.ts";
-import { isWord, type Scan, Texts } from "./ftrace-scan.ts";
+import type { TraceFlags, TraceHead } from "./ftrace-event.ts";
+import type { Scan } from "./ftrace-scan.ts";
 
 /** Width of the task's name: `%16s`. */
 const TASK_COLUMNS = 16 as number;
@@ -22,7 +22,6 @@ const SPACE = 32 as number;
 const OPEN = 40 as number; // "("
 const BRACKET = 91 as number; // "["
 const DOT = 46 as number;
-const COLON = 58 as number;
 /** Names fit 16 columns, a pid 10 digits, a CPU 4: what is further right is no head. */
 const HEAD_LENGTH = 120 as number;
 const MOVED =
@@ -30,8 +29,19 @@ const MOVED =
 /** Flags a kernel prints: 4 before 5.18, 5 since, 7 with PREEMPT_RT's columns. */
 const MAX_FLAGS = 8 as number;
 
+/** Columns and names worth keeping: real traces have some hundreds. */
+const MAX_KNOWN = 4096 as number;
+const MAX_KEPT_LINE = 1024 as number;
+/** perf prints the system, too: `kmem:mm_page_free: …`. */
+const NAME = /^(?:\w+:)?(\w+)$/;
+/** Longer than any event's name with its system. */
+const MAX_NAME = 128 as number;
+
 /** The order of the flags in 3.0 and later, where no header says otherwise. */
 const DEFAULT_FLAGS = ["irqs-off", "need-resched", "hardirq/softirq", "preempt-depth"] as const;
+
+/** The columns left of the time. */
+type Left = Pick<TraceHead, "task" | "pid" | "tgid" | "cpu" | "flags">;
 
 /** Reads heads; its fields are those of the last line read. */
 export class HeadReader {
@@ -45,8 +55,9 @@ export class HeadReader {
   name = "";
 
   readonly #scan: Scan;
-  readonly #texts = new Texts();
-  readonly #known = new Map<string, TraceFlags>();
+  readonly #known = new Map<string, Left>();
+  #width = 0;
+  readonly #names = new Map<string, string>();
   #columns: string[] = [];
 
   constructor(scan: Scan) {
@@ -67,7 +78,38 @@ export class HeadReader {
 
   /** Reads the columns and the event's name; leaves the scan at the payload. False: no event. */
   read(): boolean {
-    return (this.#aligned() || this.#moved()) && this.#rest();
+    if (!this.#recall() && !this.#learn()) return false;
+    this.#scan.spaces();
+    return this.#time() && this.#name();
+  }
+
+  /** The columns left of the time come back again and again, in the same width. */
+  #recall(): boolean {
+    const scan = this.#scan;
+    const known = this.#known.get(scan.text.slice(0, this.#width));
+    if (known === undefined) return false;
+    this.task = known.task;
+    this.pid = known.pid;
+    this.tgid = known.tgid;
+    this.cpu = known.cpu;
+    this.flags = known.flags;
+    scan.at = this.#width;
+    // Where there were no flags, this line must have none either.
+    return known.flags !== null || isDigit(scan.code());
+  }
+
+  #learn(): boolean {
+    const scan = this.#scan;
+    scan.at = 0;
+    if (!(this.#aligned() || this.#moved()) || !this.#readFlags()) return false;
+    const { text, at } = scan;
+    const { task, pid, tgid, cpu, flags } = this;
+    // What is kept holds its whole line in memory.
+    if (text.length > MAX_KEPT_LINE) return true;
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(text.slice(0, at), { task, pid, tgid, cpu, flags });
+    this.#width = at;
+    return true;
   }
 
   /** Everything up to and with the CPU, in its usual columns. */
@@ -86,7 +128,7 @@ export class HeadReader {
     if (!scan.skip("] ")) return false;
     let from = 0;
     while (from < TASK_COLUMNS - 1 && text.charCodeAt(from) === SPACE) from++;
-    this.task = this.#texts.keep(text.slice(from, TASK_COLUMNS));
+    this.task = text.slice(from, TASK_COLUMNS);
     return !Number.isNaN(this.pid + this.cpu);
   }
 
@@ -107,7 +149,7 @@ export class HeadReader {
     const found = MOVED.exec(scan.text.slice(0, HEAD_LENGTH));
     if (found === null) return false;
     const [whole, task = "", pid, tgid, cpu] = found;
-    this.task = this.#texts.keep(task);
+    this.task = task;
     this.pid = Number(pid);
     this.tgid = tgid === undefined || tgid.startsWith("-") ? null : Number(tgid);
     this.cpu = Number(cpu);
@@ -115,21 +157,21 @@ export class HeadReader {
     return true;
   }
 
-  /** Flags, time and name. */
-  #rest(): boolean {
+  /** The flags, where there are some, and one blank behind them. */
+  #readFlags(): boolean {
     const scan = this.#scan;
     const { text } = scan;
     scan.spaces();
     this.flags = null;
     // A time starts with a digit, flags never do: the first is about interrupts.
-    if (!isDigit(scan.code())) {
-      const from = scan.at;
-      while (scan.code() !== SPACE && scan.at < text.length) scan.at++;
-      if (scan.at - from > MAX_FLAGS || scan.at === from) return false;
-      this.flags = this.#flagsOf(text.slice(from, scan.at));
-      scan.spaces();
-    }
-    return this.#time() && this.#name();
+    if (isDigit(scan.code())) return true;
+    const from = scan.at;
+    const to = text.indexOf(" ", from);
+    if (to <= from || to - from > MAX_FLAGS) return false;
+    const columns = this.#columns.length === 0 ? DEFAULT_FLAGS : this.#columns;
+    this.flags = flagsOf(text.slice(from, to), columns);
+    scan.at = to + 1;
+    return true;
   }
 
   #time(): boolean {
@@ -150,34 +192,27 @@ export class HeadReader {
     const scan = this.#scan;
     const { text } = scan;
     scan.spaces();
-    let from = scan.at;
-    for (;;) {
-      while (isWord(scan.code())) scan.at++;
-      if (scan.code() !== COLON || scan.at === from) return false;
-      // perf prints the system too: `kmem:mm_page_free: …`.
-      if (!isWord(text.charCodeAt(scan.at + 1))) break;
-      from = ++scan.at;
+    const from = scan.at;
+    const found = text.indexOf(": ", from);
+    // An event without fields ends with its colon where trailing blanks were cut off.
+    const to = found === -1 && text.endsWith(":") ? text.length - 1 : found;
+    if (to <= from || to - from > MAX_NAME) return false;
+    const printed = text.slice(from, to);
+    let name = this.#names.get(printed);
+    if (name === undefined) {
+      const [, word] = NAME.exec(printed) ?? [];
+      if (word === undefined) return false;
+      name = word;
+      if (this.#names.size < MAX_KNOWN) this.#names.set(printed, name);
     }
-    this.name = text.slice(from, scan.at);
-    scan.at++;
+    this.name = name;
+    scan.at = to + 1;
     scan.spaces();
     return true;
   }
-
-  #flagsOf(text: string): TraceFlags {
-    let flags = this.#known.get(text);
-    if (flags === undefined) {
-      flags = readFlags(text, this.#columns.length === 0 ? DEFAULT_FLAGS : this.#columns);
-      if (this.#known.size < MAX_KNOWN) this.#known.set(text, flags);
-    }
-    return flags;
-  }
 }
 
-/** Combinations of flags worth keeping: real traces have some dozens. */
-const MAX_KNOWN = 1024 as number;
-
-function readFlags(text: string, columns: readonly string[]): TraceFlags {
+function flagsOf(text: string, columns: readonly string[]): TraceFlags {
   const flag = (name: string): string =>
     text[columns.findIndex((column) => column.startsWith(name))] ?? "";
   const depth = flag("preempt-depth");
