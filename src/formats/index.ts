@@ -16,6 +16,8 @@ export type * from "./nodes.ts";
 export * from "./pagetypeinfo.ts";
 export * from "./pagetypeinfo-writer.ts";
 export * from "./reader.ts";
+export * from "./snap.ts";
+export * from "./snap-pages.ts";
 export * from "./values.ts";
 export * from "./version.ts";
 export * from "./vmstat.ts";
