@@ -1,14 +1,24 @@
-// The captures that tests run on: corpus/layouts/NAME.tar.gz, unpacked in memory.
+// The captures and traces that tests run on: corpus/{layouts,traces}/NAME.tar.gz, unpacked in memory.
 import { readdirSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import type { CaptureFiles } from "../../src/formats/capture.ts";
 import { readTar } from "../../src/io/tar.ts";
 
 const LAYOUTS = new URL("../../corpus/layouts/", import.meta.url);
+const TRACES = new URL("../../corpus/traces/", import.meta.url);
 
 /** Names of all captures, sorted; `pattern` selects by name. */
 export function corpusNames(pattern = /./): string[] {
-  return readdirSync(LAYOUTS)
+  return namesIn(LAYOUTS, pattern);
+}
+
+/** Names of all traces, sorted; the layout `trace-NAME` is the same boot. */
+export function traceNames(pattern = /./): string[] {
+  return namesIn(TRACES, pattern);
+}
+
+function namesIn(folder: URL, pattern: RegExp): string[] {
+  return readdirSync(folder)
     .filter((file) => file.endsWith(".tar.gz"))
     .map((file) => file.slice(0, -".tar.gz".length))
     .filter((name) => pattern.test(name))
@@ -17,7 +27,16 @@ export function corpusNames(pattern = /./): string[] {
 
 /** A capture's files: path (`zoneinfo`, `vm/min_free_kbytes`, `sysctl/min1M/zoneinfo` …) to text. */
 export function corpusFiles(name: string): ReadonlyMap<string, string> {
-  const archive = gunzipSync(readFileSync(new URL(`${name}.tar.gz`, LAYOUTS)));
+  return filesOf(new URL(`${name}.tar.gz`, LAYOUTS));
+}
+
+/** A trace's files: `trace.txt`, `kprobe_events`, `meta.json`, `before/snap/freelists` … */
+export function traceFiles(name: string): ReadonlyMap<string, string> {
+  return filesOf(new URL(`${name}.tar.gz`, TRACES));
+}
+
+function filesOf(packed: URL): ReadonlyMap<string, string> {
+  const archive = gunzipSync(readFileSync(packed));
   const files = new Map<string, string>();
   for (const [path, bytes] of readTar(archive).value)
     files.set(path, new TextDecoder().decode(bytes));

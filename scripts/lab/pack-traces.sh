@@ -1,0 +1,39 @@
+#!/bin/sh
+# Packs traces into the form the tests read: one NAME.tar.gz a trace, always the same bytes for the
+# same input. Kept is what a replay starts from, what it is driven by and what it is compared with;
+# the trace ends where the snapshot "after" begins.
+#
+#   scripts/lab/pack-traces.sh TRACES OUT NAME...
+#
+# TRACES holds one folder a trace as run.py writes it (see docs/lab.md).
+set -eu
+[ $# -ge 3 ] || { echo "usage: $0 TRACES OUT NAME..." >&2; exit 2; }
+traces=$1
+out=$2
+shift 2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$out"
+for name in "$@"; do
+  from=$traces/$name
+  [ -f "$from/meta.json" ] || { echo "$name: no meta.json, so no origin: left out" >&2; continue; }
+  rm -rf "$work/t"
+  mkdir -p "$work/t"
+  (
+    cd "$from"
+    for file in meta.json kprobe_events config before/version before/zoneinfo before/vm \
+      before/node/online before/node/*/cpulist before/node/*/distance \
+      before/snap/freelists before/snap/pageblocks before/snap/kpageflags.rle before/snap/zoneinfo \
+      after/snap/freelists after/snap/pageblocks after/snap/zoneinfo; do
+      [ -e "$file" ] || continue
+      mkdir -p "$work/t/$(dirname "$file")"
+      cp -r "$file" "$work/t/$file"
+    done
+    # A replay asks the configuration for one thing: whether migratetype 4 is CMA.
+    [ ! -f config ] || grep -E '^(# )?CONFIG_(CMA|NUMA|SPARSEMEM|TRANSPARENT_HUGEPAGE)[ =]' config > "$work/t/config"
+    gzip -dc trace.txt.gz | sed '/: SNAP BEGIN after$/q' > "$work/t/trace.txt"
+  )
+  chmod -R u+w "$work/t"
+  tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=a+rX,u+w --format=ustar \
+    -C "$work/t" -cf - . | gzip -9n > "$out/$name.tar.gz"
+done
