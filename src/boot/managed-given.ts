@@ -11,8 +11,8 @@ import { estimate, imagePlaces } from "./estimate.ts";
 import { typicalLate } from "./estimate-late.ts";
 import { constantsFor } from "./estimate-parts.ts";
 import type { Hardware, Layout, Managed, ManagedCounts, ZoneSpan } from "./hardware.ts";
-import { reachesInit } from "./managed-late.ts";
 import { lateFromLog } from "./managed-late-place.ts";
+import { piecesLost } from "./managed-lost.ts";
 import { zoneStretches } from "./placement.ts";
 import { planPools } from "./pools.ts";
 
@@ -113,7 +113,7 @@ function lateOf(
   const rest = estimate(hardware, commandLine, layout, pools, policy, bare).zones;
   const missing = (slot: number): number => (rest[slot]?.end ?? 0) - (ends[slot] ?? 0);
   const imageSlot = [...places.slots].sort((a, b) => missing(b) - missing(a))[0] ?? places.best;
-  if (log !== null && log.memory !== null && reachesInit(log)) {
+  if (log !== null && log.memory !== null && piecesLost(log, arch).length === 0) {
     const late = lateFromLog(log, layout, hardware, imageSlot);
     issues.push(...late.issues);
     return late;

@@ -33,9 +33,8 @@ export interface LatePiece {
 }
 
 const KIB = 1024;
-/** More than the SMP alternatives of any build captured: 28 to 52 KiB. */
-const ALTERNATIVES_BYTES = 128 * KIB;
-const PMD_BYTES = 2 * KIB * KIB; // huge page of x86-64, to which its image sections are aligned
+/** Huge page of x86-64, to which its image sections are aligned. Bytes. */
+export const PMD_BYTES: number = 2 * KIB * KIB;
 
 /** Callers whose frees describe pages that `freed` lines count already. */
 export const LATE_CALLERS: ReadonlySet<string> = new Set([
@@ -78,32 +77,6 @@ export function imageRange(log: BootLog): Range | null {
     if (bytes >= needed && (best === null || bytes < best.end - best.start)) best = range;
   }
   return best;
-}
-
-/**
- * Whether the log reaches the first user process. The kernel frees its own init
- * memory right before and says so, in all versions; a log without that was cut.
- * Linux: kernel_init(), init/main.c
- */
-export function reachesInit(log: BootLog): boolean {
-  return log.freed.some(({ what }) => what.startsWith("unused kernel"));
-}
-
-/**
- * Most pages that the lost end of a log that was cut can have given back: the
- * init section, what lies between sections on x86-64, and the initrd. Infinite
- * where the log does not tell how large the initrd is.
- */
-export function latePagesLost(log: BootLog, { arch, build }: Hardware): number {
-  if (reachesInit(log) || log.memory === null) return 0;
-  const gaps = arch === "x86_64" ? 3 * PMD_BYTES : 0;
-  const image = log.memory.initKib * KIB + ALTERNATIVES_BYTES + gaps;
-  if (log.freed.some(({ what }) => what === "initrd")) return Math.ceil(image / build.pageSize);
-  const initrd = log.ramdiskMoved ?? log.ramdisk;
-  const isX86 = arch === "x86_64" || arch === "i386";
-  if (initrd === null && !isX86) return Number.POSITIVE_INFINITY;
-  const bytes = initrd === null ? 0 : initrd.end - initrd.start;
-  return Math.ceil((image + bytes) / build.pageSize);
 }
 
 /** Everything that was freed late, in the order of the log. */

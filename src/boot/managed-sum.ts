@@ -19,8 +19,9 @@ import { type CommandLine, parseCommandLine } from "./command-line.ts";
 import { estimate, imagePlaces } from "./estimate.ts";
 import { type Constants, constantsFor } from "./estimate-parts.ts";
 import type { Hardware, Layout, Managed, ManagedCounts } from "./hardware.ts";
-import { BOOT_SERVICES, isGigantic, reachesInit } from "./managed-late.ts";
+import { BOOT_SERVICES, isGigantic } from "./managed-late.ts";
 import { lateFromLog } from "./managed-late-place.ts";
+import { piecesLost } from "./managed-lost.ts";
 import { zoneStretches } from "./placement.ts";
 import { planPools } from "./pools.ts";
 
@@ -117,7 +118,7 @@ function isEfi(log: BootLog): boolean {
 
 /** Whether the sum has everything that was given back late. */
 function isWhole(log: BootLog, { arch }: Hardware): boolean {
-  if (!reachesInit(log)) return false;
+  if (piecesLost(log, arch).length > 0) return false;
   const isX86 = arch === "x86_64" || arch === "i386";
   return !isX86 || !isEfi(log) || log.freed.some(({ what }) => what === BOOT_SERVICES);
 }

@@ -10,12 +10,13 @@
  *
  * Linux: memblock_free_all(), mm/memblock.c
  */
-import type { Issue, Outcome } from "../base/issue.ts";
+import type { Outcome } from "../base/issue.ts";
 import type { BootLog } from "../formats/boot-log.ts";
 import type { Policy } from "../kernels/policy.ts";
 import type { Hardware, Layout, Managed, ManagedCounts, ManagedSource } from "./hardware.ts";
-import { LATE_CALLERS, latePagesLost, reachesInit } from "./managed-late.ts";
+import { LATE_CALLERS } from "./managed-late.ts";
 import { type LateCounts, lateFromLog } from "./managed-late-place.ts";
+import { issuesOfLost, pagesOfLost, piecesLost } from "./managed-lost.ts";
 import { managedFromSum } from "./managed-sum.ts";
 import { freeRanges, type MemblockState, replayMemblock } from "./memblock.ts";
 import { countPages, wholePages, type ZoneStretch, zoneStretches } from "./placement.ts";
@@ -33,7 +34,8 @@ export function managedFromLog(
   hardware: Hardware,
   policy: Policy,
 ): Outcome<Managed | null> {
-  const cut = reachesInit(log) ? [] : [CUT];
+  const pieces = piecesLost(log, hardware.arch);
+  const cut = issuesOfLost(pieces);
   // Without the handover's line nobody knows how far the reservations had come by then.
   if (log.memory === null) return { value: null, issues: cut };
   const replayed = replayForHandover(log);
@@ -45,16 +47,10 @@ export function managedFromLog(
   const stretches = zoneStretches(layout);
   const m0 = handedOver(replayed.value, stretches, layout, pageSize);
   const late = lateFromLog(log, layout, hardware);
-  const lost = latePagesLost(log, hardware);
+  const lost = pagesOfLost(pieces, pageSize);
   const issues = [...cut, ...replayed.issues, ...late.issues];
   return { value: assemble(layout, "memblock log", m0, late, lost), issues };
 }
-
-const CUT: Issue = {
-  severity: "warning",
-  message: "the boot log ends before the kernel freed its init memory: it was cut",
-  mend: "take the whole log once the machine is up; until then managed pages are bounds",
-};
 
 /** The memblock state when the buddy allocator took over. */
 export function replayForHandover(log: BootLog): Outcome<MemblockState | null> {

@@ -1,7 +1,8 @@
 // Every capture as the code under test takes it: its log and its zones read by our own readers, its
 // machine and command line from the capture's files, its layout computed.
+import assert from "node:assert/strict";
 import { type CommandLine, parseCommandLine } from "../../src/boot/command-line.ts";
-import type { Hardware, Layout } from "../../src/boot/hardware.ts";
+import type { Hardware, Layout, Managed } from "../../src/boot/hardware.ts";
 import { layOut } from "../../src/boot/layout.ts";
 import type { BootLog } from "../../src/formats/boot-log.ts";
 import { bootLogReader } from "../../src/formats/boot-log-reader.ts";
@@ -49,4 +50,24 @@ export function withoutMemblock(log: BootLog): BootLog {
 export function anyBoot(pattern = /^x86_64-6.1-4G-smp2$/): Boot {
   for (const boot of allBoots(pattern)) return boot;
   throw new Error("no capture matches");
+}
+
+/** Managed pages by slot, as zoneinfo prints them. */
+export function truthOf(boot: Boot): number[] {
+  return boot.zones.map((zone) => zone.managed ?? 0);
+}
+
+/** What holds of counts whatever was read. */
+export function checkOrder(managed: Managed, layout: Layout, where: string): void {
+  managed.zones.forEach((zone, slot) => {
+    const present = layout.zones[slot]?.present ?? 0;
+    const rising = [0, zone.m0, zone.t1, zone.t2, zone.end, zone.high, present];
+    assert.deepEqual(
+      rising,
+      rising.toSorted((a, b) => a - b),
+      where,
+    );
+    assert.ok(zone.low >= 0 && zone.low <= zone.end, where);
+    assert.equal(zone.exact, zone.low === zone.high, where);
+  });
 }

@@ -4,11 +4,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Layout, Managed } from "../../src/boot/hardware.ts";
+import type { Managed } from "../../src/boot/hardware.ts";
 import { managedFromLog, managedGiven } from "../../src/boot/managed.ts";
 import { managedSum } from "../../src/boot/managed-sum.ts";
 import type { BootLog, MemblockEvent } from "../../src/formats/boot-log.ts";
-import { allBoots, anyBoot, type Boot, withoutMemblock } from "./managed-boots.ts";
+import {
+  allBoots,
+  anyBoot,
+  type Boot,
+  checkOrder,
+  truthOf,
+  withoutMemblock,
+} from "./managed-boots.ts";
 
 function fromLog({ log, layout, hardware, policy }: Boot): Managed {
   const { value } = managedFromLog(log, layout, hardware, policy);
@@ -16,26 +23,8 @@ function fromLog({ log, layout, hardware, policy }: Boot): Managed {
   return value;
 }
 
-function truthOf(boot: Boot): number[] {
-  return boot.zones.map((zone) => zone.managed ?? 0);
-}
-
 function sumOf(pages: readonly number[]): number {
   return pages.reduce((sum, one) => sum + one, 0);
-}
-
-function checkOrder(managed: Managed, layout: Layout, where: string): void {
-  managed.zones.forEach((zone, slot) => {
-    const present = layout.zones[slot]?.present ?? 0;
-    const rising = [0, zone.m0, zone.t1, zone.t2, zone.end, zone.high, present];
-    assert.deepEqual(
-      rising,
-      rising.toSorted((a, b) => a - b),
-      where,
-    );
-    assert.ok(zone.low >= 0 && zone.low <= zone.end, where);
-    assert.equal(zone.exact, zone.low === zone.high, where);
-  });
 }
 
 test("with memblock lines every zone of every capture is exact", () => {
@@ -177,37 +166,6 @@ test("a log that says nothing of memory gives no counts", () => {
   const boot = anyBoot();
   const log: BootLog = { ...withoutMemblock(boot.log), memory: null };
   assert.equal(managedFromLog(log, boot.layout, boot.hardware, boot.policy).value, null);
-});
-
-test("a log that was cut before init memory was freed gives bounds, not exact counts", () => {
-  for (const name of [
-    "x86_64-6.1-6G-movablecore1G",
-    "i386pae-6.1-2G",
-    "arm64-6.1-4G",
-    "arm-6.1-1G",
-  ]) {
-    const boot = anyBoot(new RegExp(`^${name}$`));
-    const last = boot.log.freed.findIndex(({ what }) => what.startsWith("unused kernel"));
-    for (let kept = 0; kept <= last; kept++) {
-      const freed = boot.log.freed.slice(0, kept);
-      for (const log of [{ ...boot.log, freed }, withoutMemblock({ ...boot.log, freed })]) {
-        const { value, issues } = managedFromLog(log, boot.layout, boot.hardware, boot.policy);
-        assert.ok(issues.some(({ message }) => message.includes("was cut")));
-        const where = `${name}, ${kept} of ${boot.log.freed.length}`;
-        assert.ok(value !== null, where);
-        checkOrder(value, boot.layout, where);
-        truthOf(boot).forEach((pages, slot) => {
-          const { low, high } = value.zones[slot] ?? { low: 1, high: 0 };
-          assert.ok(low <= pages && pages <= high, `${where}: ${low} <= ${pages} <= ${high}`);
-        });
-        assert.ok(!value.zones.every(({ exact }) => exact), where);
-      }
-    }
-    const cut: BootLog = { ...boot.log, memory: null, freed: [] };
-    const { value, issues } = managedFromLog(cut, boot.layout, boot.hardware, boot.policy);
-    assert.equal(value, null);
-    assert.equal(issues.length, 1);
-  }
 });
 
 test("damaged logs never break the order of the counts", () => {
