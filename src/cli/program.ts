@@ -11,6 +11,7 @@ import { addCheck } from "./commands/check.ts";
 import { addDiff } from "./commands/diff.ts";
 import { addInspect } from "./commands/inspect.ts";
 import { addPlan } from "./commands/plan.ts";
+import { addReplay } from "./commands/replay.ts";
 import { addSchema } from "./commands/schema.ts";
 import { addStart } from "./commands/start.ts";
 import type { Context } from "./context.ts";
@@ -65,6 +66,7 @@ export async function main(
   addCheck(program, context);
   addInspect(program, context);
   addDiff(program, context);
+  addReplay(program, context);
   addSchema(program, context);
   addStart(program, context);
   for (const command of program.commands) {

@@ -9,4 +9,10 @@ export {
   type SourceDocument,
 } from "./inspect-document.ts";
 export { type PlanDocument, planDocument, planSchema } from "./plan-document.ts";
+export {
+  type ReplayDocument,
+  type ReplayOrigin,
+  replayDocument,
+  replaySchema,
+} from "./replay-document.ts";
 export { jsonSchemas } from "./schemas.ts";

@@ -4,6 +4,7 @@ import { checkSchema } from "./check-document.ts";
 import { diffSchema } from "./diff-document.ts";
 import { inspectSchema } from "./inspect-document.ts";
 import { planSchema } from "./plan-document.ts";
+import { replaySchema } from "./replay-document.ts";
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -13,6 +14,7 @@ export function jsonSchemas(): ReadonlyMap<string, JsonSchema> {
     ["check", checkSchema],
     ["inspect", inspectSchema],
     ["diff", diffSchema],
+    ["replay", replaySchema],
   ];
   return new Map(
     all.map(([name, schema]) => {

@@ -1,5 +1,13 @@
 /** The host: files, archives and this machine, as what the engine reads. */
-export { InputError, packingOf, readAll, unpackWhole } from "./bytes.ts";
+export { InputError, inputErrorOf, packingOf, readAll, unpackWhole } from "./bytes.ts";
 export { captureFromTar, type OpenOptions, openCaptureFiles } from "./capture-files.ts";
 export { isLinux, type LiveCapture, type LiveSource, liveCapture } from "./live.ts";
+export {
+  type Interruption,
+  interruption,
+  type LineWriter,
+  lineWriter,
+  yieldTurn,
+} from "./long-work.ts";
 export { type InputStream, type MachineFile, openMachine } from "./machine-file.ts";
+export { openTrace, type TraceFile, textIn } from "./trace-file.ts";

@@ -11,9 +11,11 @@
  * first: its free says that somebody had it.
  */
 import { freePages, freePagesPastPcp } from "../mm/allocate.ts";
+import { giveBlock } from "../mm/buddy.ts";
 import { allocPagesBulk } from "../mm/bulk.ts";
 import { parseGfp } from "../mm/gfp-text.ts";
-import { type Memory, MOBILE, rowOf, zoneOf } from "../mm/memory.ts";
+import { KIND_MASK, type Memory, MOBILE, PCP, rowOf, zoneOf } from "../mm/memory.ts";
+import { countFree } from "../mm/queue.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
 import { Checks } from "./checks.ts";
@@ -24,7 +26,7 @@ import { drainOutside } from "./remote-drain.ts";
 import { request } from "./request.ts";
 import { emptyScore, type Miss, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
-import { isBlock, mend, settle } from "./surgery.ts";
+import { isBlock, mend, settle, takeOff } from "./surgery.ts";
 
 export interface DriveOptions {
   readonly inputs: Inputs;
@@ -72,14 +74,19 @@ export class Driver {
     this.score.extfrags = this.#checks.extfrags;
   }
 
-  /** Replays all events, or up to where `before` says no. */
-  run(events: Iterable<ReplayEvent>): Score {
-    const { before, assumptions } = this.#options;
+  /** Replays the next events. Returns false where `before` ended the run. */
+  feed(events: Iterable<ReplayEvent>): boolean {
+    const { before } = this.#options;
     for (const e of events) {
-      if (before?.(e, this.score) === false) return this.score;
+      if (before?.(e, this.score) === false) return false;
       this.#step(e);
     }
-    assumptions?.atEnd(this.#m, this.score);
+    return true;
+  }
+
+  /** The recording is over. Call once. */
+  end(): Score {
+    this.#options.assumptions?.atEnd(this.#m, this.score);
     this.#checks.end();
     return this.score;
   }
@@ -245,9 +252,21 @@ export class Driver {
       const kind = drainOutside(this.#m, e, this.#state.typeOf(e.type), pages);
       if (kind === "remote") this.score.inputs.remoteDrains++;
       else if (kind === "decay") this.score.inputs.decays++;
-      else this.score.strangeDrains++;
+      else this.#strangeDrain(e);
     }
     this.#checks.realDrain(e);
+  }
+
+  /** A block that we hold on another list, or not at all: repaired, it goes where it went. */
+  #strangeDrain(e: ReplayEvent): void {
+    const m = this.#m;
+    this.score.strangeDrains++;
+    const row = rowOf(m, e.pfn);
+    if (this.#options.assumptions === null || !isBlock(m, row, e.order)) return;
+    if ((m.state[row] & KIND_MASK) !== PCP || !takeOff(m, row, e.order)) return;
+    this.score.repairs++;
+    giveBlock(m, zoneOf(m, row), row, e.order, this.#state.typeOf(e.type), false);
+    countFree(m, zoneOf(m, row), 1 << e.order);
   }
 
   #takeBulk(e: ReplayEvent): void {

@@ -31,6 +31,15 @@ export class WindowCollector {
   #open: boolean;
   #done = false;
 
+  /** The marker that the window begins with was seen, and the one that it ends with. */
+  get begun(): boolean {
+    return this.#open;
+  }
+
+  get ended(): boolean {
+    return this.#done;
+  }
+
   /** From the snapshot named `from` to the one named `to`; null: from the first, to the last event. */
   constructor(from: string | null, to: string | null) {
     this.#from = from;

@@ -1,0 +1,181 @@
+/**
+ * From the paths of `replay` to what a replay takes: the snapshot it starts
+ * from, the one it ends with, the events between the two. What goes wrong is a
+ * `Failure` with one clear line.
+ */
+import { hasErrors, type Issue } from "../base/issue.ts";
+import {
+  type Capture,
+  type CaptureFiles,
+  configReader,
+  ftraceReader,
+  type KernelConfig,
+  probeReader,
+  readCapture,
+  readStream,
+  readText,
+} from "../formats/index.ts";
+import {
+  inputErrorOf,
+  openCaptureFiles,
+  openTrace,
+  type TraceFile,
+  textIn,
+} from "../host/index.ts";
+import {
+  factsOf,
+  type ListSnapshot,
+  listSnapshot,
+  type MachineFacts,
+  WindowCollector,
+} from "../replay/index.ts";
+import { EXIT_INPUT, Failure, unreadable, usage } from "./failure.ts";
+import { below } from "./load.ts";
+
+export interface LoadedTrace {
+  readonly from: ListSnapshot;
+  readonly to: ListSnapshot | null;
+  readonly facts: MachineFacts;
+  readonly window: WindowCollector;
+  readonly issues: readonly Issue[];
+}
+
+export interface TracePaths {
+  readonly trace: string;
+  /** Capture with the snapshot; `before/` beside the trace when left out. */
+  readonly from?: string;
+  readonly to?: string;
+}
+
+/** The moments that the capture folders of a trace are named after. */
+const START = "before";
+const END = "after";
+
+export async function loadTrace(paths: TracePaths): Promise<LoadedTrace> {
+  const opened = await openTrace(paths.trace);
+  if (opened.value === null) throw unreadable(opened.issues);
+  const trace = opened.value;
+  const start = await loadStart(await startPath(paths, trace), trace);
+  const moment = momentOf(paths.from ?? START);
+  const window = new WindowCollector(moment, momentOf(paths.to ?? END));
+  const issues = [...start.issues, ...(await readTrace(trace, window))];
+  // Lists of a later moment than the last event tell nothing about the replay.
+  const beside = trace.beside.has(END) && window.ended ? `${trace.folder}/${END}` : null;
+  const end = paths.to ?? beside;
+  const to = end === null ? null : await loadEnd(end, paths.to !== undefined);
+  return { from: start.snap, to, facts: start.facts, window, issues };
+}
+
+const MOMENT = /^(?:before|after|mid\d*)$/;
+
+function failed(source: string, message: string, mend: string): Failure {
+  return new Failure(EXIT_INPUT, [{ severity: "error", source, message, mend }]);
+}
+
+async function startPath({ trace, from }: TracePaths, file: TraceFile): Promise<string> {
+  if (from !== undefined) return from;
+  if (file.beside.has(START)) return `${file.folder}/${START}`;
+  throw usage("--from", `no capture lies beside ${trace}`, "name the capture with the snapshot");
+}
+
+/** "before" of "…/before/"; null where the folder is called otherwise. */
+function momentOf(path: string | undefined): string | null {
+  const name = path?.replace(/\/+$/, "").split("/").at(-1) ?? null;
+  return name !== null && MOMENT.test(name) ? name : null;
+}
+
+async function loadStart(
+  path: string,
+  trace: TraceFile,
+): Promise<{ snap: ListSnapshot; facts: MachineFacts; issues: Issue[] }> {
+  const opened = await openCaptureFiles(path);
+  if (opened.value === null) throw unreadable(opened.issues);
+  const files = opened.value;
+  const { snap, issues } = await loadSnap(path, (name) => textOf(files, name));
+  const read = await readCapture(files, { skip: (name) => !FACTS.test(name) });
+  issues.push(...below(path, read.issues));
+  const { value: facts, issues: more } = factsOf(
+    read.value,
+    snap,
+    await configOf(read.value, trace),
+  );
+  issues.push(...below(path, more));
+  if (facts === null || hasErrors(issues)) throw unreadable(issues);
+  return { snap, facts, issues };
+}
+
+/** Files that a replay's facts come from. */
+const FACTS = /^(?:version|zoneinfo|pagetypeinfo|config|vm\/lowmem_reserve_ratio|node\/.*)$/;
+
+async function textOf(files: CaptureFiles, name: string): Promise<string | null> {
+  if (!files.paths.includes(name)) return null;
+  let whole = "";
+  for await (const chunk of files.open(name)) whole += chunk;
+  return whole;
+}
+
+/** The configuration lies in the capture or beside the trace. */
+async function configOf(capture: Capture, trace: TraceFile): Promise<KernelConfig | null> {
+  if (capture.config !== null) return capture.config;
+  const text = await textIn(trace.folder, "config");
+  return text === null ? null : readText(configReader(), text).value;
+}
+
+async function loadSnap(
+  path: string,
+  textOfFile: (name: string) => Promise<string | null>,
+): Promise<{ snap: ListSnapshot; issues: Issue[] }> {
+  const text = async (name: string): Promise<string | null> => {
+    try {
+      return await textOfFile(name);
+    } catch (error) {
+      const { message, mend } = inputErrorOf(error);
+      throw failed(`${path}/${name}`, message, mend ?? "copy the file again");
+    }
+  };
+  const freelists = await text("snap/freelists");
+  const pageblocks = await text("snap/pageblocks");
+  if (freelists === null || pageblocks === null) {
+    const name = freelists === null ? "snap/freelists" : "snap/pageblocks";
+    const message = `no ${name} is in it, and a replay starts from the kernel's own lists`;
+    throw failed(path, message, "record it with scripts/lab, which takes snapshots");
+  }
+  const kpageflags = await text("snap/kpageflags.rle");
+  const { value, issues } = listSnapshot({ freelists, pageblocks, kpageflags });
+  const placed = below(path, issues);
+  if (value === null || hasErrors(placed)) throw unreadable(placed);
+  return { snap: value, issues: placed };
+}
+
+async function loadEnd(path: string, asked: boolean): Promise<ListSnapshot | null> {
+  if (!asked && (await textIn(path, "snap/freelists")) === null) return null;
+  return (await loadSnap(path, (name) => textIn(path, name))).snap;
+}
+
+/** Reads the trace into `window`. Returns what was wrong with it. */
+async function readTrace(trace: TraceFile, window: WindowCollector): Promise<Issue[]> {
+  const probes = await textIn(trace.folder, "kprobe_events");
+  const options = probes === null ? {} : { probes: readText(probeReader(), probes).value };
+  const issues: Issue[] = [];
+  try {
+    const read = await readStream(ftraceReader(window.sink, options), trace.open());
+    issues.push(...read.issues.map((issue) => ({ ...issue, source: trace.path })));
+  } catch (error) {
+    const { message, mend } = inputErrorOf(error);
+    throw failed(trace.path, message, mend ?? "copy the file again");
+  }
+  if (!window.begun) {
+    const message = `it has no marker "SNAP BEGIN" of the capture's moment`;
+    throw failed(trace.path, message, "give the capture that was taken while it was recorded");
+  }
+  if (!window.events.some(({ kind }) => kind === "alloc")) {
+    const message = "no mm_page_alloc is in it after the snapshot";
+    throw failed(trace.path, message, "record the events of kmem:*");
+  }
+  if (window.lost > 0) {
+    const message = `${window.lost} events were lost: from here on pages may be in other hands`;
+    const mend = "record with larger buffers";
+    issues.push({ severity: "warning", source: trace.path, line: window.lostAt, message, mend });
+  }
+  return issues;
+}

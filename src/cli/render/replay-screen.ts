@@ -1,0 +1,144 @@
+/** `zonewright replay` for people: the scores, the first difference, and the run over time. */
+import { formatCount } from "../../base/units.ts";
+import type { ReplayOrigin } from "../../documents/index.ts";
+import type { Comparison, Divergence, Replay, Run, TimelinePart } from "../../replay/index.ts";
+import type { Style } from "../terminal.ts";
+import { issueLines } from "./origins.ts";
+import { paint, spell, wrap } from "./paint.ts";
+import { header, page, section } from "./plan-screen.ts";
+
+const BARS = "▁▂▃▄▅▆▇█";
+const ASCII_BARS = "_.:-=+*#";
+
+export function replayScreen(style: Style, replay: Replay, origin: ReplayOrigin): string {
+  const { facts, blind, repaired } = replay;
+  const { score } = repaired;
+  const what = [
+    `kernel ${facts.upstream}, rules of ${facts.era}, CPUs ${facts.cpus}`,
+    `${formatCount(score.events)} events: ${formatCount(score.allocations)} allocations, ${formatCount(score.frees)} frees, ${origin.lost} lost`,
+  ];
+  if (replay.stopped) what.push("stopped: the counts are of what was done");
+  const same = blind === repaired;
+  return page(style, [
+    header(style, origin.trace, what),
+    section(
+      style,
+      same ? "Blind run" : "Blind run: no recorded page was looked at",
+      runLines(style, blind),
+    ),
+    same
+      ? []
+      : section(style, "Repaired run: wrong answers mended, with assumptions", [
+          ...runLines(style, repaired),
+          ...sentence(style, assumptionWords(repaired)),
+        ]),
+    section(style, "First difference of the blind run", divergenceLines(style, replay.divergence)),
+    section(style, "Told by the recording, beyond requests and frees", [
+      ...sentence(style, countWords(score.inputs) || "nothing"),
+    ]),
+    section(style, "Over time", timelineLines(style, replay)),
+    section(style, "Worth knowing", issueLines(style, origin.issues)),
+  ]);
+}
+
+function runLines(style: Style, { score, comparison }: Run): string[] {
+  const lines = [
+    share(style, "zones", score.zoneEqual, score.allocations),
+    share(style, "pages", score.pfnEqual, score.allocations),
+    share(style, "refusals", score.failedEqual, score.failed),
+    share(style, "refills", score.refills.equal, score.refills.recorded),
+    share(style, "drains", score.drains.equal, score.drains.recorded),
+    share(style, "fallbacks", score.extfrags.equal, score.extfrags.recorded),
+  ].filter((line) => line !== "");
+  if (score.repairs > 0) lines.push(`  repairs      ${formatCount(score.repairs)}`);
+  return comparison === null ? lines : [...lines, ...finalLines(style, comparison)];
+}
+
+function sentence(style: Style, text: string): string[] {
+  return wrap(text, style.width - 4).map((line, i) => (i === 0 ? `  ${line}` : `    ${line}`));
+}
+
+function share(style: Style, name: string, equal: number, all: number): string {
+  if (all === 0) return "";
+  const part = equal === all ? "all" : `${((100 * equal) / all).toFixed(3)} %`;
+  const ink = equal === all ? "good" : "bad";
+  const counts = `${formatCount(equal)} of ${formatCount(all)} equal`;
+  return `  ${name.padEnd(12)} ${counts}, ${paint(style, ink, part)}`;
+}
+
+function finalLines(style: Style, { free, pcp, pageblocks }: Comparison): string[] {
+  return [
+    share(style, "free lists", free.equal, free.lists),
+    share(style, "per-CPU", pcp.equal, pcp.lists),
+    share(style, "pageblocks", pageblocks.equal, pageblocks.blocks),
+  ]
+    .filter((line) => line !== "")
+    .map((line) => `${line} at the end`);
+}
+
+/** "3 early, 12 locked"; kinds that did not occur are left out. */
+function countWords(counts: object): string {
+  return Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${formatCount(Number(count))} ${spaced(name)}`)
+    .join(", ");
+}
+
+function spaced(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
+function assumptionWords({ score }: Run): string {
+  const words = countWords(score.assumptions);
+  return words === "" ? "no assumption was needed" : `assumed from recorded pages: ${words}`;
+}
+
+function divergenceLines(style: Style, divergence: Divergence | null): string[] {
+  if (divergence === null) return [`  ${paint(style, "good", "none")}`];
+  const { line, allocations, kind, ours, theirs, path, list, recorded, differs } = divergence;
+  const facts = [
+    `line ${line}, after ${formatCount(allocations)} allocations: ${differs}`,
+    `${kind}: ours ${ours}, recorded ${theirs}`,
+  ];
+  if (list !== null) facts.push(`our list (${list.name}): ${list.pages.join(" ")}`);
+  if (recorded !== null) facts.push(`the recorded page was ${recorded} in our memory`);
+  facts.push(...path);
+  return facts.flatMap((fact) => sentence(style, fact));
+}
+
+function timelineLines(style: Style, { timeline, zoneNames }: Replay): string[] {
+  const columns = Math.max(10, style.width - 46);
+  const parts = timeline.slice(-columns);
+  const chart = (name: string, values: readonly number[], unit: string): string => {
+    const most = Math.max(...values);
+    const least = Math.min(...values);
+    const range = `${formatCount(least)} to ${formatCount(most)} ${unit}`;
+    return `  ${name.padEnd(15)} ${bars(style, values, most)} ${range}`;
+  };
+  const lines = zoneNames.flatMap((name, zone) => {
+    const free = parts.map((part) => part.free[zone] ?? 0);
+    return free.some((pages) => pages > 0) ? [chart(`free ${name}`, free, "pages")] : [];
+  });
+  const events: readonly (readonly [string, (part: TimelinePart) => number])[] = [
+    ["allocations", (part) => part.allocations],
+    ["kswapd wakes", (part) => part.kswapdWakes],
+    ["fallbacks", (part) => part.fallbacks],
+  ];
+  for (const [name, of] of events) {
+    const values = parts.map(of);
+    if (values.some((value) => value > 0)) lines.push(chart(name, values, "a part"));
+  }
+  return lines;
+}
+
+function bars(style: Style, values: readonly number[], most: number): string {
+  const glyphs = style.unicode ? BARS : ASCII_BARS;
+  return values
+    .map((value) => glyphs[most === 0 ? 0 : Math.round((value / most) * (glyphs.length - 1))] ?? "")
+    .join("");
+}
+
+/** One line of progress: "replayed 120 000 of 480 000 events". */
+export function progressWords(style: Style, done: number, all: number): string {
+  return spell(style, `replayed ${formatCount(done)} of ${formatCount(all)} events`);
+}

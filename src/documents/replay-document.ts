@@ -1,0 +1,174 @@
+/**
+ * The document of `zonewright replay --json`.
+ *
+ * The counts at the top are those of the repaired run, whose assumptions are
+ * counted beside them; `freeRunning` has those of the blind one, which never
+ * looked at a recorded page that it had to answer with.
+ */
+import * as z from "zod";
+import type { Issue } from "../base/issue.ts";
+import type { Divergence, ListCount, Replay, Run } from "../replay/index.ts";
+import { issueList, issueSchema } from "./common.ts";
+
+const count = z.number().int().min(0);
+const checked = z.object({ recorded: count, equal: count });
+const lists = z.object({ lists: count, equal: count, sameSet: count });
+
+const finalSchema = z
+  .object({
+    freeListsEqual: z.boolean(),
+    pcpEqual: z.boolean(),
+    buddyinfoEqual: z.boolean(),
+    freeLists: lists,
+    pcpLists: lists,
+    pageblocks: z.object({ blocks: count, equal: count }),
+  })
+  .nullable();
+
+const divergenceSchema = z.object({
+  line: count,
+  allocations: count.describe("mm_page_alloc events before it"),
+  kind: z.enum(["page", "refill", "drain", "extfrag", "bulk"]),
+  ours: z.string(),
+  theirs: z.string(),
+  differs: z.string(),
+  path: z.array(z.string()).describe("what each zone said to the request"),
+  list: z.object({ name: z.string(), pages: z.array(z.string()) }).nullable(),
+  recorded: z.string().nullable().describe("where the recorded page lay in the model"),
+});
+
+interface Checked {
+  readonly recorded: number;
+  readonly equal: number;
+}
+
+/** How the lists compare with the snapshot at the end. */
+export interface ReplayFinal {
+  readonly freeListsEqual: boolean;
+  readonly pcpEqual: boolean;
+  readonly buddyinfoEqual: boolean;
+  readonly freeLists: ListCount;
+  readonly pcpLists: ListCount;
+  readonly pageblocks: { readonly blocks: number; readonly equal: number };
+}
+
+export interface ReplayDocument {
+  readonly schema: "zonewright/replay/1";
+  readonly trace: string;
+  readonly kernel: string;
+  readonly era: string;
+  readonly events: number;
+  readonly allocations: number;
+  readonly failures: Checked;
+  readonly frees: number;
+  readonly lostEvents: number;
+  readonly zoneEqual: number;
+  readonly pfnEqual: number;
+  readonly repairs: number;
+  readonly refills: Checked;
+  readonly drains: Checked;
+  readonly fallbacks: Checked;
+  readonly inputs: Readonly<Record<string, number>>;
+  readonly assumptions: Readonly<Record<string, number>>;
+  readonly freeRunning: {
+    readonly zoneEqual: number;
+    readonly pfnEqual: number;
+    readonly misses: number;
+    readonly firstDivergence: Divergence | null;
+    readonly final: ReplayFinal | null;
+  };
+  /** null without a snapshot of the end. */
+  readonly final: ReplayFinal | null;
+  readonly whatIf: null;
+  /** The run was stopped: the counts are of what was done. */
+  readonly stopped: boolean;
+  readonly issues: readonly Issue[];
+}
+
+export const replaySchema: z.ZodType<ReplayDocument> = z.object({
+  schema: z.literal("zonewright/replay/1"),
+  trace: z.string(),
+  kernel: z.string(),
+  era: z.string(),
+  events: count,
+  allocations: count.describe("mm_page_alloc with a page"),
+  failures: checked.describe("mm_page_alloc without a page"),
+  frees: count,
+  lostEvents: count,
+  zoneEqual: count,
+  pfnEqual: count,
+  repairs: count,
+  refills: checked,
+  drains: checked,
+  fallbacks: checked,
+  inputs: z.record(z.string(), count).describe("told beyond requests and frees, by kind"),
+  assumptions: z
+    .record(z.string(), count)
+    .describe("read off recorded pages by the repaired run; the blind one has none"),
+  freeRunning: z.object({
+    zoneEqual: count,
+    pfnEqual: count,
+    misses: count,
+    firstDivergence: divergenceSchema.nullable(),
+    final: finalSchema,
+  }),
+  final: finalSchema,
+  whatIf: z.null(),
+  stopped: z.boolean(),
+  issues: z.array(issueSchema),
+});
+
+/** What the replay was of. */
+export interface ReplayOrigin {
+  readonly trace: string;
+  readonly lost: number;
+  readonly issues: readonly Issue[];
+}
+
+export function replayDocument(replay: Replay, origin: ReplayOrigin): ReplayDocument {
+  const { blind, repaired, divergence, facts } = replay;
+  const { score } = repaired;
+  return {
+    schema: "zonewright/replay/1",
+    trace: origin.trace,
+    kernel: facts.upstream,
+    era: facts.era,
+    events: score.events,
+    allocations: score.allocations,
+    failures: { recorded: score.failed, equal: score.failedEqual },
+    frees: score.frees,
+    lostEvents: origin.lost,
+    zoneEqual: score.zoneEqual,
+    pfnEqual: score.pfnEqual,
+    repairs: score.repairs,
+    refills: { ...score.refills },
+    drains: { ...score.drains },
+    fallbacks: { ...score.extfrags },
+    inputs: { ...score.inputs },
+    assumptions: { ...score.assumptions },
+    freeRunning: {
+      zoneEqual: blind.score.zoneEqual,
+      pfnEqual: blind.score.pfnEqual,
+      misses: blind.score.misses,
+      firstDivergence: divergence,
+      final: finalOf(blind),
+    },
+    final: finalOf(repaired),
+    whatIf: null,
+    stopped: replay.stopped,
+    issues: issueList(origin.issues),
+  };
+}
+
+function finalOf({ comparison }: Run): ReplayFinal | null {
+  if (comparison === null) return null;
+  const { free, pcp, pageblocks, buddyinfoEqual } = comparison;
+  return {
+    freeListsEqual: free.equal === free.lists,
+    pcpEqual: pcp.equal === pcp.lists,
+    buddyinfoEqual,
+    freeLists: { ...free },
+    pcpLists: { ...pcp },
+    pageblocks: { ...pageblocks },
+  };
+}
