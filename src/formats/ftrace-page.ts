@@ -75,7 +75,8 @@ function readAlloc(pages: PageScan, head: TraceHead): PageEvent | null {
   // A NaN of any field makes the sum one.
   if (Number.isNaN(pfn + order + migratetype) || !scan.skip(" gfp_flags=")) return null;
   const gfp = pages.texts.keep(scan.text.slice(scan.at).trimEnd());
-  if (gfp === "") return null;
+  // Flags end with a name or a number: a bar is where the line was cut.
+  if (gfp === "" || gfp.endsWith("|")) return null;
   const { line, task, pid, tgid, cpu, flags, time } = head;
   const name = "mm_page_alloc";
   return { line, task, pid, tgid, cpu, flags, time, name, pfn, order, migratetype, gfp };

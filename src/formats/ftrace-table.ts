@@ -92,24 +92,21 @@ function readList(): readonly number[] | null {
   }
 }
 
-/** The first of `keys` from `at` on that no word runs into; start -1 when there is none. */
+/** Where the first of `keys` that is there stands, at or behind `at`; start -1 when none is. */
 function findKey(
   text: string,
   at: number,
   keys: readonly string[],
 ): { readonly start: number; readonly end: number } {
-  let start = -1;
-  let end = -1;
   for (const key of keys) {
-    let found = text.indexOf(key, at);
-    while (found > at && isWord(key.charCodeAt(0)) && isWord(text.charCodeAt(found - 1))) {
-      found = text.indexOf(key, found + 1);
+    let start = text.indexOf(key, at);
+    // `order=` is not to be found in `alloc_order=`.
+    while (start > at && isWord(key.charCodeAt(0)) && isWord(text.charCodeAt(start - 1))) {
+      start = text.indexOf(key, start + 1);
     }
-    if (found === -1 || (start !== -1 && found >= start)) continue;
-    start = found;
-    end = found + key.length;
+    if (start !== -1) return { start, end: start + key.length };
   }
-  return { start, end };
+  return { start: -1, end: -1 };
 }
 
 function compileAll(): ReadonlyMap<string, EventFields> {
