@@ -6,7 +6,7 @@
  *   Z node zone name start spanned present managed min low high promo boost highatomic
  *     pageset_high pageset_batch free: protection…      start is hexadecimal
  *   F node zone order migratetype count: pfn pfn …      a free list
- *   C node zone cpu count n high n batch n free_factor n
+ *   C node zone cpu count n high n batch n free_factor n [alloc_factor n high_min n high_max n]
  *   P node zone cpu index count: pfn pfn …              a per-CPU list
  *
  * `zone` is the number of the zone in its node, as in the kernel's node_zones.
@@ -68,6 +68,10 @@ export interface SnapPcp extends SnapPlace {
   readonly batch: number;
   /** free_factor; of 6.7 and later free_count. */
   readonly freeFactor: number;
+  /** 6.7 and later; null where the snapshot does not say. */
+  readonly allocFactor: number | null;
+  readonly highMin: number | null;
+  readonly highMax: number | null;
 }
 
 /** One per-CPU list, head first. */
@@ -87,7 +91,8 @@ export interface SnapFreelists {
 
 const ZONE = /^Z (\d+) (\d+) (\S+) ([\da-f]+)((?: \d+){12}):((?: \d+)*)$/;
 const LIST = /^([FP]) (\d+) (\d+) (\d+) (\d+) +(\d+):((?: [\da-f]+)*)( !TORN)?$/;
-const PCP = /^C (\d+) (\d+) (\d+) count (\d+) high (\d+) batch (\d+) free_factor (\d+)$/;
+const PCP =
+  /^C (\d+) (\d+) (\d+) count (\d+) high (\d+) batch (\d+) free_factor (\d+)(?: alloc_factor (\d+) high_min (\d+) high_max (\d+))?$/;
 
 /** Issues: see the head of this file; lines of another form are warnings. */
 export function freelistsReader(): Reader<SnapFreelists> {
@@ -160,11 +165,15 @@ class FreelistsTable implements Table<SnapFreelists> {
   #counters(text: string, log: LineLog): boolean {
     const found = PCP.exec(text);
     if (found === null) return false;
-    const [node = 0, zone = 0, cpu = 0, count = 0, high = 0, batch = 0, freeFactor = 0] = found
-      .slice(1)
-      .map((digits) => log.decimal(digits));
+    // The last three may be missing.
+    const [node = 0, zone = 0, cpu = 0, count = 0, high = 0, batch = 0, freeFactor = 0, ...more] =
+      found.slice(1).flatMap((digits = "") => (digits === "" ? [] : [log.decimal(digits)]));
+    const [allocFactor = null, highMin = null, highMax = null] = more;
     this.#once(`C ${node} ${zone} ${cpu}`, log);
-    this.#pcp.push({ line: log.line, node, zone, cpu, count, high, batch, freeFactor });
+    this.#pcp.push({
+      line: log.line,
+      ...{ node, zone, cpu, count, high, batch, freeFactor, allocFactor, highMin, highMax },
+    });
     return true;
   }
 

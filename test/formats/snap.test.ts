@@ -136,6 +136,21 @@ test("pageblocks and page classes print back byte for byte", () => {
 
 const ZONE = "Z 0 1 DMA32 1000 8 8 8 1 2 3 4 0 0 5 1 3: 0 0\n";
 
+test("newer snapshots have more counters of a per-CPU list", () => {
+  const old = "C 0 1 0 count 3 high 9 batch 1 free_factor 2";
+  const counters = [old, `${old.replace("0 1 0", "0 1 1")} alloc_factor 1 high_min 5 high_max 7`];
+  const text = `${ZONE}F 0 1 0 0          3: 1001 1002 1003\n${counters.join("\n")}\n`;
+  const { value, issues } = readText(freelistsReader(), text);
+  expect.deepEqual(issues, []);
+  expect.deepEqual(
+    value.pcp.map((pcp) => [pcp.freeFactor, pcp.allocFactor, pcp.highMin, pcp.highMax]),
+    [
+      [2, null, null, null],
+      [2, 1, 5, 7],
+    ],
+  );
+});
+
 test("damage is named with its line", () => {
   const cases: readonly (readonly [string, readonly (number | undefined)[]])[] = [
     [`${ZONE}F 0 1 0 0          1: 1001\nF 0 1 1 0          1: 1002\n`, []],
