@@ -58,6 +58,47 @@ export function entriesOf(memory: readonly FirmwareRange[], issues: Issue[]): Ma
   return entries;
 }
 
+/** Overlaps that are told one by one; a map with more is not a firmware's. */
+const OVERLAPS_TOLD = 5;
+
+/**
+ * Notes on entries that claim the same bytes, both named: each is told against
+ * the one before it that reaches furthest.
+ */
+export function overlapNotes(entries: readonly MapEntry[]): Issue[] {
+  const sorted = [...entries].sort((a, b) => a.start - b.start || a.end - b.end);
+  const notes: Issue[] = [];
+  let more = 0;
+  let reach: MapEntry | undefined;
+  for (const entry of sorted) {
+    if (reach !== undefined && entry.start < reach.end) {
+      if (notes.length < OVERLAPS_TOLD) notes.push(overlapNote(reach, entry));
+      else more++;
+    }
+    if (reach === undefined || entry.end > reach.end) reach = entry;
+  }
+  if (more > 0) {
+    const message = `${more} more ranges of the memory map overlap`;
+    notes.push({ severity: "note", message });
+  }
+  return notes;
+}
+
+function overlapNote(one: MapEntry, other: MapEntry): Issue {
+  const named = ({ start, end, type }: MapEntry): string =>
+    `${hex(start)} to ${hex(end)} (${wordOf(type)})`;
+  const wins = wordOf(Math.max(one.type, other.type));
+  const rule =
+    one.type === other.type ? "they are joined" : `where they do, the kernel takes it as ${wins}`;
+  const message = `the ranges ${named(one)} and ${named(other)} of the memory map overlap: ${rule}`;
+  return { severity: "note", message, mend: "correct the one that is wrong, if one is" };
+}
+
+function wordOf(type: number): string {
+  for (const [word, number] of TYPE_OF_WORD) if (number === type) return word;
+  return `type ${type}`;
+}
+
 /**
  * The same map without overlaps, sorted, neighbours of one type joined; the
  * highest type wins. Linux: e820__update_table(), arch/x86/kernel/e820.c

@@ -17,7 +17,7 @@
  */
 
 import type { Reader } from "./reader.ts";
-import { CUT_MEND, type LineLog, type Table, tableReader } from "./table.ts";
+import { CUT_MEND, excerpt, type LineLog, type Table, tableReader } from "./table.ts";
 import {
   MODERN_LAYOUT,
   type Zoneinfo,
@@ -27,10 +27,10 @@ import {
 import { ZoneDraft, zoneOf } from "./zoneinfo-draft.ts";
 
 const HEADING = /^Node +(\d+), zone +(\S+)\s*$/;
-const FREE = /^\s+pages free\s+(\d+)\s*$/;
+const FREE = /^\s+pages free\s+(-?\d+)\s*$/;
 const PAIR = /^(\s+)([A-Za-z_][\w()-]*)\s+(-?\d+)\s*$/;
 // A counter beyond the kernel's table of names: six blanks, twelve for the name, one.
-const NAMELESS = /^ {13,}(\d+)\s*$/;
+const NAMELESS = /^ {13,}(-?\d+)\s*$/;
 const SCANNED = /^\s+scanned\s+(\d+) \((\w+: \d+(?: \w+: \d+)*)\)\s*$/;
 const PROTECTION = /^\s+protection: \((-?\d+(?:, -?\d+)*)\)\s*$/;
 const CPU = /^\s+cpu: (\d+)(?: pcp: (\d+))?\s*$/;
@@ -129,7 +129,7 @@ class ZoneinfoTable implements Table<Zoneinfo> {
     const [, free] = FREE.exec(text) ?? [];
     if (free !== undefined) {
       if (zone.free !== null) return false;
-      zone.free = log.decimal(free);
+      zone.free = amount("pages free", free, log);
       return true;
     }
     const [, value] = NAMELESS.exec(text) ?? [];
@@ -159,7 +159,7 @@ class ZoneinfoTable implements Table<Zoneinfo> {
     const [, list] = PROTECTION.exec(text) ?? [];
     if (list !== undefined) {
       if (zone.protection !== null || zone.free === null) return false;
-      zone.protection = list.split(", ").map((digits) => log.decimal(digits));
+      zone.protection = list.split(", ").map((digits) => amount("protection", digits, log));
       // Only a zone with counters tells; kernels before 2.6.18 have none at all.
       if (zone.counters.size > 0) this.#protectionLast ??= true;
       return true;
@@ -192,7 +192,7 @@ class ZoneinfoTable implements Table<Zoneinfo> {
     const pageset = zone.pagesets.at(-1);
     if (label === "vm stats threshold") {
       if (pageset === undefined || pageset.threshold !== null) return false;
-      pageset.threshold = log.decimal(digits);
+      pageset.threshold = amount(label, digits, log);
       return true;
     }
     if (PAGESET_NUMA.has(label)) {
@@ -236,6 +236,15 @@ class ZoneinfoTable implements Table<Zoneinfo> {
 /** Sets a value that must not have one yet. */
 function setNew(map: Map<string, number>, name: string, digits: string, log: LineLog): boolean {
   if (map.has(name)) return false;
-  map.set(name, log.decimal(digits));
+  map.set(name, amount(name, digits, log));
   return true;
+}
+
+/** A number of pages or events; the kernel prints none below zero. */
+function amount(name: string, digits: string, log: LineLog): number {
+  const value = log.decimal(digits);
+  if (value >= 0) return value;
+  const message = `${name || "a counter"} is negative (${excerpt(digits)}), read as 0`;
+  log.report("warning", message, "copy the file from /proc again, unedited");
+  return 0;
 }

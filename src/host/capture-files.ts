@@ -50,6 +50,8 @@ const PLAIN_FILES: ReadonlySet<string> = new Set([
   "thp_enabled",
   "devices",
 ]);
+/** Captures that a message names; the others are counted. */
+const CAPTURES_NAMED = 8;
 const MAX_FILES = 20_000;
 const MAX_DEPTH = 6;
 /** No text of /proc, and no kernel log, comes near. */
@@ -216,8 +218,32 @@ async function troubleWith(place: string): Promise<InputError | null> {
 
 function missingEvidence(source: string, paths: readonly string[]): Issue | null {
   if (paths.some((path) => EVIDENCE.includes(path))) return null;
+  const captures = foldersWithEvidence(paths);
+  if (captures.length > 1) {
+    const shown = captures.slice(0, CAPTURES_NAMED).join(", ");
+    const more = captures.length - CAPTURES_NAMED;
+    const names = more > 0 ? `${shown} and ${more} more` : shown;
+    const message = `it holds ${captures.length} captures: ${names}`;
+    return wrong(source, message, "give one of them, in a folder or an archive of its own");
+  }
   const mend = `a capture holds at least one of ${EVIDENCE.slice(0, 4).join(", ")}`;
   return wrong(source, "no file of a capture is in it", mend);
+}
+
+const INSIDE_A_CAPTURE =
+  /^(.*?)(?:^|\/)(?:proc\/\w+|(?:node\/)?node\d+\/meminfo|sysctl\/[^/]+\/\w+)$/;
+
+/** The folders that look like a capture each, sorted; files of a node or a variant are inside one. */
+function foldersWithEvidence(paths: readonly string[]): string[] {
+  const folders = new Set<string>();
+  for (const path of paths) {
+    const slash = path.lastIndexOf("/");
+    if (slash === -1 || !EVIDENCE.includes(path.slice(slash + 1))) continue;
+    const inside = INSIDE_A_CAPTURE.exec(path);
+    const folder = inside === null ? path.slice(0, slash) : (inside[1] ?? "");
+    if (folder !== "") folders.add(folder);
+  }
+  return [...folders].sort();
 }
 
 /** Archives are made of the folder, of a path to it, or of its contents: all are one capture. */

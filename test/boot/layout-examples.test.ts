@@ -3,6 +3,7 @@
 // rule named in the test, in pages of 4 KiB.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { FirmwareRange } from "../../src/formats/boot-log.ts";
 import { V6_12 } from "../../src/kernels/v6_12.ts";
 import { GIB, layoutFor, MIB, machine, onNode, populated, ram } from "../support/machine.ts";
 
@@ -310,7 +311,13 @@ test("no RAM, and no RAM after mem=, are errors that say what took it", () => {
 test("e820 overlap: the highest type wins; RAM listed twice elsewhere is a warning", () => {
   const overlap = [ram(1, 1023), { ...ram(512, 256), type: "reserved" }];
   const pc = layoutFor(machine("x86_64", { memory: overlap }));
-  assert.deepEqual(pc.issues, []);
+  assert.deepEqual(
+    pc.issues.map(({ severity, message }) => `${severity}: ${message}`),
+    [
+      "note: the ranges 0x100000 to 0x40000000 (usable) and 0x20000000 to 0x30000000 (reserved)" +
+        " of the memory map overlap: where they do, the kernel takes it as reserved",
+    ],
+  );
   assert.equal(pc.value.memory.length, 2);
   const twice = layoutFor(machine("arm64", { memory: [ram(1024, 512), ram(1280, 512)] }));
   assert.deepEqual(
@@ -318,6 +325,24 @@ test("e820 overlap: the highest type wins; RAM listed twice elsewhere is a warni
     ["warning"],
   );
   assert.deepEqual(twice.value.memory, [{ node: 0, start: 262144, end: 262144 + 768 * 256 }]);
+});
+
+test("every range that overlaps one below it is told once, and a flood of them in one line", () => {
+  const notes = (memory: readonly FirmwareRange[]): string[] =>
+    layoutFor(machine("x86_64", { memory })).issues.map(({ message }) => message);
+  // Neighbours do not overlap; the long range is told with each of the two inside it.
+  assert.deepEqual(notes([ram(1, 63), ram(64, 64)]), []);
+  const nested = [ram(1, 127), ram(8, 8), { ...ram(32, 8), type: "ACPI NVS" }];
+  assert.deepEqual(
+    notes([...nested].reverse()).map((message) => message.match(/0x\w+|joined|ACPI NVS$/g)),
+    [
+      ["0x100000", "0x8000000", "0x800000", "0x1000000", "joined"],
+      ["0x100000", "0x8000000", "0x2000000", "0x2800000", "ACPI NVS"],
+    ],
+  );
+  const flood = notes(Array.from({ length: 1000 }, () => ram(1, 63)));
+  assert.equal(flood.length, 6);
+  assert.equal(flood.at(-1), "994 more ranges of the memory map overlap");
 });
 
 test("memmap=: pieces are applied in order, types win when the map is merged", () => {

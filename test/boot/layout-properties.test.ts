@@ -154,7 +154,8 @@ test("fake nodes cover all RAM, begin on a step, and there are as many as asked 
         const { value: faked, issues } = layoutFor(hardware, `numa=fake=${count}`);
         const total = pagesOf(plain.memory);
         assert.equal(pagesOf(faked.memory), total);
-        if (issues.length > 0) return assert.ok(total / count < 8192);
+        const refused = issues.some(({ severity }) => severity === "warning");
+        if (refused) return assert.ok(total / count < 8192);
         // Rounding may leave the last nodes nothing, never more nodes than asked for.
         assert.ok(faked.nodes.length <= count);
       },

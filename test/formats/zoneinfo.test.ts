@@ -125,6 +125,34 @@ test("a capture's numbers are those that grep finds", () => {
   expect.deepEqual(starts, grep("start_pfn:"));
 });
 
+test("a number below zero is told with its line, wherever it stands, and read as 0", () => {
+  const text = corpusFiles("x86_64-6.1-numa2-2G+2G").get("zoneinfo") ?? "";
+  const lines = text.split("\n");
+  const keys = [
+    ["  pages free     ", "pages free"],
+    ["        min      ", "min"],
+    ["        managed  ", "managed"],
+    ["      nr_inactive_anon ", "nr_inactive_anon"],
+    ["      nr_free_pages ", "nr_free_pages"],
+    ["        protection: (", "protection"],
+    ["              high:  ", "high"],
+    ["  vm stats threshold: ", "vm stats threshold"],
+    ["  start_pfn:           ", "start_pfn"],
+  ] as const;
+  for (const [start, name] of keys) {
+    const at = lines.findIndex((line) => line.startsWith(start));
+    expect.ok(at >= 0, start);
+    const line = (lines[at] ?? "").replace(/\d+/, "-7");
+    const { value, issues } = read(lines.with(at, line).join("\n"));
+    expect.deepEqual(
+      issues.map((issue) => [issue.severity, issue.line, issue.message]),
+      [["warning", at + 1, `${name} is negative (-7), read as 0`]],
+    );
+    const whole = read(lines.with(at, line.replace("-7", "0")).join("\n")).value;
+    expect.deepEqual(value, whole, name);
+  }
+});
+
 /** Records without line numbers, to compare those of files with lines put in or left out. */
 function withoutLines(zones: readonly ZoneinfoZone[]): unknown[] {
   return zones.map((zone) => ({ ...zone, line: 0 }));

@@ -41,6 +41,20 @@ function unpackTo(folder: string, suffix = ""): string {
   return folder;
 }
 
+/** The tar entry of an empty file. */
+function emptyEntry(path: string): Buffer {
+  const head = Buffer.alloc(512);
+  head.write(path, 0);
+  head.write(
+    ["0000644", "0000000", "0000000", "00000000000", "00000000000", "        0"].join("\0"),
+    100,
+  );
+  head.write("ustar\u000000", 257);
+  const sum = head.reduce((total, byte) => total + byte, 0);
+  head.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
+  return head;
+}
+
 describe("forms of one capture", () => {
   test("folder, folder of packed files, tar, tar.gz, tar.zst give the same files", async () => {
     const tar = gunzipSync(readFileSync(PACKED));
@@ -64,6 +78,36 @@ describe("forms of one capture", () => {
         assert.equal(await textOf(files, path), wanted.get(path), `${form} ${path}`);
       }
     }
+  });
+
+  test("an archive or folder of several captures names them", async () => {
+    const several = join(base, "several");
+    for (const name of ["b", "deep/a"]) unpackTo(join(several, name));
+    mkdirSync(join(several, "c/proc"), { recursive: true });
+    writeFileSync(join(several, "c/proc/zoneinfo"), "");
+    const parts = ["b", "deep/a", "c"].flatMap((name) =>
+      name === "c" ? ["c/proc/zoneinfo"] : [...corpusFiles(NAME).keys()].map((f) => `${name}/${f}`),
+    );
+    const archive = join(base, "several.tar");
+    writeFileSync(archive, Buffer.concat([...parts.map(emptyEntry), Buffer.alloc(1024)]));
+    for (const place of [several, archive]) {
+      const { value, issues } = await openCaptureFiles(place);
+      assert.equal(value, null);
+      assert.deepEqual(
+        issues.map(({ severity, message }) => `${severity}: ${message}`),
+        ["error: it holds 3 captures: b, c, deep/a"],
+      );
+    }
+    const many = Array.from({ length: 11 }, (_, i) => emptyEntry(`all/${10 + i}/dmesg`));
+    writeFileSync(archive, Buffer.concat([...many, Buffer.alloc(1024)]));
+    const [issue] = (await openCaptureFiles(archive)).issues;
+    const named = "10, 11, 12, 13, 14, 15, 16, 17 and 3 more";
+    assert.equal(issue?.message, `it holds 11 captures: ${named}`);
+    // The nodes of one capture are no captures.
+    const nodes = ["node/node0/meminfo", "node/node1/meminfo"].map(emptyEntry);
+    writeFileSync(archive, Buffer.concat([...nodes, Buffer.alloc(1024)]));
+    const [none] = (await openCaptureFiles(archive)).issues;
+    assert.equal(none?.message, "no file of a capture is in it");
   });
 
   test("what is skipped is not listed and cannot be opened", async () => {

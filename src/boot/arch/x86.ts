@@ -6,7 +6,14 @@ import type { Issue } from "../../base/issue.ts";
 import type { Range } from "../../base/range.ts";
 import type { CommandLine } from "../command-line.ts";
 import type { Hardware } from "../hardware.ts";
-import { applyEdits, entriesOf, mergeByType, ramOf, trimBiosRange } from "../memory-map.ts";
+import {
+  applyEdits,
+  entriesOf,
+  mergeByType,
+  overlapNotes,
+  ramOf,
+  trimBiosRange,
+} from "../memory-map.ts";
 import { reportNoRam } from "./bounds.ts";
 
 /** The ISA bus reaches 16 MiB. Linux: MAX_DMA_PFN, arch/x86/include/asm/dma.h */
@@ -19,7 +26,9 @@ export function pcRam(
   issues: Issue[],
 ): Range[] | null {
   const { pageSize } = hardware.build;
-  const firmware = mergeByType(entriesOf(hardware.memory, issues));
+  const entries = entriesOf(hardware.memory, issues);
+  issues.push(...overlapNotes(entries));
+  const firmware = mergeByType(entries);
   const edited = applyEdits(firmware, commandLine.edits);
   const ram = trimBiosRange(ramOf(edited), pageSize);
   if (ram.every(({ start, end }) => Math.floor(end / pageSize) <= Math.ceil(start / pageSize))) {
