@@ -130,6 +130,10 @@ test("an eaten $ is read as the kernel reads it, and explained", () => {
     assert.match(mend, /memmap=64M\\\$0x10000000/);
   }
   assert.match(trap("memmap=64MB$0x10000000").mend, /suffixes have no B/);
+  const address = trap("memmap=64M$16Mjunk");
+  assert.deepEqual(address.value.edits, [{ kind: "reserve", start: 16 * MIB, bytes: 64 * MIB }]);
+  assert.equal(address.message, 'the kernel does not read "junk"');
+  assert.match(trap("memmap=64M@").message, /no address after the @/);
   assert.deepEqual(trap("memmap=$0x10000000").value.edits, []);
 });
 

@@ -340,6 +340,14 @@ test("every range that overlaps one below it is told once, and a flood of them i
       ["0x100000", "0x8000000", "0x2000000", "0x2800000", "ACPI NVS"],
     ],
   );
+  // Of two that reach equally far the first is the one that others are told with.
+  assert.deepEqual(
+    notes([ram(1, 9), ram(5, 5), ram(7, 2)]).map((message) => message.match(/0x\w+/g)?.slice(0, 3)),
+    [
+      ["0x100000", "0xa00000", "0x500000"],
+      ["0x100000", "0xa00000", "0x700000"],
+    ],
+  );
   const flood = notes(Array.from({ length: 1000 }, () => ram(1, 63)));
   assert.equal(flood.length, 6);
   assert.equal(flood.at(-1), "994 more ranges of the memory map overlap");

@@ -8,7 +8,7 @@ import { parseCommandLine } from "../../src/boot/command-line.ts";
 import type { Layout } from "../../src/boot/hardware.ts";
 import { layOut } from "../../src/boot/layout.ts";
 import { layoutFromLog } from "../../src/boot/layout-from-log.ts";
-import type { NodeRange } from "../../src/formats/boot-log.ts";
+import type { BootLog, NodeRange } from "../../src/formats/boot-log.ts";
 import { bootLogReader } from "../../src/formats/boot-log-reader.ts";
 import { readText } from "../../src/formats/reader.ts";
 import { corpusNames } from "../support/corpus.ts";
@@ -80,3 +80,27 @@ for (const name of corpusNames()) {
     );
   });
 }
+
+test("nodes without memory are those the log sets up; the machine's where it names none", () => {
+  const { hardware, files } = bootOf("x86_64-6.1-numa2-2G+2G");
+  const { value: log } = readText(bootLogReader(), files.get("dmesg") ?? "");
+  const nodes = (change: Partial<BootLog>): readonly number[] | undefined => {
+    const quiet = { nodeSpans: [], fallbackOrders: [], zonelists: null, sratCpus: [], ...change };
+    return layoutFromLog({ ...log, ...quiet }, { ...hardware, nodes: [0, 1, 2] }).value?.nodes;
+  };
+  const span = (node: number): NodeRange => ({ node, start: 0, end: 0 });
+  const order = (node: number) => ({ node, order: [node], line: 1 });
+  assert.deepEqual(nodes({}), [0, 1, 2]);
+  assert.deepEqual(nodes({ nodeSpans: [span(0), span(1)] }), [0, 1]);
+  assert.deepEqual(nodes({ fallbackOrders: [order(0), order(3)] }), [0, 1, 3]);
+  const nodeSpans = [span(3), span(4)];
+  assert.deepEqual(nodes({ nodeSpans }), [0, 1, 3, 4]);
+  // With fewer zonelists than nodes it is the one with CPUs, then the lower number.
+  const zonelists = log.zonelists;
+  assert.ok(zonelists !== null);
+  const counted = { nodeSpans, zonelists: { ...zonelists, count: 3 } };
+  assert.deepEqual(nodes(counted), [0, 1, 3]);
+  const [cpu] = log.sratCpus;
+  assert.ok(cpu !== undefined);
+  assert.deepEqual(nodes({ ...counted, sratCpus: [{ ...cpu, node: 4 }] }), [0, 1, 4]);
+});
