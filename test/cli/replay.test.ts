@@ -1,0 +1,136 @@
+// Goal: `zonewright replay` keeps its contract: JSON that obeys its schema, a CSV row for each
+// request, exit codes, one clear line for input that is no trace. Method: a recorded boot of the
+// corpus, laid out in a folder of its own; the same cut, emptied, and without its snapshot.
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { replaySchema } from "../../src/documents/index.ts";
+import { traceFiles } from "../support/corpus.ts";
+import { run, scratch } from "./run.ts";
+
+/** A trace's folder; `change` edits the text of the trace. */
+function folderOf(
+  test: { after(clean: () => void): void },
+  name: string,
+  change: (text: string) => string = (text) => text,
+): string {
+  const folder = scratch(test);
+  for (const [path, text] of traceFiles(name)) {
+    const place = join(folder, path);
+    if (path.endsWith("/")) continue;
+    mkdirSync(dirname(place), { recursive: true });
+    if (path === "trace.txt") writeFileSync(`${place}.gz`, gzipSync(change(text)));
+    else writeFileSync(place, text);
+  }
+  return folder;
+}
+
+test("the document has the contract's fields and obeys its schema", async (t) => {
+  const { code, out, err } = await run(["replay", folderOf(t, "a-boot-512M-smp2"), "--json"]);
+  equal(err, "");
+  equal(code, 0);
+  const document = JSON.parse(out);
+  replaySchema.parse(document);
+  const { schema, allocations, zoneEqual, pfnEqual, repairs, lostEvents, final } = document;
+  deepEqual(
+    { schema, allocations, zoneEqual, pfnEqual, repairs, lostEvents },
+    {
+      schema: "zonewright/replay/1",
+      allocations: 5316,
+      zoneEqual: 5316,
+      pfnEqual: 5316,
+      repairs: 0,
+      lostEvents: 0,
+    },
+  );
+  equal(document.freeRunning.firstDivergence, null);
+  equal(document.whatIf, null);
+  deepEqual([final.freeListsEqual, final.pcpEqual, final.buddyinfoEqual], [true, true, true]);
+});
+
+test("a CSV row for each mm_page_alloc, as many equal as the blind run says", async (t) => {
+  const folder = folderOf(t, "a-boot-512M-arm64-6.12");
+  const csv = join(folder, "decisions.csv");
+  const { code, out } = await run(["replay", folder, "--json", "--decisions", csv]);
+  equal(code, 0);
+  const [head, ...rows] = readFileSync(csv, "utf8").trimEnd().split("\n");
+  equal(head, "seq,pfn_recorded,pfn_predicted,zone_predicted");
+  const document = JSON.parse(out);
+  equal(rows.length, document.allocations);
+  const cells = rows.map((row) => row.split(","));
+  equal(cells.filter(([, real, own]) => real === own).length, document.freeRunning.pfnEqual);
+  ok(document.freeRunning.pfnEqual < document.pfnEqual);
+  ok(document.assumptions.hiddenBulkPages > 0);
+  ok(cells.every(([seq, , , zone], i) => Number(seq) === i && zone === "DMA"));
+});
+
+test("the screen says what is equal, and where it first was not", async (t) => {
+  const good = await run(["replay", folderOf(t, "a-boot-512M")]);
+  equal(good.code, 0);
+  match(good.out, /pages +5\D268 of 5\D268 equal, all/);
+  match(good.out, /First difference of the blind run\n {2}none/);
+  match(good.out, /free DMA32/);
+  const bad = await run(["replay", folderOf(t, "a-boot-512M-arm64-6.12")]);
+  match(bad.out, /Repaired run: wrong answers mended, with assumptions/);
+  match(bad.out, /assumed from recorded pages: \d+ early/);
+  match(bad.out, /another page of the same zone: ours 0x[0-9a-f]+, recorded 0x[0-9a-f]+/);
+});
+
+test("a trace cut in mid-line and one with lost events go on, and say so", async (t) => {
+  const cut = await run(["replay", folderOf(t, "a-boot-512M", halfOf), "--json"]);
+  const document = JSON.parse(cut.out);
+  equal(document.final, null);
+  ok(document.pfnEqual > 1000 && document.pfnEqual === document.allocations);
+  ok(document.issues.some((issue: { message: string }) => /cut|line end/.test(issue.message)));
+  const lost = await run([
+    "replay",
+    folderOf(t, "a-boot-512M", (text) =>
+      text.replace(/(SNAP BEGIN before[^\n]*\n)/, "$1CPU:0 [LOST 7 EVENTS]\n"),
+    ),
+    "--json",
+  ]);
+  equal(JSON.parse(lost.out).lostEvents, 7);
+});
+
+function halfOf(text: string): string {
+  const from = text.indexOf("SNAP BEGIN before");
+  return text.slice(0, from + Math.floor((text.length - from) / 2));
+}
+
+test("input that is no trace, or no start: one line, exit 3", async (t) => {
+  const noSnap = folderOf(t, "a-boot-512M");
+  rmSync(join(noSnap, "before/snap/freelists"));
+  const empty = folderOf(t, "a-boot-512M", () => "");
+  const binary = folderOf(t, "a-boot-512M", () => "\u0000\u0001\n".repeat(2000));
+  const torn = folderOf(t, "a-boot-512M");
+  const lists = join(torn, "before/snap/freelists");
+  writeFileSync(lists, readFileSync(lists, "utf8").replace(/: (\w+)$/m, ": "));
+  for (const [folder, words] of [
+    [noSnap, /no snap\/freelists is in it/],
+    [empty, /no marker "SNAP BEGIN"/],
+    [binary, /no marker "SNAP BEGIN"/],
+    [torn, /freelists/],
+    [join(noSnap, "nothing"), /no such file/],
+  ] as const) {
+    const { code, out, err } = await run(["replay", folder]);
+    equal(code, 3, `${folder}: ${err}`);
+    equal(out, "");
+    match(err, words);
+    equal(err.trimEnd().split("\n").length, 1, err);
+  }
+});
+
+test("options that cannot be: exit 2", async (t) => {
+  const folder = folderOf(t, "a-boot-512M");
+  const alone = join(folder, "alone");
+  mkdirSync(alone);
+  writeFileSync(join(alone, "trace.txt"), "");
+  const noStart = await run(["replay", alone]);
+  equal(noStart.code, 2);
+  match(noStart.err, /^zonewright: --from: no capture lies beside/);
+  const noFile = await run(["replay", folder, "--decisions", join(folder, "no/such/file.csv")]);
+  equal(noFile.code, 2);
+  match(noFile.err, /--decisions/);
+});
