@@ -89,6 +89,7 @@ test("crashkernel= is read in all its forms", () => {
   assert.deepEqual(crash("crashkernel=64M crashkernel=32M", small), [[3024, 32]]);
   assert.deepEqual(crash("crashkernel=4G", small), []);
   assert.deepEqual(crash("crashkernel=64M@3040M", small), []);
+  assert.deepEqual(crash("crashkernel=64M@32M@16M", small), []);
   assert.deepEqual(crash("", small), []);
 });
 
@@ -104,6 +105,17 @@ test("hugetlb_cma= gives each node whole gigantic pages or nothing, and builds w
   assert.deepEqual(areas("hugetlb_cma=256M", arm64.hardware), [["reserved", 64]]);
   assert.deepEqual(areas("cma=3M", arm64.hardware), [["reserved", 4]]);
   assert.deepEqual(areas("hugetlb_cma=2G cma=64M", without), []);
+  // Shares are rounded up to a byte and then to a page: one byte more than 2 GiB costs a third GiB.
+  const halves = [0, 1].map((node) => ({ node, start: node * 2 ** 19, end: (node + 1) * 2 ** 19 }));
+  const twoNodes = { ...arm64.layout, nodes: [0, 1], memory: halves };
+  const split = (bytes: number): number[] => {
+    const commandLine = parseCommandLine(`hugetlb_cma=${bytes} cma=0`, "arm64", 4096).value;
+    const { hardware, policy } = arm64;
+    const { cma } = planPools(hardware, commandLine, twoNodes, policy, null).value;
+    return cma.map((area) => area.bytes / MIB);
+  };
+  assert.deepEqual(split(2 ** 31), [1024, 1024]);
+  assert.deepEqual(split(2 ** 31 + 1), [2048, 1024]);
 });
 
 test("a fixed CMA base is kept, an unaligned one leaves no area", () => {
