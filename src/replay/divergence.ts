@@ -64,8 +64,9 @@ export function divergenceOf(
   });
   driver.feed(events);
   if (kind !== "page") {
+    const recorded = kind === "drain" ? placeOf(state.m, event.pfn) : null;
     const differs = `${KIND_WORDS[kind]}: ours ${ours}, recorded ${theirs}`;
-    return { ...base, path: [], list: null, recorded: placeOf(state.m, event.pfn), differs };
+    return { ...base, path: [], list: null, recorded, differs };
   }
   const { m } = state;
   m.cpu = event.cpu;

@@ -102,7 +102,7 @@ export function startState(
   };
   setTypes(state, snap);
   setZones(state, snap);
-  m.state.fill(TAKEN, m.firstRow);
+  takeAll(m, zones);
   const broken = [...linkFree(state, snap), ...linkStock(state, snap)];
   if (broken.length > 0) return { value: null, issues: broken };
   setPagesets(state, snap);
@@ -175,6 +175,20 @@ interface ZoneKey {
 
 function sameZone<T extends ZoneKey>(list: readonly T[], key: ZoneKey): T | undefined {
   return list.find((own) => own.node === key.node && own.index === key.index);
+}
+
+/** Every frame of the zones as a taken page. */
+function takeAll(m: Memory, zones: readonly ZoneSpec[]): void {
+  m.touched.fill(1);
+  for (const { startPfn, spanned } of zones) {
+    const end = startPfn + spanned;
+    for (let pfn = startPfn; pfn < end; ) {
+      const next = Math.min(end, pfn - (pfn & m.sectionMask) + m.sectionMask + 1);
+      const row = rowOf(m, pfn);
+      if (row >= m.firstRow) m.state.fill(TAKEN, row, row + next - pfn);
+      pfn = next;
+    }
+  }
 }
 
 function linkFree(state: StartState, snap: ListSnapshot): Issue[] {

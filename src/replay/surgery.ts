@@ -22,9 +22,13 @@ import {
 import { countFree } from "../mm/queue.ts";
 import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
 
-/** Whether (row, order) lies in one zone of the memory and is aligned to its size. */
+/**
+ * Whether (row, order) lies in one zone of the memory and is aligned to its size. Blocks above
+ * the largest order come back whole only where pageblocks are freed one by one.
+ */
 export function isBlock(m: Memory, row: number, order: number): boolean {
   if (row < m.firstRow || order > ORDER_MASK || (row & ((1 << order) - 1)) !== 0) return false;
+  if (order > m.maxOrder && !m.rule.mergeRetypes) return false;
   const zone = zoneOf(m, row);
   const end = row + (1 << order) - 1;
   return zone < m.zoneCount && zone >= 0 && end < m.rows && zoneOf(m, end) === zone;
@@ -61,8 +65,8 @@ function splitTaken(m: Memory, row: number): void {
 
 /** Takes every page of a block off the list it is on. Returns whether there was one. */
 export function takeOff(m: Memory, row: number, order: number): boolean {
-  if ((m.state[row] & KIND_MASK) === PCP || isInFree(m, row, order)) return takeOne(m, row, order);
-  let listed = false;
+  if (isInFree(m, row, order)) return takeOne(m, row, order);
+  let listed = breakStock(m, row);
   for (let at = row; at < row + (1 << order); ) {
     const state = m.state[at];
     const kind = state & KIND_MASK;
@@ -77,6 +81,20 @@ export function takeOff(m: Memory, row: number, order: number): boolean {
     } else at++;
   }
   return listed;
+}
+
+/** A larger block on a per-CPU list that holds `row` becomes single taken pages. */
+function breakStock(m: Memory, row: number): boolean {
+  for (let order = 1; order <= m.pageblockOrder; order++) {
+    const head = row & ~((1 << order) - 1);
+    if (head < m.firstRow || (m.state[head] & KIND_MASK) !== PCP) continue;
+    const own = stockOrder(m, stockList(m, head));
+    if (own < order) continue;
+    unstock(m, head);
+    m.state.fill(TAKEN, head, head + (1 << own));
+    return true;
+  }
+  return false;
 }
 
 /** Whether a free block of this order or a larger one holds `row`. */
