@@ -12,10 +12,11 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { allocPages, freePages, NO_PFN } from "../src/mm/allocate.ts";
-import { bootMemory, setMarks } from "../src/mm/boot-memory.ts";
+import { bootMemory } from "../src/mm/boot-memory.ts";
 import { type BoundMemory, bindMemory } from "../src/mm/bound.ts";
+import { drainAllPages } from "../src/mm/drain.ts";
+import { setMarks } from "../src/mm/marks.ts";
 import { type Memory, Z_MANAGED, ZONE_WORDS } from "../src/mm/memory.ts";
-import { drainAllPages } from "../src/mm/pcp.ts";
 import { verify } from "../src/mm/verify.ts";
 
 interface Options {

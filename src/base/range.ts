@@ -35,14 +35,18 @@ export function rangeList(ranges: readonly Range[]): Range[] {
 /** What is in `from` and not in `what`. Both are range lists. */
 export function subtract(from: readonly Range[], what: readonly Range[]): Range[] {
   const left: Range[] = [];
-  let next = 0;
+  let first = 0;
   for (const range of from) {
     let start = range.start;
-    while (next < what.length && (what[next] as Range).end <= start) next++;
-    for (let i = next; i < what.length && (what[i] as Range).start < range.end; i++) {
-      const hole = what[i] as Range;
+    for (let i = first; ; i++) {
+      const hole = what[i];
+      if (hole === undefined || hole.start >= range.end) break;
+      if (hole.end <= start) {
+        first = i + 1;
+        continue;
+      }
       if (hole.start > start) left.push({ start, end: hole.start });
-      start = Math.max(start, hole.end);
+      start = hole.end;
     }
     if (start < range.end) left.push({ start, end: range.end });
   }
@@ -54,16 +58,16 @@ export function intersect(a: readonly Range[], b: readonly Range[]): Range[] {
   const both: Range[] = [];
   let i = 0;
   let j = 0;
-  while (i < a.length && j < b.length) {
-    const x = a[i] as Range;
-    const y = b[j] as Range;
+  for (;;) {
+    const x = a[i];
+    const y = b[j];
+    if (x === undefined || y === undefined) return both;
     const start = Math.max(x.start, y.start);
     const end = Math.min(x.end, y.end);
     if (start < end) both.push({ start, end });
     if (x.end < y.end) i++;
     else j++;
   }
-  return both;
 }
 
 /** The part of a range list inside [start, end). */

@@ -16,26 +16,26 @@ import type { TraceFlags, TraceHead } from "./ftrace-event.ts";
 import type { Scan } from "./ftrace-scan.ts";
 
 /** Width of the task's name: `%16s`. */
-const TASK_COLUMNS = 16 as number;
-const DASH = 45 as number;
-const SPACE = 32 as number;
-const OPEN = 40 as number; // "("
-const BRACKET = 91 as number; // "["
-const DOT = 46 as number;
+const TASK_COLUMNS = 16;
+const DASH = 45;
+const SPACE = 32;
+const OPEN = 40; // "("
+const BRACKET = 91; // "["
+const DOT = 46;
 /** Names fit 16 columns, a pid 10 digits, a CPU 4: what is further right is no head. */
-const HEAD_LENGTH = 120 as number;
+const HEAD_LENGTH = 120;
 const MOVED =
   /^ {0,40}(\S.{0,40}?)(?:-| {1,20})(\d{1,10})(?:\/\d{1,10})? {1,20}(?:\( {0,10}(\d{1,10}|-+)\) {1,20})?\[(\d{1,6})\] /;
 /** Flags a kernel prints: 4 before 5.18, 5 since, 7 with PREEMPT_RT's columns. */
-const MAX_FLAGS = 8 as number;
+const MAX_FLAGS = 8;
 
 /** Columns and names worth keeping: real traces have some hundreds. */
-const MAX_KNOWN = 4096 as number;
-const MAX_KEPT_LINE = 1024 as number;
+const MAX_KNOWN = 4096;
+const MAX_KEPT_LINE = 1024;
 /** perf prints the system, too: `kmem:mm_page_free: …`. */
 const NAME = /^(?:\w+:)?(\w+)$/;
 /** Longer than any event's name with its system. */
-const MAX_NAME = 128 as number;
+const MAX_NAME = 128;
 
 /** The order of the flags in 3.0 and later, where no header says otherwise. */
 const DEFAULT_FLAGS = ["irqs-off", "need-resched", "hardirq/softirq", "preempt-depth"] as const;

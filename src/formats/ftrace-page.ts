@@ -16,8 +16,8 @@
 import type { PageEvent, TraceHead } from "./ftrace-event.ts";
 import { type Scan, Texts } from "./ftrace-scan.ts";
 
-const ZERO = 48 as number;
-const LOWER_X = 120 as number;
+const ZERO = 48;
+const LOWER_X = 120;
 /** How a request that got nothing prints its page: by kernel, `trace-cmd` and `perf`. */
 const NO_PAGE = /^ *(?:\(null\)|\(nil\)|(?:0x)?0+)$/;
 

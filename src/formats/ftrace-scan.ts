@@ -3,10 +3,10 @@
  * millions of lines, and regular expressions would be most of their time.
  */
 
-const ZERO = 48 as number; // "0"
-const MINUS = 45 as number; // "-"
-const SPACE = 32 as number; // " "
-const LOWER_X = 120 as number; // "x"
+const ZERO = 48; // "0"
+const MINUS = 45; // "-"
+const SPACE = 32; // " "
+const LOWER_X = 120; // "x"
 
 /** Texts that come back line after line are kept once; past this many, all are dropped. */
 const MAX_KEPT = 4096;

@@ -27,7 +27,7 @@ import type { Reader } from "./reader.ts";
 import { CUT_MEND, excerpt, type LineLog, tableReader } from "./table.ts";
 
 /** Names of events we have not heard of; a file with more is not a trace. */
-const MAX_NAMES = 4096 as number;
+const MAX_NAMES = 4096;
 /** The name that the rest is counted under. */
 const MORE_NAMES = "(more names)";
 

@@ -13,7 +13,7 @@ import type { Reader } from "./reader.ts";
 import { CUT_MEND, type LineLog, tableReader } from "./table.ts";
 
 /** Pages that one digit of `pageblocks` stands for. */
-export const SNAP_PAGEBLOCK_PAGES = 512 as number;
+export const SNAP_PAGEBLOCK_PAGES = 512;
 
 /** Pageblocks of one memory section. */
 export interface SnapSection {
@@ -69,7 +69,7 @@ const CLASSES: ReadonlyMap<string, PageClass> = new Map([
 const SECTION = /^([\da-f]+): ([\da-f]+)$/;
 const RUN = /^([\da-f]+) ([\da-f]+) (\w)$/;
 /** Low three bits of a digit; the fourth is pageblock_skip. */
-const MIGRATETYPE_MASK = 7 as number;
+const MIGRATETYPE_MASK = 7;
 
 /** Issues: sections that overlap are errors, lines of another form warnings. */
 export function pageblocksReader(): Reader<readonly SnapSection[]> {
