@@ -10,7 +10,6 @@ export {
 } from "./inspect-document.ts";
 export { type PlanDocument, planDocument, planSchema } from "./plan-document.ts";
 export {
-  type ReplayDocument,
   type ReplayOrigin,
   replayDocument,
   replaySchema,

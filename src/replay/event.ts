@@ -68,7 +68,7 @@ export interface ReplayEvent {
 }
 
 /** A trace between two moments. */
-export interface TraceWindow {
+interface TraceWindow {
   readonly events: readonly ReplayEvent[];
   /** Events that the kernel dropped, by its own marks. */
   readonly lost: number;
