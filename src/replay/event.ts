@@ -67,13 +67,6 @@ export interface ReplayEvent {
   readonly pages: readonly number[];
 }
 
-/** A trace between two moments. */
-interface TraceWindow {
-  readonly events: readonly ReplayEvent[];
-  /** Events that the kernel dropped, by its own marks. */
-  readonly lost: number;
-}
-
 /** Whether the event is one of the page allocator's own. */
 export function isPageEvent({ kind }: ReplayEvent): boolean {
   return (
