@@ -8,7 +8,7 @@ import {
   lineWriter,
   yieldTurn,
 } from "../../host/index.ts";
-import { type MachineFacts, type ReplayTask, replay } from "../../replay/index.ts";
+import { type MachineFacts, type ReplayTask, type Run, replay } from "../../replay/index.ts";
 import type { Context } from "../context.ts";
 import { EXIT_FINDINGS, EXIT_FINE, unreadable, usage } from "../failure.ts";
 import { loadTrace } from "../load-trace.ts";
@@ -30,7 +30,7 @@ can know; no recorded page that is to be predicted is looked at. Where it differ
 the kernel, a repaired run mends each wrong answer and says what it assumed.
 --decisions writes the answers of the blind run as it gives them.
 
-Exit code 0 when the blind or the repaired run equals the kernel page for page, else 1.
+Exit code 0 when one of the runs equals the kernel in every page and every list, else 1.
 
 Examples:
   zonewright replay trace/
@@ -77,13 +77,20 @@ async function run(path: string, flags: ReplayFlags, context: Context): Promise<
     const origin = { trace: path, lost: window.lost, issues: [...issues, ...more] };
     const screen = (): string => replayScreen(context.style(), value, origin);
     context.print(flags.json === true ? replayDocument(value, origin) : screen());
-    const { pfnEqual, allocations, failedEqual, failed } = value.repaired.score;
-    const whole = pfnEqual === allocations && failedEqual === failed && !value.stopped;
-    return whole ? EXIT_FINE : EXIT_FINDINGS;
+    return !value.stopped && isEqual(value.repaired) ? EXIT_FINE : EXIT_FINDINGS;
   } finally {
     stop.end();
     await decisions?.close();
   }
+}
+
+/** Every answer is the kernel's, and so are all lists at the end where they are known. */
+function isEqual({ score, comparison }: Run): boolean {
+  const { pfnEqual, allocations, failedEqual, failed } = score;
+  if (pfnEqual !== allocations || failedEqual !== failed) return false;
+  if (comparison === null) return true;
+  const { free, pcp } = comparison;
+  return free.equal === free.lists && pcp.equal === pcp.lists;
 }
 
 async function openDecisions(path: string): Promise<LineWriter> {
