@@ -3,7 +3,7 @@
 #   MODE=layout|trace   SYSCTLS='name:file=value,file=value ...'   variables of the workload
 # What is captured goes to /out and at the end as a tar archive onto the first disk.
 export PATH=/bin
-/bin/busybox mkdir -p /proc /sys /dev /out /tmp
+/bin/busybox mkdir -p /proc /sys /dev /out /scratch
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs dev /dev
@@ -109,14 +109,14 @@ variants() {
     for setting in $(echo "$settings" | tr , ' '); do
       file=${setting%%=*}
       [ -e /proc/sys/vm/$file ] || continue
-      [ -e /tmp/booted.$file ] || cat /proc/sys/vm/$file > /tmp/booted.$file
+      [ -e /scratch/booted.$file ] || cat /proc/sys/vm/$file > /scratch/booted.$file
       setvar "$setting"
     done
     sleep 0.1
     quick "/out/sysctl/${variant%%:*}"
     echo "$settings" > "/out/sysctl/${variant%%:*}/set"
-    for booted in /tmp/booted.*; do
-      [ -e "$booted" ] && cat "$booted" > /proc/sys/vm/${booted#/tmp/booted.}
+    for booted in /scratch/booted.*; do
+      [ -e "$booted" ] && cat "$booted" > /proc/sys/vm/${booted#/scratch/booted.}
     done
   done
 }

@@ -1,8 +1,8 @@
 # let page cache and anonymous memory use the CMA area, then force cma_alloc: driver coherent buffers and hugetlb_cma
 before
 mk "PHASE fill"
-mount -t tmpfs -o size=80% tmpfs /tmp
-dd if=/dev/zero of=/tmp/a bs=64k count=$((FILLMB*16)) 2>/dev/null
+mount -t tmpfs -o size=80% tmpfs /scratch
+dd if=/dev/zero of=/scratch/a bs=64k count=$((FILLMB*16)) 2>/dev/null
 hog fill $FILLMB 600 & H=$!
 sleep ${FILLS:-10}
 snap /out/mid1 mid1
@@ -19,5 +19,5 @@ mk "PHASE release"
 for h in /sys/kernel/mm/hugepages/*; do echo 0 > $h/nr_hugepages; done
 kill $H
 wait
-rm /tmp/a
+rm /scratch/a
 after

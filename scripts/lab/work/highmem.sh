@@ -11,8 +11,8 @@ mk "PHASE fallback"
 hog fill $A2 600 & H2=$!
 sleep ${S2:-12}; snap /out/mid2 mid2
 mk "PHASE tmpfs"
-mount -t tmpfs -o size=90% tmpfs /tmp
-dd if=/dev/zero of=/tmp/x bs=64k count=$((A3*16)) 2>/dev/null
+mount -t tmpfs -o size=90% tmpfs /scratch
+dd if=/dev/zero of=/scratch/x bs=64k count=$((A3*16)) 2>/dev/null
 hog fork 60
 [ -n "$PREMB" ] && { after; echo "after taken before the memory was freed" > /out/note; kill $PH $H1 $H2; return 0; }
 mk "PHASE free"
@@ -21,5 +21,5 @@ wait $H1
 hog churn 16 2
 kill $H2 $PH
 wait
-rm -f /tmp/x
+rm -f /scratch/x
 after

@@ -25,10 +25,10 @@ ping -c 60 -i 0.1 -s 8000 -w 15 10.0.2.2 > /out/ping.txt 2>&1 & (echo 1000 > /pr
 mk "oom1 done"
 wait
 mk "PHASE oom2"
-mount -t tmpfs -o size=500% tmpfs /tmp
-(echo 1000 > /proc/self/oom_score_adj; exec dd if=/dev/zero of=/tmp/fill bs=64k) 2>/dev/null
-: > /tmp/fill
-rm -f /tmp/fill
+mount -t tmpfs -o size=500% tmpfs /scratch
+(echo 1000 > /proc/self/oom_score_adj; exec dd if=/dev/zero of=/scratch/fill bs=64k) 2>/dev/null
+: > /scratch/fill
+rm -f /scratch/fill
 mk "PHASE sysrq"
 echo m > /proc/sysrq-trigger
 echo f > /proc/sysrq-trigger
