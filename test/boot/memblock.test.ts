@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { rangeList } from "../../src/base/range.ts";
 import { freeRanges, grantsOf, replayMemblock } from "../../src/boot/memblock.ts";
 import type { MemblockEvent, MemblockRegion } from "../../src/formats/boot-log.ts";
+import { bounded } from "../support/bounded.ts";
 import { allBoots } from "./managed-boots.ts";
 
 const SIZE = 64;
@@ -126,7 +127,7 @@ test("a request is granted by the reservation that follows it, and a failed one 
   assert.deepEqual(grants, [{ bytes: 8, range: { start: 16, end: 24 }, line: 2, reserveLine: 3 }]);
 });
 
-test("twenty thousand scattered events are replayed within a second", () => {
+test("twenty thousand scattered events are replayed", () => {
   const events: MemblockEvent[] = [
     { kind: "dump", line: 0, complete: true, memory: [], reserved: [] },
   ];
@@ -135,9 +136,9 @@ test("twenty thousand scattered events are replayed within a second", () => {
     const kind = i % 2 === 0 ? "reserve" : "add";
     events.push({ kind, line: i, start, end: start + 8, caller: "a" });
   }
-  const before = performance.now();
-  const state = replayMemblock(events, { untilLine: Number.POSITIVE_INFINITY }).value;
-  assert.equal(state?.reserved.length, 10000);
-  assert.equal(state?.memory.length, 10000);
-  assert.ok(performance.now() - before < 1000);
+  bounded(() => {
+    const state = replayMemblock(events, { untilLine: Number.POSITIVE_INFINITY }).value;
+    assert.equal(state?.reserved.length, 10000);
+    assert.equal(state?.memory.length, 10000);
+  });
 });

@@ -8,6 +8,7 @@ import type { Outcome } from "../../src/base/issue.ts";
 import type { BootLog } from "../../src/formats/boot-log.ts";
 import { bootLogReader } from "../../src/formats/boot-log-reader.ts";
 import { MAX_ISSUES, readText } from "../../src/formats/reader.ts";
+import { bounded } from "../support/bounded.ts";
 import { corpusFiles } from "../support/corpus.ts";
 
 const NAMES = [
@@ -309,11 +310,10 @@ describe("a damaged log", () => {
       "failed ",
       "\u001b[",
     ];
-    const begin = process.cpuUsage();
-    for (const start of starts)
-      for (const filler of fillers) read(`${start}${filler.repeat(60000 / filler.length)}!`);
-    const { user } = process.cpuUsage(begin);
-    assert.ok(user < 4e6, `${user} µs of CPU time for ${starts.length * fillers.length} lines`);
+    bounded(() => {
+      for (const start of starts)
+        for (const filler of fillers) read(`${start}${filler.repeat(60000 / filler.length)}!`);
+    });
   });
 
   test("bounds what it keeps and says so", () => {

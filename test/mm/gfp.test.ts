@@ -6,6 +6,7 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
 import * as gfp from "../../src/mm/gfp.ts";
+import { bounded } from "../support/bounded.ts";
 import { PRINTED_BY_6_1, PRINTED_BY_6_12 } from "./gfp-strings.ts";
 
 const { findGfpEra, formatGfp, GFP_ERAS, gfpEra, gfpZoneIndex, parseGfp } = gfp;
@@ -230,9 +231,7 @@ test("hostile text neither throws nor takes long", () => {
     "GFP_DMA|".repeat(1e5),
     `0x${"f".repeat(1e6)}`,
   ]) {
-    const started = performance.now();
-    assert.equal(parseGfp(long, gfpEra("6.1")).issues.length, 1);
-    assert.ok(performance.now() - started < 1000);
+    bounded(() => assert.equal(parseGfp(long, gfpEra("6.1")).issues.length, 1));
   }
 });
 
