@@ -19,7 +19,7 @@
  * Linux: struct zone, struct per_cpu_pages, include/linux/mmzone.h
  */
 import type { Reader } from "./reader.ts";
-import { CUT_MEND, type LineLog, type Table, tableReader } from "./table.ts";
+import { CUT_MEND, excerpt, type LineLog, type Table, tableReader } from "./table.ts";
 
 /** Where a line belongs: the zone's number in its node, and the 1-based line. */
 interface SnapPlace {
@@ -178,7 +178,8 @@ class FreelistsTable implements Table<SnapFreelists> {
   }
 
   #once(key: string, log: LineLog): void {
-    if (this.#seen.has(key)) log.report("error", `a second line "${key}"`, "keep one snapshot");
+    if (this.#seen.has(key))
+      log.report("error", `a second line "${excerpt(key)}"`, "keep one snapshot");
     this.#seen.add(key);
   }
 
@@ -189,7 +190,8 @@ class FreelistsTable implements Table<SnapFreelists> {
       if (sameZone(list, zone)) listed += list.pfns.length * 2 ** list.order;
     }
     if (listed === zone.free) return;
-    const message = `zone ${zone.name} of node ${zone.node} has ${zone.free} free pages, its lists ${listed}`;
+    const name = excerpt(zone.name);
+    const message = `zone ${name} of node ${zone.node} has ${zone.free} free pages, its lists ${listed}`;
     log.report("error", message, CUT_MEND, zone.line);
   }
 
