@@ -149,7 +149,7 @@ class FreelistsTable implements Table<SnapFreelists> {
     if (letter === undefined) return false;
     const pfns = words(rest).map((word) => log.hex(word));
     if (pfns.length !== log.decimal(count)) {
-      log.report("error", `${pfns.length} pages in a list of ${count}`, CUT_MEND);
+      log.report("error", `${pfns.length} pages in a list of ${excerpt(count)}`, CUT_MEND);
     }
     if (torn !== undefined) {
       log.report("error", "this list changed while it was read", "take the snapshot again");
