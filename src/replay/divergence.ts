@@ -12,20 +12,20 @@ import {
   type Memory,
   ORDER_MASK,
   PCP,
-  PCP_HUGE_LIST,
   PCP_LISTS,
   pfnOf,
   rowOf,
   zoneOf,
 } from "../mm/memory.ts";
 import { explainRefusal } from "../mm/refusal.ts";
-import { PCP_TYPES, TYPE_NAMES } from "../mm/rule.ts";
+import { TYPE_NAMES } from "../mm/rule.ts";
 import { listOf } from "./compare.ts";
 import { Driver } from "./drive.ts";
 import type { ReplayEvent } from "./event.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Miss } from "./score.ts";
 import type { StartState } from "./start-state.ts";
+import { stockList, stockOrder } from "./surgery.ts";
 
 export interface Divergence {
   /** 1-based line of the trace, and mm_page_alloc events before it. */
@@ -143,12 +143,9 @@ function zoneName(m: Memory, row: number): string {
 }
 
 function stockPlace(m: Memory, row: number): string {
-  let head = m.next[row];
-  while (head >= m.firstRow) head = m.next[head];
-  const stock = head - m.pcpHeads;
-  const list = stock % PCP_LISTS;
+  const stock = stockList(m, row);
   const cpu = Math.floor(stock / PCP_LISTS) % m.cpuCount;
-  const order = list >= PCP_HUGE_LIST ? m.pageblockOrder : Math.floor(list / PCP_TYPES);
+  const order = stockOrder(m, stock);
   const type = TYPE_NAMES[m.state[row] & ORDER_MASK] ?? "";
   const place = placeInList(m, row);
   return `on the list of CPU ${cpu}, ${zoneName(m, row)}, order ${order}, ${type}, place ${place}`;

@@ -26,7 +26,7 @@ import { drainOutside } from "./remote-drain.ts";
 import { request } from "./request.ts";
 import { emptyScore, type Miss, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
-import { isBlock, mend, settle, takeOff } from "./surgery.ts";
+import { isBlock, isTaken, mend, settle } from "./surgery.ts";
 
 export interface DriveOptions {
   readonly inputs: Inputs;
@@ -160,8 +160,9 @@ export class Driver {
   #alloc(e: ReplayEvent): void {
     const m = this.#m;
     const { assumptions, decide } = this.#options;
-    if (!this.#served.has(e)) assumptions?.beforeRequest(m, e, this.score);
-    const own = this.#served.get(e) ?? this.#request(e);
+    const early = this.#served.get(e);
+    if (early === undefined) assumptions?.beforeRequest(m, e, this.score);
+    const own = early ?? this.#request(e);
     const ownZone = own < 0 ? -1 : zoneOf(m, rowOf(m, own));
     decide?.(e, own, ownZone);
     if (e.pfn < 0) {
@@ -187,9 +188,12 @@ export class Driver {
     if (this.#options.assumptions === null) return;
     this.score.repairs++;
     const real = e.pfn < 0 ? -1 : rowOf(m, e.pfn);
+    const row = own < 0 ? -1 : rowOf(m, own);
+    // What was taken early may be freed by now: a recording that was right would not free it.
+    const kept = isTaken(m, row, e.order);
     if (isBlock(m, real, e.order)) {
-      mend(m, own < 0 ? -1 : rowOf(m, own), real, e.order, e.type === MOVABLE);
-    } else if (own >= 0) freePages(m, own, e.order);
+      mend(m, kept ? row : -1, real, e.order, e.type === MOVABLE);
+    } else if (kept) freePages(m, own, e.order);
   }
 
   #request(e: ReplayEvent): number {
@@ -263,8 +267,11 @@ export class Driver {
     this.score.strangeDrains++;
     const row = rowOf(m, e.pfn);
     if (this.#options.assumptions === null || !isBlock(m, row, e.order)) return;
-    if ((m.state[row] & KIND_MASK) !== PCP || !takeOff(m, row, e.order)) return;
+    if ((m.state[row] & KIND_MASK) !== PCP) return;
     this.score.repairs++;
+    // Made whole first: its other pages may be somebody's here.
+    settle(m, row, e.order);
+    m.state[row] = 0;
     giveBlock(m, zoneOf(m, row), row, e.order, this.#state.typeOf(e.type), false);
     countFree(m, zoneOf(m, row), 1 << e.order);
   }

@@ -34,14 +34,18 @@ export function isBlock(m: Memory, row: number, order: number): boolean {
   return zone < m.zoneCount && zone >= 0 && end < m.rows && zoneOf(m, end) === zone;
 }
 
+/** Whether (row, order) is one taken block; a row of -1 is none. */
+export function isTaken(m: Memory, row: number, order: number): boolean {
+  return row >= 0 && (m.state[row] | (TAKEN ^ MOBILE)) === (MOBILE | order);
+}
+
 /**
  * Makes (row, order) one taken block, as its owner has it: taken before the
  * recording began, split since, or taken by somebody who was not recorded.
  * Returns whether it had to come off a list of ours.
  */
 export function settle(m: Memory, row: number, order: number): boolean {
-  const state = m.state[row];
-  if ((state | (TAKEN ^ MOBILE)) === (MOBILE | order)) return false;
+  if (isTaken(m, row, order)) return false;
   const listed = takeOff(m, row, order);
   splitTaken(m, row);
   const movable = (m.state[row] & KIND_MASK) === MOBILE;
@@ -132,13 +136,14 @@ function takeOne(m: Memory, row: number, order: number): boolean {
 }
 
 /** Number of the per-CPU list that a row is on, counted from the first of all. */
-function stockList(m: Memory, row: number): number {
+export function stockList(m: Memory, row: number): number {
   let head = m.next[row];
   while (head >= m.firstRow) head = m.next[head];
   return head - m.pcpHeads;
 }
 
-function stockOrder(m: Memory, stock: number): number {
+/** Order of the blocks on a list that `stockList` numbers. */
+export function stockOrder(m: Memory, stock: number): number {
   const list = stock % PCP_LISTS;
   return list >= PCP_HUGE_LIST ? m.pageblockOrder : Math.floor(list / PCP_TYPES);
 }
