@@ -10,9 +10,9 @@ import {
   configReader,
   ftraceReader,
   type KernelConfig,
+  LineFeeder,
   probeReader,
   readCapture,
-  readStream,
   readText,
 } from "../formats/index.ts";
 import {
@@ -27,6 +27,8 @@ import {
   type ListSnapshot,
   listSnapshot,
   type MachineFacts,
+  type Recording,
+  type ReplayEvent,
   WindowCollector,
 } from "../replay/index.ts";
 import { EXIT_INPUT, Failure, unreadable, usage } from "./failure.ts";
@@ -34,9 +36,9 @@ import { below } from "./load.ts";
 
 export interface LoadedTrace {
   readonly from: ListSnapshot;
-  readonly to: ListSnapshot | null;
   readonly facts: MachineFacts;
-  readonly window: WindowCollector;
+  readonly recording: TraceRecording;
+  /** What was wrong with the capture; the trace's own are known when it was read. */
   readonly issues: readonly Issue[];
 }
 
@@ -56,14 +58,8 @@ export async function loadTrace(paths: TracePaths): Promise<LoadedTrace> {
   if (opened.value === null) throw unreadable(opened.issues);
   const trace = opened.value;
   const start = await loadStart(await startPath(paths, trace), trace);
-  const moment = momentOf(paths.from ?? START);
-  const window = new WindowCollector(moment, momentOf(paths.to ?? END));
-  const issues = [...start.issues, ...(await readTrace(trace, window))];
-  // Lists of a later moment than the last event tell nothing about the replay.
-  const beside = trace.beside.has(END) && window.ended ? `${trace.folder}/${END}` : null;
-  const end = paths.to ?? beside;
-  const to = end === null ? null : await loadEnd(end, paths.to !== undefined);
-  return { from: start.snap, to, facts: start.facts, window, issues };
+  const recording = new TraceRecording(trace, paths);
+  return { from: start.snap, facts: start.facts, recording, issues: start.issues };
 }
 
 const MOMENT = /^(?:before|after|mid\d*)$/;
@@ -152,30 +148,79 @@ async function loadEnd(path: string, asked: boolean): Promise<ListSnapshot | nul
   return (await loadSnap(path, (name) => textIn(path, name))).snap;
 }
 
-/** Reads the trace into `window`. Returns what was wrong with it. */
-async function readTrace(trace: TraceFile, window: WindowCollector): Promise<Issue[]> {
-  const probes = await textIn(trace.folder, "kprobe_events");
-  const options = probes === null ? {} : { probes: readText(probeReader(), probes).value };
-  const issues: Issue[] = [];
-  try {
-    const read = await readStream(ftraceReader(window.sink, options), trace.open());
-    issues.push(...read.issues.map((issue) => ({ ...issue, source: trace.path })));
-  } catch (error) {
-    const { message, mend } = inputErrorOf(error);
-    throw failed(trace.path, message, mend ?? "copy the file again");
+/** Events are handed on in blocks of about this many. */
+const BLOCK = 1 << 13;
+
+/** A trace on disk between two moments. Read whole at first, for what is wrong with it. */
+export class TraceRecording implements Recording {
+  readonly #trace: TraceFile;
+  readonly #paths: TracePaths;
+  readonly #issues: Issue[] = [];
+  #first: WindowCollector | null = null;
+
+  constructor(trace: TraceFile, paths: TracePaths) {
+    this.#trace = trace;
+    this.#paths = paths;
   }
-  if (!window.begun) {
-    const message = `it has no marker "SNAP BEGIN" of the capture's moment`;
-    throw failed(trace.path, message, "give the capture that was taken while it was recorded");
+
+  /** Known after the first reading. */
+  get lost(): number {
+    return this.#first?.lost ?? 0;
   }
-  if (!window.events.some(({ kind }) => kind === "alloc")) {
-    const message = "no mm_page_alloc is in it after the snapshot";
-    throw failed(trace.path, message, "record the events of kmem:*");
+
+  get issues(): readonly Issue[] {
+    return this.#issues;
   }
-  if (window.lost > 0) {
-    const message = `${window.lost} events were lost: from here on pages may be in other hands`;
-    const mend = "record with larger buffers";
-    issues.push({ severity: "warning", source: trace.path, line: window.lostAt, message, mend });
+
+  async *blocks(): AsyncIterable<readonly ReplayEvent[]> {
+    const { from = START, to = END } = this.#paths;
+    const trace = this.#trace;
+    const window = new WindowCollector(momentOf(from), momentOf(to));
+    const again = this.#first !== null;
+    this.#first ??= window;
+    const probes = await textIn(trace.folder, "kprobe_events");
+    const options = probes === null ? {} : { probes: readText(probeReader(), probes).value };
+    const reader = ftraceReader(window.sink, options);
+    const feeder = new LineFeeder((line) => reader.line(line));
+    try {
+      for await (const chunk of trace.open()) {
+        feeder.push(chunk);
+        if (window.waiting >= BLOCK) yield window.take();
+        if (again && window.ended) break;
+      }
+    } catch (error) {
+      const { message, mend } = inputErrorOf(error);
+      throw failed(trace.path, message, mend ?? "copy the file again");
+    }
+    if (feeder.end()) reader.unterminated?.();
+    yield window.take();
+    if (!again) this.#look(reader.end().issues, window);
   }
-  return issues;
+
+  /** After the first reading: what was wrong with it. */
+  #look(issues: readonly Issue[], window: WindowCollector): void {
+    const source = this.#trace.path;
+    this.#issues.push(...issues.map((issue) => ({ ...issue, source })));
+    if (!window.begun) {
+      const message = `it has no marker "SNAP BEGIN" of the capture's moment`;
+      throw failed(source, message, "give the capture that was taken while it was recorded");
+    }
+    if (window.allocations === 0) {
+      const message = "no mm_page_alloc is in it after the snapshot";
+      throw failed(source, message, "record the events of kmem:*");
+    }
+    if (window.lost > 0) {
+      const message = `${window.lost} events were lost: from here on pages may be in other hands`;
+      const mend = "record with larger buffers";
+      this.#issues.push({ severity: "warning", source, line: window.lostAt, message, mend });
+    }
+  }
+
+  async lists(): Promise<ListSnapshot | null> {
+    const { to } = this.#paths;
+    if (to !== undefined) return loadEnd(to, true);
+    // Lists of a later moment than the last event tell nothing about the replay.
+    if (!this.#trace.beside.has(END) || this.#first?.ended !== true) return null;
+    return loadEnd(`${this.#trace.folder}/${END}`, false);
+  }
 }

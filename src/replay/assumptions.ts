@@ -17,14 +17,15 @@ import { type Memory, PCP_LISTS, pfnOf, rowOf, zoneOf } from "../mm/memory.ts";
 import { PCP_TYPES } from "../mm/rule.ts";
 import type { Checks } from "./checks.ts";
 import type { ReplayEvent } from "./event.ts";
-import { burstEnd, type Inputs } from "./inputs.ts";
+import { Bursts } from "./inputs.ts";
+import type { Scanner } from "./look-ahead.ts";
 import type { Score } from "./score.ts";
 import { takeOff } from "./surgery.ts";
 
 /** What becomes of a page next. */
 type Fate = "free" | "alloc" | "drain" | "refill";
 
-/** Free pages at the end of the recording; null where nobody looked. */
+/** Free pages at the end of the recording. */
 export interface FreeAtEnd {
   /** On free lists, and on those or per-CPU lists. */
   readonly buddy: ReadonlySet<number>;
@@ -33,30 +34,72 @@ export interface FreeAtEnd {
 
 const GFP_KERNEL_BITS = 0xcc0;
 
-export class Assumptions {
+export interface AssumptionOptions {
+  /** No probe told the bulk calls of this recording. */
+  readonly hiddenBulks: boolean;
+  /** null where nobody looked. */
+  readonly end: FreeAtEnd | null;
+}
+
+interface Fated {
+  readonly line: number;
+  readonly fate: Fate;
+}
+
+/** Frees of one interrupt. */
+interface Burst {
+  readonly frees: readonly ReplayEvent[];
+  /** Its frees went past the per-CPU lists; null until it was asked. */
+  past: boolean | null;
+}
+
+export class Assumptions implements Scanner {
   readonly hiddenBulks: boolean;
   readonly #end: FreeAtEnd | null;
-  readonly #early: Map<ReplayEvent, ReplayEvent> = new Map();
-  readonly #locked: Set<ReplayEvent> = new Set();
+  readonly #bursts = new Bursts();
+  /** By the first event of an interrupt: the request that may have been served before it. */
+  readonly #early: WeakMap<ReplayEvent, ReplayEvent> = new WeakMap();
+  readonly #burstOf: WeakMap<ReplayEvent, Burst> = new WeakMap();
   /** By a refill: the next event of its CPU that is neither that nor a fallback's. */
-  readonly #after: Map<ReplayEvent, ReplayEvent> = new Map();
-  readonly #fates: Map<number, { line: number; fate: Fate }[]> = new Map();
+  readonly #after: WeakMap<ReplayEvent, ReplayEvent> = new WeakMap();
+  /** By CPU: refills that wait for that event. */
+  readonly #refills: ReplayEvent[][] = [];
+  /** By pfn: what becomes of it within the window, soonest first. */
+  readonly #fates: Map<number, Fated[]> = new Map();
   /** CPUs in the middle of a refill that the next request explains. */
   readonly #explained: Set<number> = new Set();
+  /** What the driver has got, and is through with when it gets more. */
+  #driven: readonly ReplayEvent[] = [];
+  /** The window reaches the end of the recording. */
+  #whole = false;
 
-  constructor(events: readonly ReplayEvent[], inputs: Inputs, end: FreeAtEnd | null) {
+  constructor({ hiddenBulks, end }: AssumptionOptions) {
+    this.hiddenBulks = hiddenBulks;
     this.#end = end;
-    this.hiddenBulks = !events.some((e) => e.kind === "bulk");
-    const perCpu: ReplayEvent[][] = [];
-    for (const e of events) {
-      perCpu[e.cpu] ??= [];
-      perCpu[e.cpu].push(e);
-      this.#noteFate(e);
+  }
+
+  note(e: ReplayEvent): void {
+    this.#noteFate(e);
+    this.#noteRefill(e);
+    const burst = this.#bursts.note(e);
+    const [first] = burst ?? [];
+    if (burst === null || first === undefined) return;
+    if (e.kind === "alloc" && !e.interrupt) this.#early.set(first, e);
+    const frees = burst.filter(({ kind }) => kind === "free");
+    const own = { frees, past: null };
+    for (const free of frees) this.#burstOf.set(free, own);
+  }
+
+  release(events: readonly ReplayEvent[]): void {
+    for (const e of this.#driven) {
+      this.#forget(e.pfn, e.line);
+      for (const pfn of e.pages) this.#forget(pfn, e.line);
     }
-    for (const list of perCpu.filter((own) => own !== undefined)) {
-      this.#lookAfterRefills(list);
-      this.#lookAtBursts(list, inputs);
-    }
+    this.#driven = events;
+  }
+
+  end(): void {
+    this.#whole = true;
   }
 
   #noteFate(e: ReplayEvent): void {
@@ -70,34 +113,28 @@ export class Assumptions {
     } else if (e.kind === "vmap") for (const pfn of e.pages) note(pfn, "free");
   }
 
-  #lookAfterRefills(list: readonly ReplayEvent[]): void {
-    let after: ReplayEvent | null = null;
-    for (const e of list.toReversed()) {
-      if (e.kind === "refill") {
-        if (after !== null) this.#after.set(e, after);
-      } else if (e.kind !== "extfrag") after = e;
-    }
+  #forget(pfn: number, line: number): void {
+    const list = this.#fates.get(pfn);
+    if (list === undefined) return;
+    while (list[0] !== undefined && list[0].line <= line) list.shift();
+    if (list.length === 0) this.#fates.delete(pfn);
   }
 
-  #lookAtBursts(list: readonly ReplayEvent[], inputs: Inputs): void {
-    for (let i = 0; i < list.length; i++) {
-      if (!list[i].interrupt) continue;
-      const end = burstEnd(list, i);
-      const then = list[end];
-      if (then?.kind === "alloc" && !then.interrupt) this.#early.set(list[i], then);
-      const frees = list.slice(i, end).filter((e) => e.kind === "free");
-      if (frees.some((e) => !inputs.announced.has(e) && this.#wentPast(e))) {
-        for (const e of frees) this.#locked.add(e);
-      }
-      i = end - 1;
+  #noteRefill(e: ReplayEvent): void {
+    this.#refills[e.cpu] ??= [];
+    const waiting = this.#refills[e.cpu];
+    if (e.kind === "refill") waiting.push(e);
+    else if (e.kind !== "extfrag" && waiting.length > 0) {
+      for (const refill of waiting) this.#after.set(refill, e);
+      waiting.length = 0;
     }
   }
 
   /** A page that a refill takes without a drain before it was on no per-CPU list. */
   #wentPast(e: ReplayEvent): boolean {
     const next = this.#fates.get(e.pfn)?.find(({ line }) => line > e.line);
-    if (next === undefined) return this.#end?.buddy.has(e.pfn) ?? false;
-    return next.fate === "refill";
+    if (next !== undefined) return next.fate === "refill";
+    return this.#whole && (this.#end?.buddy.has(e.pfn) ?? false);
   }
 
   /** The request that was served before the interrupt that `e` begins. */
@@ -109,16 +146,18 @@ export class Assumptions {
   }
 
   isLocked(e: ReplayEvent, score: Score): boolean {
-    if (!this.#locked.has(e)) return false;
-    score.assumptions.locked++;
-    return true;
+    const burst = this.#burstOf.get(e);
+    if (burst === undefined) return false;
+    burst.past ??= burst.frees.some((free) => !free.announced && this.#wentPast(free));
+    if (burst.past) score.assumptions.locked++;
+    return burst.past;
   }
 
   /** Somebody has the page after `line`, though a list of ours holds it. */
   #isGone(pfn: number, line: number): boolean {
     const next = this.#fates.get(pfn)?.find((own) => own.line > line && own.fate !== "refill");
     if (next !== undefined) return next.fate === "free";
-    return this.#end !== null && !this.#end.any.has(pfn);
+    return this.#whole && this.#end !== null && !this.#end.any.has(pfn);
   }
 
   /** Before a request: pages before its own were taken by bulk calls. */

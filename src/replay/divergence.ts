@@ -20,9 +20,7 @@ import {
 import { explainRefusal } from "../mm/refusal.ts";
 import { TYPE_NAMES } from "../mm/rule.ts";
 import { listOf } from "./compare.ts";
-import { Driver } from "./drive.ts";
 import type { ReplayEvent } from "./event.ts";
-import type { Inputs } from "./inputs.ts";
 import type { Miss } from "./score.ts";
 import type { StartState } from "./start-state.ts";
 import { stockList, stockOrder } from "./surgery.ts";
@@ -48,21 +46,10 @@ const PAGES_SHOWN = 8;
 
 const hex = (pfn: number): string => `0x${pfn.toString(16)}`;
 
-/** Replays `state`, which is fresh, up to the miss and looks around. */
-export function divergenceOf(
-  state: StartState,
-  events: readonly ReplayEvent[],
-  inputs: Inputs,
-  miss: Miss,
-): Divergence {
+/** Looks around in `state`, which was replayed up to the miss. */
+export function divergenceOf(state: StartState, miss: Miss): Divergence {
   const { event, kind, ours, theirs, allocations } = miss;
   const base = { line: event.line, allocations, kind, ours, theirs };
-  const driver = new Driver(state, {
-    inputs,
-    assumptions: null,
-    before: (e) => e !== event,
-  });
-  driver.feed(events);
   if (kind !== "page") {
     const recorded = kind === "drain" ? placeOf(state.m, event.pfn) : null;
     const differs = `${KIND_WORDS[kind]}: ours ${ours}, recorded ${theirs}`;

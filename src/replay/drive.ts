@@ -20,7 +20,6 @@ import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
 import { Checks } from "./checks.ts";
 import type { ReplayEvent } from "./event.ts";
-import type { Inputs } from "./inputs.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { drainOutside } from "./remote-drain.ts";
 import { request } from "./request.ts";
@@ -29,7 +28,6 @@ import type { StartState } from "./start-state.ts";
 import { isBlock, isTaken, mend, settle } from "./surgery.ts";
 
 export interface DriveOptions {
-  readonly inputs: Inputs;
   /** null: blind. */
   readonly assumptions: Assumptions | null;
   /** The answer to each mm_page_alloc, before it is compared; -1 for no page, no zone. */
@@ -74,7 +72,7 @@ export class Driver {
     this.score.extfrags = this.#checks.extfrags;
   }
 
-  /** Replays the next events. Returns false where `before` ended the run. */
+  /** Replays the next events, as look-ahead.ts hands them out. Returns false where `before` ended the run. */
   feed(events: Iterable<ReplayEvent>): boolean {
     const { before } = this.#options;
     for (const e of events) {
@@ -109,21 +107,21 @@ export class Driver {
     this.#replay(e);
     this.#checks.settleFrags();
     const node = this.#nodeOf.get(e.pid);
-    if (node !== undefined && this.#options.inputs.passEnds.has(e)) this.#reclaim.passEnds(node);
+    if (node !== undefined && e.passEnd) this.#reclaim.passEnds(node);
   }
 
   #replay(e: ReplayEvent): void {
-    const { inputs, assumptions } = this.#options;
+    const { assumptions } = this.#options;
     switch (e.kind) {
       case "alloc":
         this.#alloc(e);
         return;
       case "free":
         this.score.frees++;
-        if (!inputs.announced.has(e)) this.#free(e, e.order);
+        if (!e.announced) this.#free(e, e.order);
         return;
       case "batched":
-        if (inputs.orderOf.has(e)) this.#free(e, inputs.orderOf.get(e) ?? 0);
+        if (e.batchOrder >= 0) this.#free(e, e.batchOrder);
         return;
       case "refill":
         assumptions?.beforeRefill(this.#m, e, this.#checks, this.score);
@@ -239,9 +237,8 @@ export class Driver {
 
   /** The lock is one zone's: a page of another zone still gets onto its list. */
   #isLocked(e: ReplayEvent): boolean {
-    const batch = this.#options.inputs.between.get(e);
-    if (batch !== undefined) {
-      const zone = zoneOf(this.#m, rowOf(this.#m, batch.pfn));
+    if (e.lockedBy >= 0) {
+      const zone = zoneOf(this.#m, rowOf(this.#m, e.lockedBy));
       if (zone === zoneOf(this.#m, rowOf(this.#m, e.pfn))) {
         this.score.inputs.lockedFrees++;
         return true;
@@ -252,8 +249,7 @@ export class Driver {
 
   #drain(e: ReplayEvent): void {
     if (!this.#checks.isDrainDue(e.cpu)) {
-      const pages = this.#options.inputs.drainRun.get(e) ?? 1 << e.order;
-      const kind = drainOutside(this.#m, e, this.#state.typeOf(e.type), pages);
+      const kind = drainOutside(this.#m, e, this.#state.typeOf(e.type), e.drainRun);
       if (kind === "remote") this.score.inputs.remoteDrains++;
       else if (kind === "decay") this.score.inputs.decays++;
       else this.#strangeDrain(e);
@@ -277,8 +273,8 @@ export class Driver {
   }
 
   #takeBulk(e: ReplayEvent): void {
-    const call = this.#options.inputs.bulks.get(e);
-    if (call === undefined) return;
+    const call = e.bulk;
+    if (call === null) return;
     const pfns: number[] = [];
     const taken = allocPagesBulk(this.#m, call.gfp, call.pages, pfns);
     this.score.inputs.bulkCalls++;
@@ -302,8 +298,9 @@ export class Driver {
   #miss(kind: Miss["kind"], ours: string, theirs: string): void {
     this.score.misses++;
     if (this.score.firstMiss !== null || this.#at === null) return;
-    const { allocations, failed } = this.score;
+    const { allocations, failed, events } = this.score;
     const done = allocations + failed - (kind === "page" ? 1 : 0);
-    this.score.firstMiss = { event: this.#at, allocations: done, kind, ours, theirs };
+    const at = { event: this.#at, events: events - 1, allocations: done };
+    this.score.firstMiss = { ...at, kind, ours, theirs };
   }
 }

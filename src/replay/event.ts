@@ -65,6 +65,27 @@ export interface ReplayEvent {
   readonly c: number;
   /** vmap: pfns of the pages that a bulk call took. */
   readonly pages: readonly number[];
+
+  // Written ahead of the driver by the scans of inputs.ts.
+
+  /** free: only announced, its `batched` event does it. */
+  announced: boolean;
+  /** batched: order of the free, which its own event does not tell; -1 for none. */
+  batchOrder: number;
+  /** Before this event a bulk call took pages. */
+  bulk: BulkCall | null;
+  /** After this event kswapd's pass is over. */
+  passEnd: boolean;
+  /** In an interrupt between two frees of a batch: pfn of the free before it; -1 for none. */
+  lockedBy: number;
+  /** drain: pages from here to the end of the run of drains on this CPU. */
+  drainRun: number;
+}
+
+export interface BulkCall {
+  /** Single pages that no mm_page_alloc tells. */
+  readonly pages: number;
+  readonly gfp: number;
 }
 
 /** Whether the event is one of the page allocator's own. */

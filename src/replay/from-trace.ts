@@ -19,7 +19,10 @@ const PAGE_STRUCT_BYTES = 64n;
 
 /** Collects a window's events as they come from `ftraceReader`. */
 export class WindowCollector {
-  readonly events: ReplayEvent[] = [];
+  #events: ReplayEvent[] = [];
+  /** Events of the window so far, and requests among them. */
+  seen = 0;
+  allocations = 0;
   /** Events that the kernel dropped within the window; marks without a number count one. */
   lost = 0;
   /** Line of the first such mark; 0 for none. */
@@ -56,8 +59,23 @@ export class WindowCollector {
       return;
     }
     const event = toReplay(e);
-    if (event !== null) this.events.push(event);
+    if (event === null) return;
+    this.seen++;
+    if (event.kind === "alloc") this.allocations++;
+    this.#events.push(event);
   };
+
+  /** Events that wait to be taken. */
+  get waiting(): number {
+    return this.#events.length;
+  }
+
+  /** The events since the last call. */
+  take(): ReplayEvent[] {
+    const events = this.#events;
+    this.#events = [];
+    return events;
+  }
 
   #mark(text: string): void {
     const moment = /^SNAP BEGIN (\S+)/.exec(text.trim())?.[1];
@@ -90,6 +108,12 @@ function record(kind: ReplayKind, e: TraceHead, fields: Fields): ReplayEvent {
     b: fields.b ?? 0,
     c: fields.c ?? 0,
     pages: fields.pages ?? NO_PAGES,
+    announced: false,
+    batchOrder: -1,
+    bulk: null,
+    passEnd: false,
+    lockedBy: -1,
+    drainRun: 0,
   };
 }
 

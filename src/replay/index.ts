@@ -1,13 +1,15 @@
 /** Replay: what a real kernel did, run through the engine page by page. */
-export { Assumptions, type FreeAtEnd } from "./assumptions.ts";
+export { type AssumptionOptions, Assumptions, type FreeAtEnd } from "./assumptions.ts";
 export type { CheckCount } from "./checks.ts";
 export { type Comparison, compareWith, type ListCount, type ListDifference } from "./compare.ts";
 export { type Divergence, divergenceOf } from "./divergence.ts";
 export { type DriveOptions, Driver } from "./drive.ts";
-export type { ReplayEvent, ReplayKind } from "./event.ts";
+export type { BulkCall, ReplayEvent, ReplayKind } from "./event.ts";
 export { factsOf, listSnapshot, type SnapTexts } from "./from-snapshot.ts";
 export { WindowCollector } from "./from-trace.ts";
-export { type Inputs, inputsOf } from "./inputs.ts";
+export { inputScanners } from "./inputs.ts";
+export { LookAhead, type Scanner } from "./look-ahead.ts";
+export { type Recording, recordingOf } from "./recording.ts";
 export { type Replay, type ReplayTask, type Run, replay } from "./replay.ts";
 export type { AssumptionCounts, InputCounts, Miss, Score } from "./score.ts";
 export type { ListSnapshot, MachineFacts, ZoneFacts } from "./snapshot.ts";

@@ -2,7 +2,8 @@
  * A whole replay: a blind run; where that did not go through, a repaired one
  * too, and the first difference with what was around it.
  *
- * Work is done in slices, so that the caller can show progress and stop.
+ * Each run reads the recording anew, a block at a time, so that the caller can
+ * show progress and stop, and memory does not grow with the recording.
  */
 import type { Issue, Outcome } from "../base/issue.ts";
 import type { AllocatorRule } from "../mm/rule.ts";
@@ -10,8 +11,9 @@ import { Assumptions, type FreeAtEnd } from "./assumptions.ts";
 import { type Comparison, compareWith } from "./compare.ts";
 import { type Divergence, divergenceOf } from "./divergence.ts";
 import { type DriveOptions, Driver } from "./drive.ts";
-import type { ReplayEvent } from "./event.ts";
-import { inputsOf } from "./inputs.ts";
+import { inputScanners } from "./inputs.ts";
+import { LookAhead } from "./look-ahead.ts";
+import type { Recording } from "./recording.ts";
 import type { Score } from "./score.ts";
 import type { ListSnapshot, MachineFacts } from "./snapshot.ts";
 import { type StartState, startState } from "./start-state.ts";
@@ -19,16 +21,14 @@ import { Timeline, type TimelinePart } from "./timeline.ts";
 
 export interface ReplayTask {
   readonly from: ListSnapshot;
-  /** What the lists are compared with at the end; null for nothing. */
-  readonly to: ListSnapshot | null;
   readonly facts: MachineFacts;
-  readonly events: readonly ReplayEvent[];
+  readonly recording: Recording;
   /** Rules of the era the other way, for tests. */
   readonly change?: Partial<AllocatorRule>;
   /** Each answer of the blind run, before it is compared; -1 for no page, no zone. */
   readonly decide?: DriveOptions["decide"];
-  /** Between slices: events done of all, over both runs. False stops. */
-  readonly pause?: (done: number, all: number) => Promise<boolean>;
+  /** After each block: events done over all runs, and of how many once that is known. False stops. */
+  readonly pause?: (done: number, all: number | null) => Promise<boolean>;
 }
 
 export interface Run {
@@ -49,64 +49,93 @@ export interface Replay {
   readonly stopped: boolean;
 }
 
-const SLICE = 20_000;
-const PARTS = 60;
-
 /** Null, with errors, when the snapshot is no memory's. */
 export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> {
-  const { from, to, facts, events, change = {} } = task;
-  const fresh = startState(from, facts, change);
+  const { from, facts, recording, change = {} } = task;
+  const state = (): Outcome<StartState | null> => startState(from, facts, change);
+  const fresh = state();
   if (fresh.value === null) return { value: null, issues: fresh.issues };
   const start = fresh.value;
-  const inputs = inputsOf(events);
-  const timeline = new Timeline(start.m, events.length, PARTS);
+  const timeline = new Timeline(start.m);
+  const progress = new Progress(task.pause);
+  let hiddenBulks = true;
   const first = new Driver(start, {
-    inputs,
     assumptions: null,
     ...(task.decide === undefined ? {} : { decide: task.decide }),
     before: (e) => {
+      if (e.kind === "bulk") hiddenBulks = false;
       timeline.note(e);
       return true;
     },
   });
-  let done = await slices(first, events, task, 0);
+  let done = await drive(first, recording, progress);
   timeline.close();
+  const to = done ? await recording.lists() : null;
   const blind = runOf(first, start, to, done);
-  const { firstMiss } = blind.score;
-  let repaired = blind;
+  const whole = isWhole(blind);
+  const { firstMiss, events } = blind.score;
+  progress.expect(whole ? events : 2 * events + (firstMiss?.events ?? 0));
   let divergence: Divergence | null = null;
-  if (firstMiss !== null) {
-    const again = startState(from, facts, change).value;
-    if (again !== null) divergence = divergenceOf(again, events, inputs, firstMiss);
+  const again = firstMiss === null || !done ? null : state().value;
+  if (firstMiss !== null && again !== null) {
+    const before: DriveOptions["before"] = (_, score) => score.events < firstMiss.events;
+    await drive(new Driver(again, { assumptions: null, before }), recording, progress);
+    divergence = divergenceOf(again, firstMiss);
   }
-  if (done && !isWhole(blind)) {
-    const again = startState(from, facts, change).value;
-    if (again !== null) {
-      const assumptions = new Assumptions(events, inputs, to === null ? null : freeAtEnd(to));
-      const second = new Driver(again, { inputs, assumptions });
-      done = await slices(second, events, task, events.length);
-      repaired = runOf(second, again, to, done);
-    }
+  let repaired = blind;
+  const second = whole || !done ? null : state().value;
+  if (second !== null) {
+    const end = to === null ? null : freeAtEnd(to);
+    const assumptions = new Assumptions({ hiddenBulks, end });
+    const driver = new Driver(second, { assumptions });
+    done = await drive(driver, recording, progress, assumptions);
+    repaired = runOf(driver, second, to, done);
   }
-  const zoneNames = start.m.names;
-  const value = { facts, zoneNames, blind, repaired, divergence, timeline: timeline.parts };
-  return { value: { ...value, stopped: !done }, issues: strangeIssues(blind.score) };
+  const value = { facts, zoneNames: start.m.names, blind, repaired, divergence };
+  return {
+    value: { ...value, timeline: timeline.parts, stopped: !done },
+    issues: strangeIssues(blind.score),
+  };
 }
 
-/** Feeds the events in slices. Returns false when the caller stopped it. */
-async function slices(
-  driver: Driver,
-  events: readonly ReplayEvent[],
-  { pause }: ReplayTask,
-  before: number,
-): Promise<boolean> {
-  for (let at = 0; at < events.length; at += SLICE) {
-    driver.feed(events.slice(at, at + SLICE));
-    if (pause === undefined) continue;
-    const done = Math.min(at + SLICE, events.length);
-    if (!(await pause(before + done, before + events.length))) return false;
+class Progress {
+  readonly #pause: ReplayTask["pause"];
+  #done = 0;
+  #all: number | null = null;
+
+  constructor(pause: ReplayTask["pause"]) {
+    this.#pause = pause;
   }
-  return true;
+
+  expect(all: number): void {
+    this.#all = all;
+  }
+
+  /** `events` more were read. False: the caller wants no more. */
+  async step(events: number): Promise<boolean> {
+    this.#done += events;
+    return this.#pause === undefined || (await this.#pause(this.#done, this.#all));
+  }
+}
+
+/** Drives through the recording, or until `before` ends the run. Returns false when the caller stopped it. */
+async function drive(
+  driver: Driver,
+  recording: Recording,
+  progress: Progress,
+  assumptions: Assumptions | null = null,
+): Promise<boolean> {
+  const scanners = inputScanners();
+  const window = new LookAhead(assumptions === null ? scanners : [...scanners, assumptions]);
+  let wanted = true;
+  for await (const block of recording.blocks()) {
+    if (!driver.feed(window.push(block))) return true;
+    wanted = await progress.step(block.length);
+    if (!wanted) break;
+  }
+  // What was read is replayed, also where the caller stopped it.
+  driver.feed(window.end());
+  return wanted;
 }
 
 function runOf(driver: Driver, state: StartState, to: ListSnapshot | null, done: boolean): Run {

@@ -8,6 +8,8 @@ import type { ReplayEvent } from "./event.ts";
 /** The first thing that the engine did otherwise. */
 export interface Miss {
   readonly event: ReplayEvent;
+  /** Events before it. */
+  readonly events: number;
   /** mm_page_alloc events before it. */
   readonly allocations: number;
   readonly kind: "page" | "refill" | "drain" | "extfrag" | "bulk";

@@ -15,29 +15,43 @@ export interface TimelinePart {
   readonly fallbacks: number;
 }
 
+/** There are at most twice as many, however long the recording is. */
+const PARTS = 60;
+
 export class Timeline {
   readonly parts: TimelinePart[] = [];
   readonly #m: Memory;
-  readonly #size: number;
+  /** Events of a part: doubled whenever there are too many parts. */
+  #size = 1;
   #seen = 0;
   #time = 0;
   #allocations = 0;
   #wakes = 0;
   #fallbacks = 0;
 
-  constructor(m: Memory, events: number, parts: number) {
+  constructor(m: Memory) {
     this.#m = m;
-    this.#size = Math.max(1, Math.ceil(events / parts));
   }
 
   /** Before each event. */
   note(e: ReplayEvent): void {
-    if (this.#seen > 0 && this.#seen % this.#size === 0) this.close();
+    if (this.#seen > 0 && this.#seen % this.#size === 0) {
+      this.close();
+      if (this.parts.length === 2 * PARTS) this.#join();
+    }
     this.#seen++;
     this.#time = e.time;
     if (e.kind === "alloc") this.#allocations++;
     else if (e.kind === "kswapd") this.#wakes++;
     else if (e.kind === "extfrag") this.#fallbacks++;
+  }
+
+  /** Pairs become parts of twice the size. */
+  #join(): void {
+    const { parts } = this;
+    for (let i = 0; i < PARTS; i++) parts[i] = joined(parts[2 * i], parts[2 * i + 1]);
+    parts.length = PARTS;
+    this.#size *= 2;
   }
 
   /** Ends the part; call once after the last event, too. */
@@ -53,6 +67,16 @@ export class Timeline {
     this.#wakes = 0;
     this.#fallbacks = 0;
   }
+}
+
+/** Two of the same recording, one after the other. */
+function joined(a: TimelinePart, b: TimelinePart): TimelinePart {
+  return {
+    ...b,
+    allocations: a.allocations + b.allocations,
+    kswapdWakes: a.kswapdWakes + b.kswapdWakes,
+    fallbacks: a.fallbacks + b.fallbacks,
+  };
 }
 
 function freeOf(m: Memory, zone: number): number {

@@ -39,7 +39,7 @@ export async function recorded(name: string): Promise<Recorded> {
   const window = new WindowCollector("before", "after");
   readText(ftraceReader(window.sink), files.get("trace.txt") ?? "");
   ok(window.begun, `${name}: the window begins`);
-  return { from, to: snapshotOf(files, "after"), facts, events: window.events };
+  return { from, to: snapshotOf(files, "after"), facts, events: window.take() };
 }
 
 function snapshotOf(files: ReadonlyMap<string, string>, moment: string): ListSnapshot {

@@ -9,24 +9,33 @@ import {
   Assumptions,
   compareWith,
   Driver,
-  inputsOf,
+  inputScanners,
+  type ListSnapshot,
+  LookAhead,
   type Replay,
   type ReplayEvent,
   type ReplayTask,
+  recordingOf,
   replay,
+  type Scanner,
   type StartState,
   startState,
 } from "../../src/replay/index.ts";
 import { type Recorded, recorded, withPfns } from "./recorded.ts";
 
-async function run(task: ReplayTask): Promise<Replay> {
-  const { value, issues } = await replay(task);
+interface Task extends Omit<ReplayTask, "recording"> {
+  readonly events: readonly ReplayEvent[];
+  readonly to: ListSnapshot | null;
+}
+
+async function run({ events, to, ...task }: Task): Promise<Replay> {
+  const { value, issues } = await replay({ ...task, recording: recordingOf(events, to) });
   ok(value !== null, JSON.stringify(issues));
   return value;
 }
 
 /** The answers of the blind run. */
-async function answers(task: ReplayTask): Promise<number[]> {
+async function answers(task: Task): Promise<number[]> {
   const pfns: number[] = [];
   await run({ ...task, decide: (_, pfn) => void pfns.push(pfn) });
   return pfns;
@@ -48,13 +57,19 @@ function brokenIn({ m }: StartState): string[] {
   return verify(m).filter((words) => !words.startsWith("F4:"));
 }
 
+function driven(driver: Driver, events: readonly ReplayEvent[], more: Scanner[] = []): void {
+  const window = new LookAhead([...inputScanners(), ...more]);
+  driver.feed(window.push(events));
+  driver.feed(window.end());
+  driver.end();
+}
+
 function brokenAfterRepairs(trace: Recorded, events: readonly ReplayEvent[]): string[] {
   const { value } = startState(trace.from, trace.facts);
   ok(value !== null);
-  const inputs = inputsOf(events);
-  const driver = new Driver(value, { inputs, assumptions: new Assumptions(events, inputs, null) });
-  driver.feed(events);
-  driver.end();
+  const hiddenBulks = !events.some(({ kind }) => kind === "bulk");
+  const assumptions = new Assumptions({ hiddenBulks, end: null });
+  driven(new Driver(value, { assumptions }), events, [assumptions]);
   return brokenIn(value);
 }
 
@@ -133,10 +148,7 @@ for (const { name, allocations, blind } of TRACES) {
     test("the memory is sound at the end", () => {
       const { value } = startState(trace.from, trace.facts);
       ok(value !== null);
-      const inputs = inputsOf(trace.events);
-      const driver = new Driver(value, { inputs, assumptions: null });
-      driver.feed(trace.events);
-      driver.end();
+      driven(new Driver(value, { assumptions: null }), trace.events);
       deepEqual(brokenIn(value), []);
     });
   });
@@ -223,7 +235,9 @@ describe("recordings that cannot be", () => {
     const [first] = trace.from.free;
     ok(first !== undefined);
     const from = { ...trace.from, free: [...trace.from.free, first] };
-    const { value, issues } = await replay({ ...trace, from });
+    const { facts } = trace;
+    const recording = recordingOf(trace.events, null);
+    const { value, issues } = await replay({ from, facts, recording });
     equal(value, null);
     match(issues[0]?.message ?? "", /^page 0x[0-9a-f]+ is on two lists/);
   });

@@ -53,7 +53,7 @@ export function addReplay(program: Command, context: Context): void {
 }
 
 async function run(path: string, flags: ReplayFlags, context: Context): Promise<number> {
-  const { from, to, facts, window, issues } = await loadTrace({
+  const { from, facts, recording, issues } = await loadTrace({
     trace: path,
     ...(flags.from === undefined ? {} : { from: flags.from }),
     ...(flags.to === undefined ? {} : { to: flags.to }),
@@ -61,9 +61,10 @@ async function run(path: string, flags: ReplayFlags, context: Context): Promise<
   const decisions = flags.decisions === undefined ? null : await openDecisions(flags.decisions);
   const stop = interruption();
   try {
-    const task = { from, to, facts, events: window.events };
     const { value, issues: more } = await replay({
-      ...task,
+      from,
+      facts,
+      recording,
       ...(decisions === null ? {} : { decide: rowsOf(decisions, facts) }),
       pause: async (done, all) => {
         await decisions?.flush();
@@ -74,7 +75,8 @@ async function run(path: string, flags: ReplayFlags, context: Context): Promise<
     });
     hideProgress(context);
     if (value === null) throw unreadable(more);
-    const origin = { trace: path, lost: window.lost, issues: [...issues, ...more] };
+    const { lost } = recording;
+    const origin = { trace: path, lost, issues: [...issues, ...recording.issues, ...more] };
     const screen = (): string => replayScreen(context.style(), value, origin);
     context.print(flags.json === true ? replayDocument(value, origin) : screen());
     return !value.stopped && isEqual(value.repaired) ? EXIT_FINE : EXIT_FINDINGS;
@@ -116,7 +118,7 @@ function rowsOf(file: LineWriter, { zones }: MachineFacts): NonNullable<ReplayTa
 }
 
 /** On a terminal only: elsewhere nobody watches. */
-function showProgress({ terminal, style }: Context, done: number, all: number): void {
+function showProgress({ terminal, style }: Context, done: number, all: number | null): void {
   if (terminal.columns !== null) terminal.err(`\r${progressWords(style(), done, all)}`);
 }
 

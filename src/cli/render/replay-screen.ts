@@ -139,6 +139,7 @@ function bars(style: Style, values: readonly number[], most: number): string {
 }
 
 /** One line of progress: "replayed 120 000 of 480 000 events". */
-export function progressWords(style: Style, done: number, all: number): string {
-  return spell(style, `replayed ${formatCount(done)} of ${formatCount(all)} events`);
+export function progressWords(style: Style, done: number, all: number | null): string {
+  const of = all === null ? "" : ` of ${formatCount(all)}`;
+  return spell(style, `replayed ${formatCount(done)}${of} events`);
 }

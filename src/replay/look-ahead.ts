@@ -1,0 +1,66 @@
+/**
+ * A window over a stream of events: scanners see each event as it comes in, the
+ * driver gets it a window later. So what only later events tell is known in
+ * time, and a recording of any length replays in the memory of one window.
+ */
+import type { ReplayEvent } from "./event.ts";
+
+export interface Scanner {
+  /** The next event of the recording. */
+  note(e: ReplayEvent): void;
+  /** These are driven next: the last chance to write into them. */
+  release?(events: readonly ReplayEvent[]): void;
+  /** The last event has been noted. */
+  end?(): void;
+}
+
+/**
+ * Events that scanners are ahead of the driver. What they look for lies within a call or an
+ * interrupt; only the next use of a page (assumptions.ts) may lie farther away.
+ */
+const WINDOW = 1 << 18;
+
+export class LookAhead {
+  readonly #scanners: readonly Scanner[];
+  readonly #window: number;
+  readonly #blocks: (readonly ReplayEvent[])[] = [];
+  #waiting = 0;
+
+  constructor(scanners: readonly Scanner[], window: number = WINDOW) {
+    this.#scanners = scanners;
+    this.#window = window;
+  }
+
+  /** Takes the next events. Returns those that are a window behind now, in order. */
+  push(events: readonly ReplayEvent[]): ReplayEvent[] {
+    for (const e of events) {
+      e.announced = false;
+      e.batchOrder = -1;
+      e.bulk = null;
+      e.passEnd = false;
+      e.lockedBy = -1;
+      e.drainRun = 0;
+    }
+    for (const scanner of this.#scanners) for (const e of events) scanner.note(e);
+    this.#blocks.push(events);
+    this.#waiting += events.length;
+    return this.#take(this.#window);
+  }
+
+  /** The rest, after the last event. */
+  end(): ReplayEvent[] {
+    for (const scanner of this.#scanners) scanner.end?.();
+    return this.#take(0);
+  }
+
+  #take(kept: number): ReplayEvent[] {
+    const ready: ReplayEvent[] = [];
+    while (this.#blocks[0] !== undefined && this.#waiting - this.#blocks[0].length >= kept) {
+      const block = this.#blocks.shift() ?? [];
+      this.#waiting -= block.length;
+      for (const e of block) ready.push(e);
+    }
+    for (const scanner of this.#scanners) scanner.release?.(ready);
+    return ready;
+  }
+}
