@@ -9,18 +9,13 @@
  * Linux: mm_page_alloc_zone_locked, mm_page_pcpu_drain, mm_page_alloc_extfrag
  */
 import { type EventSink, type Memory, pfnOf } from "../mm/memory.ts";
+import { BlockQueue, blockWords } from "./block-queue.ts";
 import type { ReplayEvent } from "./event.ts";
 
 export interface CheckCount {
   /** Events in the recording, and those that the engine did alike. */
   recorded: number;
   equal: number;
-}
-
-interface Block {
-  readonly pfn: number;
-  readonly order: number;
-  readonly type: number;
 }
 
 interface Fragment {
@@ -41,10 +36,12 @@ export class Checks implements EventSink {
   readonly #m: Memory;
   readonly #typeOf: (kernel: number) => number;
   readonly #miss: MissSink;
-  readonly #ownRefills: Block[][];
-  readonly #realRefills: Block[][];
+  readonly #ownRefills: BlockQueue[];
+  readonly #realRefills: BlockQueue[];
   /** By CPU, then by zone. */
-  readonly #ownDrains: Block[][][];
+  readonly #ownDrains: BlockQueue[][];
+  /** By CPU: blocks in its queues of drains. */
+  readonly #drainsDue: Int32Array;
   readonly #ownFrags: Fragment[] = [];
   readonly #realFrags: Fragment[] = [];
 
@@ -52,17 +49,20 @@ export class Checks implements EventSink {
     this.#m = m;
     this.#typeOf = typeOf;
     this.#miss = miss;
-    this.#ownRefills = Array.from({ length: m.cpuCount }, () => []);
-    this.#realRefills = Array.from({ length: m.cpuCount }, () => []);
-    this.#ownDrains = this.#ownRefills.map(() => m.names.map(() => []));
+    const cpus = Array.from({ length: m.cpuCount });
+    this.#ownRefills = cpus.map(() => new BlockQueue());
+    this.#realRefills = cpus.map(() => new BlockQueue());
+    this.#ownDrains = cpus.map(() => m.names.map(() => new BlockQueue()));
+    this.#drainsDue = new Int32Array(m.cpuCount);
   }
 
   refill(_zone: number, row: number, order: number, type: number): void {
-    this.#ownRefills[this.#m.cpu].push({ pfn: pfnOf(this.#m, row), order, type });
+    this.#ownRefills[this.#m.cpu].push(pfnOf(this.#m, row), order, type);
   }
 
   drain(zone: number, row: number, order: number, type: number): void {
-    this.#ownDrains[this.#m.cpu][zone].push({ pfn: pfnOf(this.#m, row), order, type });
+    this.#ownDrains[this.#m.cpu][zone].push(pfnOf(this.#m, row), order, type);
+    this.#drainsDue[this.#m.cpu]++;
   }
 
   extfrag(_zone: number, row: number, order: number, from: number, type: number): void {
@@ -76,7 +76,7 @@ export class Checks implements EventSink {
 
   /** Blocks that the engine drained on this CPU, but that the recording has not told yet. */
   isDrainDue(cpu: number): boolean {
-    return this.#ownDrains[cpu].some((queue) => queue.length > 0);
+    return this.#drainsDue[cpu] > 0;
   }
 
   /** Blocks of a refill of ours that the recording has not told yet. */
@@ -86,21 +86,29 @@ export class Checks implements EventSink {
 
   realRefill(e: ReplayEvent): void {
     this.refills.recorded++;
-    this.#realRefills[e.cpu].push({ pfn: e.pfn, order: e.order, type: this.#typeOf(e.type) });
+    this.#realRefills[e.cpu].push(e.pfn, e.order, this.#typeOf(e.type));
   }
 
   realDrain(e: ReplayEvent): void {
     this.drains.recorded++;
-    const queues = this.#ownDrains[e.cpu];
-    const real = { pfn: e.pfn, order: e.order, type: this.#typeOf(e.type) };
-    const equal = queues.find((queue) => queue.length > 0 && same(queue[0], real));
-    if (equal !== undefined) {
-      equal.shift();
+    const { pfn, order, cpu } = e;
+    const type = this.#typeOf(e.type);
+    let first: BlockQueue | null = null;
+    for (const queue of this.#ownDrains[cpu]) {
+      if (queue.length === 0) continue;
+      first ??= queue;
+      if (!queue.startsWith(pfn, order, type)) continue;
+      queue.shift();
+      this.#drainsDue[cpu]--;
       this.drains.equal++;
       return;
     }
-    const own = queues.find((queue) => queue.length > 0)?.shift();
-    this.#miss("drain", words(own), words(real));
+    const own = first?.firstWords() ?? "none";
+    if (first !== null) {
+      first.shift();
+      this.#drainsDue[cpu]--;
+    }
+    this.#miss("drain", own, blockWords(pfn, order, type));
   }
 
   realFrag(e: ReplayEvent): void {
@@ -115,37 +123,37 @@ export class Checks implements EventSink {
   settleRefills(cpu: number): void {
     const own = this.#ownRefills[cpu];
     const real = this.#realRefills[cpu];
-    const both = Math.min(own.length, real.length);
-    for (let i = 0; i < both; i++) {
-      if (same(own[i], real[i])) {
-        this.refills.equal++;
-        continue;
+    while (own.length > 0 && real.length > 0) {
+      if (!own.startsLike(real)) {
+        this.#miss("refill", own.firstWords(), real.firstWords());
+        own.clear();
+        real.clear();
+        return;
       }
-      this.#miss("refill", words(own[i]), words(real[i]));
-      own.length = 0;
-      real.length = 0;
-      return;
+      this.refills.equal++;
+      own.shift();
+      real.shift();
     }
-    own.splice(0, both);
-    real.splice(0, both);
   }
 
   /** A new call begins on this CPU: what one side only has told by now is a difference. */
   beginCall(cpu: number): void {
+    if (this.#drainsDue[cpu] === 0) return;
     for (const queue of this.#ownDrains[cpu]) {
       if (queue.length === 0) continue;
-      this.#miss("drain", `${words(queue[0])} and ${queue.length - 1} more`, "none");
-      queue.length = 0;
+      this.#miss("drain", `${queue.firstWords()} and ${queue.length - 1} more`, "none");
+      queue.clear();
     }
+    this.#drainsDue[cpu] = 0;
   }
 
   /** The recording is over: what only one side has told. */
   end(): void {
     for (let cpu = 0; cpu < this.#m.cpuCount; cpu++) {
       this.beginCall(cpu);
-      const [own] = this.#ownRefills[cpu];
-      const [real] = this.#realRefills[cpu];
-      if (own !== undefined || real !== undefined) this.#miss("refill", words(own), words(real));
+      const own = this.#ownRefills[cpu];
+      const real = this.#realRefills[cpu];
+      if (own.length + real.length > 0) this.#miss("refill", own.firstWords(), real.firstWords());
     }
     const [frag] = this.#ownFrags;
     if (frag !== undefined) this.#miss("extfrag", `0x${frag.text}`, "none");
@@ -153,6 +161,7 @@ export class Checks implements EventSink {
 
   settleFrags(): void {
     const both = Math.min(this.#ownFrags.length, this.#realFrags.length);
+    if (both === 0) return;
     for (let i = 0; i < both; i++) {
       const own = this.#ownFrags[i];
       const real = this.#realFrags[i];
@@ -165,15 +174,6 @@ export class Checks implements EventSink {
     this.#ownFrags.splice(0, both);
     this.#realFrags.splice(0, both);
   }
-}
-
-function same(a: Block, b: Block): boolean {
-  return a.pfn === b.pfn && a.order === b.order && a.type === b.type;
-}
-
-function words(block: Block | undefined): string {
-  if (block === undefined) return "none";
-  return `0x${block.pfn.toString(16)} of order ${block.order}, type ${block.type}`;
 }
 
 function ownerWords({ text }: Fragment, owner: boolean): string {

@@ -106,8 +106,8 @@ export class Driver {
     }
     this.#replay(e);
     this.#checks.settleFrags();
-    const node = this.#nodeOf.get(e.pid);
-    if (node !== undefined && e.passEnd) this.#reclaim.passEnds(node);
+    const node = e.passEnd ? this.#nodeOf.get(e.pid) : undefined;
+    if (node !== undefined) this.#reclaim.passEnds(node);
   }
 
   #replay(e: ReplayEvent): void {

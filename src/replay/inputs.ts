@@ -13,13 +13,40 @@
 import { isPageEvent, type ReplayEvent } from "./event.ts";
 import type { Scanner } from "./look-ahead.ts";
 
-/** One of each; they hold no more than the window. */
-export function inputScanners(): Scanner[] {
-  return [new FreePairs(), new BulkCalls(), new PassEnds(), new LockedBursts(), new DrainRuns()];
+/** All of them, in one pass. They hold no more than the window. */
+export class InputScan implements Scanner {
+  readonly #pairs = new FreePairs();
+  readonly #bulks = new BulkCalls();
+  readonly #passes = new PassEnds();
+  readonly #bursts = new LockedBursts();
+  readonly #drains = new DrainRuns();
+
+  note(e: ReplayEvent): void {
+    e.announced = false;
+    e.batchOrder = -1;
+    e.bulk = null;
+    e.passEnd = false;
+    e.lockedBy = -1;
+    e.drainRun = 0;
+    if (e.kind === "free" || e.kind === "batched") this.#pairs.note(e);
+    this.#bulks.note(e);
+    if (e.kswapd) this.#passes.note(e);
+    this.#bursts.note(e);
+    this.#drains.note(e);
+  }
+
+  release(events: readonly ReplayEvent[]): void {
+    for (const e of events) {
+      if (e.kind === "free") this.#pairs.release(e);
+      else if (e.kind === "alloc") this.#bulks.release(e);
+      else if (e.kind === "drain") this.#drains.release(e);
+      if (e.kswapd) this.#passes.release(e);
+    }
+  }
 }
 
 /** A free of a list is announced page by page first, and done at mm_page_free_batched. */
-class FreePairs implements Scanner {
+class FreePairs {
   readonly #waiting = new Map<number, ReplayEvent>();
 
   note(e: ReplayEvent): void {
@@ -33,10 +60,9 @@ class FreePairs implements Scanner {
     }
   }
 
-  release(events: readonly ReplayEvent[]): void {
-    for (const e of events) {
-      if (e.kind === "free" && this.#waiting.get(e.pfn) === e) this.#waiting.delete(e.pfn);
-    }
+  release(e: ReplayEvent): void {
+    // A pair took it off already.
+    if (!e.announced && this.#waiting.get(e.pfn) === e) this.#waiting.delete(e.pfn);
   }
 }
 
@@ -47,7 +73,7 @@ interface OpenCall {
 }
 
 /** Pages come at a call's first request, which is for what the list lacked, or at its return. */
-class BulkCalls implements Scanner {
+class BulkCalls {
   readonly #open = new Map<number, OpenCall>();
 
   note(e: ReplayEvent): void {
@@ -68,21 +94,18 @@ class BulkCalls implements Scanner {
     }
   }
 
-  release(events: readonly ReplayEvent[]): void {
-    for (const e of events) {
-      const own = e.kind === "alloc" ? this.#open.get(e.pid) : undefined;
-      // The call goes on past the window: what it lacks is told at its return.
-      if (own?.first === e) own.first = null;
-    }
+  release(e: ReplayEvent): void {
+    const own = this.#open.size === 0 ? undefined : this.#open.get(e.pid);
+    // The call goes on past the window: what it lacks is told at its return.
+    if (own?.first === e) own.first = null;
   }
 }
 
 /** kswapd's last page event before it next wakes, or the check of compaction after that. */
-class PassEnds implements Scanner {
+class PassEnds {
   readonly #open = new Map<number, { last: ReplayEvent; suitable: ReplayEvent | null }>();
 
   note(e: ReplayEvent): void {
-    if (!e.kswapd) return;
     const own = this.#open.get(e.pid);
     if (e.kind === "kswapd") {
       if (own !== undefined) endOf(own).passEnd = true;
@@ -95,13 +118,11 @@ class PassEnds implements Scanner {
   }
 
   /** Nothing more of it in a whole window: it sleeps. */
-  release(events: readonly ReplayEvent[]): void {
-    for (const e of events) {
-      const own = e.kswapd ? this.#open.get(e.pid) : undefined;
-      if (own === undefined || endOf(own) !== e) continue;
-      e.passEnd = true;
-      this.#open.delete(e.pid);
-    }
+  release(e: ReplayEvent): void {
+    const own = this.#open.get(e.pid);
+    if (own === undefined || endOf(own) !== e) return;
+    e.passEnd = true;
+    this.#open.delete(e.pid);
   }
 }
 
@@ -115,19 +136,21 @@ export class Bursts {
 
   /** The interrupt that `e` ends on its CPU; null when none was open, or when it goes on. */
   note(e: ReplayEvent): ReplayEvent[] | null {
-    const burst = this.#open[e.cpu] ?? [];
-    const [first] = burst;
-    const ended = first !== undefined && !(e.interrupt && e.pid === first.pid);
-    if (ended) this.#open[e.cpu] = e.interrupt ? [e] : [];
-    else if (e.interrupt) {
-      burst.push(e);
-      if (first === undefined) this.#open[e.cpu] = burst;
+    const burst = this.#open[e.cpu];
+    if (burst === undefined) {
+      this.#open[e.cpu] = e.interrupt ? [e] : [];
+      return null;
     }
-    return ended ? burst : null;
+    if (burst.length === 0 || (e.interrupt && e.pid === burst[0].pid)) {
+      if (e.interrupt) burst.push(e);
+      return null;
+    }
+    this.#open[e.cpu] = e.interrupt ? [e] : [];
+    return burst;
   }
 }
 
-class LockedBursts implements Scanner {
+class LockedBursts {
   readonly #bursts = new Bursts();
   /** By CPU: the last free of the batch that is going on. */
   readonly #batched: (ReplayEvent | null)[] = [];
@@ -144,20 +167,19 @@ class LockedBursts implements Scanner {
   }
 }
 
-class DrainRuns implements Scanner {
+class DrainRuns {
   readonly #runs: ReplayEvent[][] = [];
 
   note(e: ReplayEvent): void {
-    this.#runs[e.cpu] ??= [];
     const run = this.#runs[e.cpu];
-    if (e.kind === "drain") run.push(e);
-    else if (run.length > 0) closeRun(run);
+    if (e.kind !== "drain") {
+      if (run !== undefined && run.length > 0) closeRun(run);
+    } else if (run === undefined) this.#runs[e.cpu] = [e];
+    else run.push(e);
   }
 
-  release(events: readonly ReplayEvent[]): void {
-    for (const e of events) {
-      if (e.kind === "drain" && e.drainRun === 0) closeRun(this.#runs[e.cpu] ?? []);
-    }
+  release(e: ReplayEvent): void {
+    if (e.drainRun === 0) closeRun(this.#runs[e.cpu] ?? []);
   }
 }
 

@@ -14,11 +14,10 @@ export interface Scanner {
   end?(): void;
 }
 
-/**
- * Events that scanners are ahead of the driver. What they look for lies within a call or an
- * interrupt; only the next use of a page (assumptions.ts) may lie farther away.
- */
-const WINDOW = 1 << 18;
+/** Enough for what lies within a call, an interrupt or a pass of kswapd. */
+export const CALL_WINDOW: number = 1 << 15;
+/** For the next use of a page, too (assumptions.ts), which is farther away. */
+export const USE_WINDOW: number = 1 << 18;
 
 export class LookAhead {
   readonly #scanners: readonly Scanner[];
@@ -26,21 +25,13 @@ export class LookAhead {
   readonly #blocks: (readonly ReplayEvent[])[] = [];
   #waiting = 0;
 
-  constructor(scanners: readonly Scanner[], window: number = WINDOW) {
+  constructor(scanners: readonly Scanner[], window: number) {
     this.#scanners = scanners;
     this.#window = window;
   }
 
   /** Takes the next events. Returns those that are a window behind now, in order. */
   push(events: readonly ReplayEvent[]): ReplayEvent[] {
-    for (const e of events) {
-      e.announced = false;
-      e.batchOrder = -1;
-      e.bulk = null;
-      e.passEnd = false;
-      e.lockedBy = -1;
-      e.drainRun = 0;
-    }
     for (const scanner of this.#scanners) for (const e of events) scanner.note(e);
     this.#blocks.push(events);
     this.#waiting += events.length;

@@ -11,8 +11,8 @@ import { Assumptions, type FreeAtEnd } from "./assumptions.ts";
 import { type Comparison, compareWith } from "./compare.ts";
 import { type Divergence, divergenceOf } from "./divergence.ts";
 import { type DriveOptions, Driver } from "./drive.ts";
-import { inputScanners } from "./inputs.ts";
-import { LookAhead } from "./look-ahead.ts";
+import { InputScan } from "./inputs.ts";
+import { CALL_WINDOW, LookAhead, USE_WINDOW } from "./look-ahead.ts";
 import type { Recording } from "./recording.ts";
 import type { Score } from "./score.ts";
 import type { ListSnapshot, MachineFacts } from "./snapshot.ts";
@@ -125,8 +125,11 @@ async function drive(
   progress: Progress,
   assumptions: Assumptions | null = null,
 ): Promise<boolean> {
-  const scanners = inputScanners();
-  const window = new LookAhead(assumptions === null ? scanners : [...scanners, assumptions]);
+  const scan = new InputScan();
+  const window =
+    assumptions === null
+      ? new LookAhead([scan], CALL_WINDOW)
+      : new LookAhead([scan, assumptions], USE_WINDOW);
   let wanted = true;
   for await (const block of recording.blocks()) {
     if (!driver.feed(window.push(block))) return true;

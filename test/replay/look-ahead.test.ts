@@ -4,12 +4,12 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import fc from "fast-check";
-import { inputScanners, LookAhead, type ReplayEvent } from "../../src/replay/index.ts";
+import { InputScan, LookAhead, type ReplayEvent } from "../../src/replay/index.ts";
 import { type Recorded, recorded } from "./recorded.ts";
 
 /** The events as the driver gets them. */
 function ahead(events: readonly ReplayEvent[], window: number, block: number): ReplayEvent[] {
-  const look = new LookAhead(inputScanners(), window);
+  const look = new LookAhead([new InputScan()], window);
   const ready: ReplayEvent[] = [];
   for (let at = 0; at < events.length; at += block) {
     // Copied: what a driver has got must not change afterwards.

@@ -9,7 +9,7 @@ import {
   Assumptions,
   compareWith,
   Driver,
-  inputScanners,
+  InputScan,
   type ListSnapshot,
   LookAhead,
   type Replay,
@@ -20,6 +20,7 @@ import {
   type Scanner,
   type StartState,
   startState,
+  USE_WINDOW,
 } from "../../src/replay/index.ts";
 import { type Recorded, recorded, withPfns } from "./recorded.ts";
 
@@ -58,7 +59,7 @@ function brokenIn({ m }: StartState): string[] {
 }
 
 function driven(driver: Driver, events: readonly ReplayEvent[], more: Scanner[] = []): void {
-  const window = new LookAhead([...inputScanners(), ...more]);
+  const window = new LookAhead([new InputScan(), ...more], USE_WINDOW);
   driver.feed(window.push(events));
   driver.feed(window.end());
   driver.end();

@@ -1,0 +1,67 @@
+/** Blocks in the order they came, as plain numbers: a replay has two for every few events. */
+export class BlockQueue {
+  #pfn = new Float64Array(64);
+  /** order << 8 | type + 1, so that no type (-1) fits too. */
+  #what = new Int32Array(64);
+  #first = 0;
+  #end = 0;
+
+  get length(): number {
+    return this.#end - this.#first;
+  }
+
+  push(pfn: number, order: number, type: number): void {
+    if (this.#end === this.#pfn.length) this.#makeRoom();
+    this.#pfn[this.#end] = pfn;
+    this.#what[this.#end] = (order << 8) | (type + 1);
+    this.#end++;
+  }
+
+  /** Whether the first block is this one. There must be one. */
+  startsWith(pfn: number, order: number, type: number): boolean {
+    const at = this.#first;
+    return this.#pfn[at] === pfn && this.#what[at] === ((order << 8) | (type + 1));
+  }
+
+  startsLike(other: BlockQueue): boolean {
+    const at = other.#first;
+    return this.#pfn[this.#first] === other.#pfn[at] && this.#what[this.#first] === other.#what[at];
+  }
+
+  shift(): void {
+    this.#first++;
+    if (this.#first === this.#end) this.clear();
+  }
+
+  clear(): void {
+    this.#first = 0;
+    this.#end = 0;
+  }
+
+  /** The first block in words, "none" when there is none. */
+  firstWords(): string {
+    if (this.length === 0) return "none";
+    const what = this.#what[this.#first];
+    return blockWords(this.#pfn[this.#first], what >> 8, (what & 0xff) - 1);
+  }
+
+  #makeRoom(): void {
+    if (this.#first > this.#end >> 1) {
+      this.#pfn.copyWithin(0, this.#first, this.#end);
+      this.#what.copyWithin(0, this.#first, this.#end);
+    } else {
+      const pfn = new Float64Array(2 * this.#pfn.length);
+      const what = new Int32Array(2 * this.#what.length);
+      pfn.set(this.#pfn.subarray(this.#first, this.#end));
+      what.set(this.#what.subarray(this.#first, this.#end));
+      this.#pfn = pfn;
+      this.#what = what;
+    }
+    this.#end -= this.#first;
+    this.#first = 0;
+  }
+}
+
+export function blockWords(pfn: number, order: number, type: number): string {
+  return `0x${pfn.toString(16)} of order ${order}, type ${type}`;
+}
