@@ -93,7 +93,7 @@ export class Driver {
     const m = this.#m;
     this.score.events++;
     if (e.cpu >= m.cpuCount) {
-      this.score.strange++;
+      this.#strange(e);
       return;
     }
     this.#at = e;
@@ -172,7 +172,7 @@ export class Driver {
     }
     this.score.allocations++;
     const row = rowOf(m, e.pfn);
-    if (!isBlock(m, row, e.order)) this.score.strange++;
+    if (!isBlock(m, row, e.order)) this.#strange(e);
     else if (ownZone === zoneOf(m, row)) this.score.zoneEqual++;
     if (own === e.pfn) this.score.pfnEqual++;
     else this.#wrongPage(e, own);
@@ -227,10 +227,13 @@ export class Driver {
     const m = this.#m;
     const row = rowOf(m, e.pfn);
     if (!isBlock(m, row, order)) {
-      this.score.strange++;
+      this.#strange(e);
       return;
     }
-    if (settle(m, row, order)) this.score.inputs.unseenTakers++;
+    if (settle(m, row, order)) {
+      this.score.inputs.unseenTakers++;
+      if (this.score.unseenLine === 0) this.score.unseenLine = e.line;
+    }
     if (this.#isLocked(e)) freePagesPastPcp(m, e.pfn, order);
     else freePages(m, e.pfn, order);
   }
@@ -293,6 +296,12 @@ export class Driver {
       if (taken === pfn) this.score.bulkEqual++;
     }
     if (e.b === 0) this.#bulked.delete(e.pid);
+  }
+
+  /** It names a page or a CPU that is not there. */
+  #strange(e: ReplayEvent): void {
+    this.score.strange++;
+    if (this.score.strangeLine === 0) this.score.strangeLine = e.line;
   }
 
   #miss(kind: Miss["kind"], ours: string, theirs: string): void {

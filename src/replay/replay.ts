@@ -94,7 +94,7 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   const value = { facts, zoneNames: start.m.names, blind, repaired, divergence };
   return {
     value: { ...value, timeline: timeline.parts, stopped: !done },
-    issues: strangeIssues(blind.score),
+    issues: strangeIssues(repaired.score),
   };
 }
 
@@ -165,9 +165,18 @@ function freeAtEnd({ free, pcp }: ListSnapshot): FreeAtEnd {
   return { buddy, any };
 }
 
-function strangeIssues({ strange }: Score): Issue[] {
-  if (strange === 0) return [];
-  const message = `${strange} events name pages or CPUs that this machine does not have`;
-  const mend = "give the capture that the trace was recorded with";
-  return [{ severity: "warning", message, mend }];
+/** What the recording has that cannot be, with the line of the first. */
+function strangeIssues({ strange, strangeLine, inputs, unseenLine }: Score): Issue[] {
+  const issues: Issue[] = [];
+  if (strange > 0) {
+    const message = `${strange} events name pages or CPUs that this machine does not have`;
+    const mend = "give the capture that the trace was recorded with";
+    issues.push({ severity: "warning", line: strangeLine, message, mend });
+  }
+  if (inputs.unseenTakers > 0) {
+    const message = `${inputs.unseenTakers} frees are of pages that nobody was seen to take: by a call that tells nothing, or freed twice`;
+    const mend = "record alloc_pages_bulk with a probe, see scripts/lab";
+    issues.push({ severity: "warning", line: unseenLine, message, mend });
+  }
+  return issues;
 }

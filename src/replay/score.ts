@@ -63,8 +63,11 @@ export interface Score {
   bulkEqual: number;
   /** Drains that no list of ours explains. */
   strangeDrains: number;
-  /** Events that cannot be: pages in no zone, CPUs that are not there. */
+  /** Events that cannot be: pages in no zone, CPUs that are not there. The first one's line, 0 for none. */
   strange: number;
+  strangeLine: number;
+  /** Line of the first free that counts in `inputs.unseenTakers`; 0 for none. */
+  unseenLine: number;
   firstMiss: Miss | null;
   misses: number;
   refills: CheckCount;
@@ -88,6 +91,8 @@ export function emptyScore(): Score {
     bulkEqual: 0,
     strangeDrains: 0,
     strange: 0,
+    strangeLine: 0,
+    unseenLine: 0,
     firstMiss: null,
     misses: 0,
     refills: { recorded: 0, equal: 0 },

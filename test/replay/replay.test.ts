@@ -232,6 +232,30 @@ describe("recordings that cannot be", () => {
     );
   });
 
+  test("a free twice, of a page that is not there, on a CPU that is not there: counted, with the line", async () => {
+    const at = trace.events.findIndex((e, i) => i > 500 && e.kind === "free" && !e.interrupt);
+    const free = trace.events[at];
+    ok(free !== undefined);
+    const line = 1_000_000;
+    const odd = [
+      { ...free, line },
+      { ...free, line: line + 1, pfn: 0x7ffffff },
+      { ...free, line: line + 2, cpu: 7 },
+    ];
+    const events = trace.events.toSpliced(at + 1, 0, ...odd);
+    const recording = recordingOf(events, null);
+    const { value, issues } = await replay({ ...trace, recording });
+    deepEqual(
+      issues.map((issue) => issue.line),
+      [line + 1, line],
+    );
+    match(issues[0]?.message ?? "", /^2 events name pages or CPUs that this machine/);
+    match(issues[1]?.message ?? "", /^[1-9]\d* frees are of pages that nobody was seen to take/);
+    equal(value?.blind.score.events, events.length);
+    const { issues: none } = await replay({ ...trace, recording: recordingOf(trace.events, null) });
+    deepEqual(none, []);
+  });
+
   test("a snapshot with a page on two lists is refused with the page's number", async () => {
     const [first] = trace.from.free;
     ok(first !== undefined);
