@@ -1,7 +1,7 @@
 /**
  * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot; all without a NAME
+ *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, replay; all without a NAME
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it
@@ -15,10 +15,11 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { runBoot } from "../bench/boot.ts";
+import { runReplay } from "../bench/replay.ts";
 import { FULL_ROUNDS, runFrames } from "../bench/run.ts";
 import { WORKLOADS } from "../bench/workloads.ts";
 
-const BENCHMARKS = { frames: runFrames, boot: runBoot };
+const BENCHMARKS = { frames: runFrames, boot: runBoot, replay: runReplay };
 const QUICK_ROUNDS = 3;
 
 function main(): number {
