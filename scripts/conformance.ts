@@ -1,4 +1,4 @@
-// Scores the model against every capture of the corpus, prints the table and writes docs/fidelity.md.
+// Scores the model against every capture and recording of the corpus, prints the table and writes docs/fidelity.md.
 //
 //   npm run conformance [-- --check] [PATTERN]
 //
@@ -6,18 +6,31 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fidelityPage } from "../test/conformance/fidelity.ts";
 import { QUESTIONS, type Score, scoreCapture } from "../test/conformance/score.ts";
-import { corpusNames } from "../test/support/corpus.ts";
+import { isExact, scoreTrace, type TraceScore } from "../test/conformance/trace-score.ts";
+import { corpusNames, traceNames } from "../test/support/corpus.ts";
 
 const PAGE = new URL("../docs/fidelity.md", import.meta.url);
 
 const words = process.argv.slice(2).filter((word) => word !== "--check");
-const names = corpusNames(new RegExp(words[0] ?? "."));
+const pattern = new RegExp(words[0] ?? ".");
+const names = corpusNames(pattern);
+const recordings = traceNames(pattern);
+const all = names.length + recordings.length;
 const scores: Score[] = [];
+const traces: TraceScore[] = [];
 for (const [i, name] of names.entries()) {
-  if (process.stderr.isTTY) process.stderr.write(`\r${i + 1} of ${names.length} `);
+  progress(i + 1);
   scores.push(await scoreCapture(name));
 }
+for (const [i, name] of recordings.entries()) {
+  progress(names.length + i + 1);
+  traces.push(await scoreTrace(name));
+}
 if (process.stderr.isTTY) process.stderr.write("\r");
+
+function progress(done: number): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${all} `);
+}
 
 for (const question of QUESTIONS) {
   let equal = 0;
@@ -28,6 +41,12 @@ for (const question of QUESTIONS) {
   }
   process.stdout.write(`${question.padEnd(26)} ${equal} of ${compared}\n`);
 }
+for (const trace of traces) {
+  const { score } = trace.replay.repaired;
+  const lists = isExact(trace) ? "all lists" : "not all lists";
+  const pages = `${score.pfnEqual} of ${score.allocations} pages, ${lists}`;
+  process.stdout.write(`${trace.name.padEnd(26)} ${pages}\n`);
+}
 if (words.length > 0) {
   for (const score of scores) {
     for (const miss of score.misses) {
@@ -35,7 +54,7 @@ if (words.length > 0) {
     }
   }
 } else {
-  const page = fidelityPage(scores);
+  const page = fidelityPage(scores, traces);
   if (!process.argv.includes("--check")) writeFileSync(PAGE, page);
   else if (readFileSync(PAGE, "utf8") !== page) {
     process.stderr.write("docs/fidelity.md is out of date: run npm run conformance\n");

@@ -1,13 +1,17 @@
 #!/bin/sh
-# Packs traces into the form the tests read: one NAME.tar.gz a trace, always the same bytes for the
-# same input. Kept is what a replay starts from, what it is driven by and what it is compared with;
-# the trace ends where the snapshot "after" begins.
+# Packs traces into the form the tests read: one NAME.tar.zst a trace. Kept is what a replay starts
+# from, what it is driven by and what it is compared with; the trace ends where the snapshot "after"
+# begins.
 #
-#   scripts/lab/pack-traces.sh TRACES OUT NAME...
+#   scripts/lab/pack-traces.sh [-w] TRACES OUT NAME...
+#
+#   -w   only the window that is replayed: the boot before the snapshot "before" is left out
 #
 # TRACES holds one folder a trace as run.py writes it (see docs/lab.md).
 set -eu
-[ $# -ge 3 ] || { echo "usage: $0 TRACES OUT NAME..." >&2; exit 2; }
+window=1
+[ "${1-}" != -w ] || { window='/: SNAP BEGIN before$/'; shift; }
+[ $# -ge 3 ] || { echo "usage: $0 [-w] TRACES OUT NAME..." >&2; exit 2; }
 traces=$1
 out=$2
 shift 2
@@ -31,9 +35,10 @@ for name in "$@"; do
     done
     # A replay asks the configuration for one thing: whether migratetype 4 is CMA.
     [ ! -f config ] || grep -E '^(# )?CONFIG_(CMA|NUMA|SPARSEMEM|TRANSPARENT_HUGEPAGE)[ =]' config > "$work/t/config"
-    gzip -dc trace.txt.gz | sed '/: SNAP BEGIN after$/q' > "$work/t/trace.txt"
+    gzip -dc trace.txt.gz | sed '/: SNAP BEGIN after$/q' |
+      sed -n "/^#/p; $window,\$ { /^#/!p }" > "$work/t/trace.txt"
   )
   chmod -R u+w "$work/t"
   tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=a+rX,u+w --format=ustar \
-    -C "$work/t" -cf - . | gzip -9n > "$out/$name.tar.gz"
+    -C "$work/t" -cf - . | zstd -q -f -19 -o "$out/$name.tar.zst"
 done

@@ -9,14 +9,17 @@ import { readCapture } from "../../src/formats/capture.ts";
 import { readText } from "../../src/formats/index.ts";
 import { zoneinfoReader } from "../../src/formats/zoneinfo-reader.ts";
 import { checkCapture, machineFromCapture, planMachine } from "../../src/plan/index.ts";
-import { captureFiles, corpusFiles, corpusNames } from "../support/corpus.ts";
+import { captureFiles, corpusFiles, corpusNames, traceNames } from "../support/corpus.ts";
 import { fidelityPage, unexplained } from "./fidelity.ts";
 import { blindCapture, type Question, type Score, scoreCapture } from "./score.ts";
+import { isExact, scoreTrace, type TraceScore } from "./trace-score.ts";
 
 const scores: Score[] = [];
+const traces: TraceScore[] = [];
 
 before(async () => {
   for (const name of corpusNames()) scores.push(await scoreCapture(name));
+  for (const name of traceNames()) traces.push(await scoreTrace(name));
 });
 
 function total(question: Question): { equal: number; compared: number } {
@@ -30,6 +33,18 @@ function total(question: Question): { equal: number; compared: number } {
 
 test("S1 S5 every prediction equals the kernel, or differs for a cause that is named", () => {
   assert.deepEqual(unexplained(scores), []);
+});
+
+test("S7 every recording replays page for page, with every list in order at the end", () => {
+  assert.ok(traces.length >= 8);
+  const wrong = traces.filter((trace) => !isExact(trace)).map(({ name }) => name);
+  assert.deepEqual(wrong, []);
+  for (const { name, replay } of traces) {
+    const { allocations, zoneEqual, pfnEqual } = replay.repaired.score;
+    assert.deepEqual([zoneEqual, pfnEqual], [allocations, allocations], name);
+    // 6.1 with its probes leaves nothing to assume.
+    if (replay.facts.era === "6.1") assert.equal(replay.blind, replay.repaired, name);
+  }
 });
 
 test("the corpus asks enough of each question", () => {
@@ -53,7 +68,7 @@ test("the corpus asks enough of each question", () => {
 
 test("docs/fidelity.md says what the scores say", () => {
   const page = readFileSync(new URL("../../docs/fidelity.md", import.meta.url), "utf8");
-  assert.equal(page, fidelityPage(scores), "run npm run conformance");
+  assert.equal(page, fidelityPage(scores, traces), "run npm run conformance");
 });
 
 test("given managed pages, the marks of the boot follow as from the memblock log", async () => {

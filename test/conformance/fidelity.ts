@@ -1,5 +1,6 @@
 // docs/fidelity.md, made of the scores: what is exact, what is not and why.
 import { type Miss, QUESTIONS, type Question, type Score } from "./score.ts";
+import { type TraceScore, traceTable } from "./trace-score.ts";
 
 /** Causes of differences that are understood. A miss that no cause covers is printed in full. */
 const CAUSES: readonly {
@@ -27,7 +28,7 @@ function causeOf(miss: Miss): (typeof CAUSES)[number] | undefined {
   return CAUSES.find((cause) => cause.covers(miss));
 }
 
-export function fidelityPage(scores: readonly Score[]): string {
+export function fidelityPage(scores: readonly Score[], traces: readonly TraceScore[]): string {
   const parts = [
     "# Fidelity",
     "",
@@ -57,7 +58,7 @@ export function fidelityPage(scores: readonly Score[]): string {
     "",
   );
   for (const miss of rest) parts.push(`- ${miss.capture}, ${miss.question}: ${miss.words}`);
-  parts.push(...UNVERIFIED);
+  parts.push(...REPLAYED, ...traceTable(traces), ...UNVERIFIED);
   return `${parts.join("\n").trimEnd()}\n`;
 }
 
@@ -80,6 +81,17 @@ const MEANING: Readonly<Record<Question, string>> = {
   "variant pageset": "batch, and high where it is not tuned, after each recorded sysctl write",
   "variant tuned high in bounds": "since 6.7: the same bounds after each recorded sysctl write",
 };
+
+const REPLAYED = [
+  "",
+  "## Recordings, page by page",
+  "",
+  "Each recording of `corpus/traces`, from one snapshot of all lists to the next. *page blind* is the",
+  "run that is never told a page it has to answer with; *page* and what follows are of the repaired",
+  "run, which is the blind one where nothing was to be repaired. *told* counts what no allocator could",
+  "derive (see `src/replay/score.ts`), *assumed* what was read off recorded pages.",
+  "",
+];
 
 const UNVERIFIED = [
   "",

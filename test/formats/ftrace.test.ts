@@ -10,7 +10,7 @@ import type { TraceEvent, TraceSummary } from "../../src/formats/ftrace-event.ts
 import { probeReader } from "../../src/formats/ftrace-probe.ts";
 import { LineFeeder, readText } from "../../src/formats/reader.ts";
 import { bounded } from "../support/bounded.ts";
-import { traceFiles, traceNames } from "../support/corpus.ts";
+import { traceFiles, traceNames, WHOLE_BOOTS } from "../support/corpus.ts";
 import { damaged } from "./mutate.ts";
 
 function read(
@@ -63,7 +63,7 @@ function payload(event: TraceEvent, page: string): string | null {
 
 test("every page event of the recorded traces prints back byte for byte", () => {
   let pages = 0;
-  for (const name of traceNames()) {
+  for (const name of traceNames(WHOLE_BOOTS)) {
     const text = fileOf(name, "trace.txt");
     const lines = text.split("\n");
     const { value, issues } = readText(
@@ -88,7 +88,7 @@ test("every page event of the recorded traces prints back byte for byte", () => 
 });
 
 test("counts are those of the text, and every event reaches the sink", () => {
-  for (const name of traceNames()) {
+  for (const name of traceNames(WHOLE_BOOTS)) {
     const text = fileOf(name, "trace.txt");
     const counts = new Map<string, number>();
     for (const [, event = ""] of text.matchAll(/^.{36} +\d+\.\d{6}: (\w+): /gm)) {
@@ -108,7 +108,7 @@ test("counts are those of the text, and every event reaches the sink", () => {
 });
 
 test("the trace says what its meta file says: nothing of the whole recording was lost before", () => {
-  for (const name of traceNames()) {
+  for (const name of traceNames(WHOLE_BOOTS)) {
     const meta: unknown = JSON.parse(fileOf(name, "meta.json"));
     expect.ok(typeof meta === "object" && meta !== null && "events" in meta);
     const { events } = meta;

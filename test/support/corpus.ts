@@ -1,6 +1,7 @@
-// The captures and traces that tests run on: corpus/{layouts,traces}/NAME.tar.gz, unpacked in memory.
-import { readdirSync, readFileSync } from "node:fs";
-import { gunzipSync } from "node:zlib";
+// The captures and traces that tests run on: corpus/{layouts,traces}/NAME.tar.{gz,zst}, unpacked in
+// memory.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { CaptureFiles } from "../../src/formats/capture.ts";
 import { readTar } from "../../src/io/tar.ts";
 
@@ -12,31 +13,39 @@ export function corpusNames(pattern = /./): string[] {
   return namesIn(LAYOUTS, pattern);
 }
 
+/** Traces of whole boots, from the first event on. */
+export const WHOLE_BOOTS: RegExp = /^a-boot-/;
+
 /** Names of all traces, sorted; the layout `trace-NAME` is the same boot. */
 export function traceNames(pattern = /./): string[] {
   return namesIn(TRACES, pattern);
 }
 
+const PACKED = /\.tar\.(?:gz|zst)$/;
+
 function namesIn(folder: URL, pattern: RegExp): string[] {
   return readdirSync(folder)
-    .filter((file) => file.endsWith(".tar.gz"))
-    .map((file) => file.slice(0, -".tar.gz".length))
+    .filter((file) => PACKED.test(file))
+    .map((file) => file.replace(PACKED, ""))
     .filter((name) => pattern.test(name))
     .sort();
 }
 
 /** A capture's files: path (`zoneinfo`, `vm/min_free_kbytes`, `sysctl/min1M/zoneinfo` …) to text. */
 export function corpusFiles(name: string): ReadonlyMap<string, string> {
-  return filesOf(new URL(`${name}.tar.gz`, LAYOUTS));
+  return filesOf(LAYOUTS, name);
 }
 
 /** A trace's files: `trace.txt`, `kprobe_events`, `meta.json`, `before/snap/freelists` … */
 export function traceFiles(name: string): ReadonlyMap<string, string> {
-  return filesOf(new URL(`${name}.tar.gz`, TRACES));
+  return filesOf(TRACES, name);
 }
 
-function filesOf(packed: URL): ReadonlyMap<string, string> {
-  const archive = gunzipSync(readFileSync(packed));
+function filesOf(folder: URL, name: string): ReadonlyMap<string, string> {
+  const gz = new URL(`${name}.tar.gz`, folder);
+  const archive = existsSync(gz)
+    ? gunzipSync(readFileSync(gz))
+    : zstdDecompressSync(readFileSync(new URL(`${name}.tar.zst`, folder)));
   const files = new Map<string, string>();
   for (const [path, bytes] of readTar(archive).value)
     files.set(path, new TextDecoder().decode(bytes));
