@@ -16,6 +16,7 @@ import {
   readText,
 } from "../formats/index.ts";
 import {
+  type InputStream,
   inputErrorOf,
   openCaptureFiles,
   openTrace,
@@ -43,6 +44,7 @@ export interface LoadedTrace {
 }
 
 export interface TracePaths {
+  /** "-" for standard input. */
   readonly trace: string;
   /** Capture with the snapshot; `before/` beside the trace when left out. */
   readonly from?: string;
@@ -53,13 +55,26 @@ export interface TracePaths {
 const START = "before";
 const END = "after";
 
-export async function loadTrace(paths: TracePaths): Promise<LoadedTrace> {
-  const opened = await openTrace(paths.trace);
+/** Close the recording when it is no longer read. */
+export async function loadTrace(paths: TracePaths, stdin: InputStream): Promise<LoadedTrace> {
+  if (paths.trace === "-" && paths.from === undefined) {
+    throw usage(
+      "--from",
+      "nothing lies beside standard input",
+      "name the capture with the snapshot",
+    );
+  }
+  const opened = await openTrace(paths.trace, stdin);
   if (opened.value === null) throw unreadable(opened.issues);
   const trace = opened.value;
-  const start = await loadStart(await startPath(paths, trace), trace);
-  const recording = new TraceRecording(trace, paths);
-  return { from: start.snap, facts: start.facts, recording, issues: start.issues };
+  try {
+    const start = await loadStart(await startPath(paths, trace), trace);
+    const recording = new TraceRecording(trace, paths);
+    return { from: start.snap, facts: start.facts, recording, issues: start.issues };
+  } catch (error) {
+    await trace.close();
+    throw error;
+  }
 }
 
 const MOMENT = /^(?:before|after|mid\d*)$/;
@@ -214,6 +229,10 @@ export class TraceRecording implements Recording {
       const mend = "record with larger buffers";
       this.#issues.push({ severity: "warning", source, line: window.lostAt, message, mend });
     }
+  }
+
+  close(): Promise<void> {
+    return this.#trace.close();
   }
 
   async lists(): Promise<ListSnapshot | null> {

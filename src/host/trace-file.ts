@@ -3,7 +3,7 @@
  *
  *   DIR/trace.txt[.gz|.zst]   before/   after/   config   kprobe_events
  *
- * A path names the folder or the text itself.
+ * A path names the folder or the text itself; "-" is a text without a folder.
  */
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -16,6 +16,8 @@ import {
   readWhole,
   STREAM_LIMIT,
 } from "./bytes.ts";
+import type { InputStream } from "./machine-file.ts";
+import { spool } from "./spool.ts";
 
 export interface TraceFile {
   /** The text's own path. */
@@ -26,13 +28,19 @@ export interface TraceFile {
   readonly beside: ReadonlySet<string>;
   /** The text in chunks of any size; ends with an `InputError` where it cannot be read. */
   open(): AsyncIterable<string>;
+  /** Deletes what was copied for it. */
+  close(): Promise<void>;
 }
 
 const NAMES = ["trace.txt", "trace.txt.gz", "trace.txt.zst"];
 
-/** Value null, with an error, when there is no trace at `path`. */
-export async function openTrace(path: string): Promise<Outcome<TraceFile | null>> {
+/** Value null, with an error, when there is no trace at `path`; "-" is standard input, copied to a file. */
+export async function openTrace(
+  path: string,
+  stdin: InputStream,
+): Promise<Outcome<TraceFile | null>> {
   try {
+    if (path === "-") return { value: await spooledTrace(stdin), issues: [] };
     const isFolder = (await stat(path)).isDirectory();
     const folder = isFolder ? path : dirname(path);
     const beside = new Set(await readdir(folder));
@@ -42,12 +50,24 @@ export async function openTrace(path: string): Promise<Outcome<TraceFile | null>
     }
     const text = isFolder ? join(folder, name ?? "") : path;
     const open = (): AsyncIterable<string> => decodeText(openUnpacked(text, STREAM_LIMIT));
-    return { value: { path: text, folder, beside, open }, issues: [] };
+    const close = async (): Promise<void> => undefined;
+    return { value: { path: text, folder, beside, open, close }, issues: [] };
   } catch (error) {
     const { message, mend } = inputErrorOf(error);
     const issue = { severity: "error" as const, source: path, message };
     return { value: null, issues: [mend === undefined ? issue : { ...issue, mend }] };
   }
+}
+
+async function spooledTrace(stdin: InputStream): Promise<TraceFile> {
+  const { path, remove } = await spool(stdin);
+  return {
+    path: "stdin",
+    folder: dirname(path),
+    beside: new Set(),
+    open: () => decodeText(openUnpacked(path, STREAM_LIMIT)),
+    close: remove,
+  };
 }
 
 /** What `inputErrorOf` says of ENOENT. */

@@ -2,8 +2,9 @@
 // request, exit codes, one clear line for input that is no trace. Method: a recorded boot of the
 // corpus, laid out in a folder of its own; the same cut, emptied, and without its snapshot.
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { replaySchema } from "../../src/documents/index.ts";
@@ -120,6 +121,28 @@ test("input that is no trace, or no start: one line, exit 3", async (t) => {
     match(err, words);
     equal(err.trimEnd().split("\n").length, 1, err);
   }
+});
+
+test("- is standard input, packed or not; it needs --from", async (t) => {
+  const folder = folderOf(t, "a-boot-512M");
+  const stdin = readFileSync(join(folder, "trace.txt.gz"));
+  const copies = scratch(t);
+  const { TMPDIR } = process.env;
+  process.env.TMPDIR = copies;
+  t.after(() => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = TMPDIR;
+  });
+  const { code, out } = await run(["replay", "-", "--from", join(folder, "before"), "--json"], {
+    stdin,
+  });
+  equal(code, 0);
+  equal(JSON.parse(out).pfnEqual, 5268);
+  const alone = await run(["replay", "-"], { stdin });
+  equal(alone.code, 2);
+  match(alone.err, /^zonewright: --from: nothing lies beside standard input/);
+  equal((await run(["replay", "-", "--from", folder], { stdin })).code, 3);
+  deepEqual(readdirSync(copies), [], "copies are deleted");
 });
 
 test("options that cannot be: exit 2", async (t) => {

@@ -22,8 +22,8 @@ interface ReplayFlags {
 }
 
 const EXAMPLES = `
-TRACE is the text of /sys/kernel/tracing/trace (.gz and .zst too), or a folder with
-trace.txt, before/ and after/ as scripts/lab records them.
+TRACE is the text of /sys/kernel/tracing/trace (.gz and .zst too, - for standard input), or
+a folder with trace.txt, before/ and after/ as scripts/lab records them.
 
 Two runs are scored. The blind run is driven by requests, frees and what no allocator
 can know; no recorded page that is to be predicted is looked at. Where it differs from
@@ -53,11 +53,12 @@ export function addReplay(program: Command, context: Context): void {
 }
 
 async function run(path: string, flags: ReplayFlags, context: Context): Promise<number> {
-  const { from, facts, recording, issues } = await loadTrace({
+  const paths = {
     trace: path,
     ...(flags.from === undefined ? {} : { from: flags.from }),
     ...(flags.to === undefined ? {} : { to: flags.to }),
-  });
+  };
+  const { from, facts, recording, issues } = await loadTrace(paths, context.terminal.stdin);
   const decisions = flags.decisions === undefined ? null : await openDecisions(flags.decisions);
   const stop = interruption();
   try {
@@ -83,6 +84,7 @@ async function run(path: string, flags: ReplayFlags, context: Context): Promise<
   } finally {
     stop.end();
     await decisions?.close();
+    await recording.close();
   }
 }
 
