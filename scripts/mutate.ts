@@ -71,6 +71,12 @@ async function judgeAll(mutations: readonly Mutation[]): Promise<number> {
   const judge = new Judge(root, tests, rest, Number(values.patience));
   const jobs = Math.max(1, Math.min(Number(values.jobs), mutations.length));
   const places = Array.from({ length: jobs }, () => new Workplace(root, Number(values.seed)));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      for (const place of places) place.remove();
+      process.exit(2);
+    });
+  }
   try {
     if (mutations.length === 0 || tests.length === 0) {
       const why = tests.length === 0 ? "no tests" : "nothing to change";

@@ -43,6 +43,8 @@ export type Verdict = "passed" | "failed" | "hung";
 
 export class Workplace {
   readonly root: string;
+  /** Of what runs here now. */
+  #pid: number | undefined;
 
   constructor(repository: string, seed: number) {
     this.root = mkdtempSync(join(tmpdir(), "zonewright-mutate-"));
@@ -59,7 +61,9 @@ export class Workplace {
     writeFileSync(join(this.root, file), text);
   }
 
+  /** Ends what runs here, too. */
   remove(): void {
+    if (this.#pid !== undefined) killGroup(this.#pid);
     rmSync(this.root, { recursive: true, force: true });
   }
 
@@ -88,6 +92,7 @@ export class Workplace {
       detached: true, // a group of its own, so that what it starts ends with it
       stdio: ["ignore", "pipe", "ignore"],
     });
+    this.#pid = child.pid;
     return new Promise((resolve) => {
       let verdict: Verdict | null = null;
       const end = (why: Verdict): void => {
@@ -102,6 +107,7 @@ export class Workplace {
       child.on("error", () => end("failed"));
       child.on("close", (code) => {
         clearTimeout(timer);
+        this.#pid = undefined;
         resolve(verdict ?? (code === 0 ? "passed" : "failed"));
       });
     });

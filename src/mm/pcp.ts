@@ -107,7 +107,6 @@ function refill(
     state[row] = PCP | type;
     taken++;
   }
-  if (taken === 0) return;
   m.pcp[words + P_COUNT] += taken << order;
   countFree(m, zone, -(taken << order));
 }

@@ -47,6 +47,7 @@ interface Shape {
 type Step =
   | { readonly alloc: number; readonly order: number; readonly cpu: number }
   | { readonly free: number; readonly cpu: number }
+  | { readonly fill: number; readonly order: number; readonly cpu: number }
   | { readonly marks: number }
   | { readonly flag: "reclaimed" | "belowHigh"; readonly zone: number }
   | { readonly decay: number; readonly cpu: number }
@@ -75,7 +76,7 @@ const shape: fc.Arbitrary<Shape> = fc
     pages: fc.tuple(
       fc.integer({ min: 1, max: 60 }),
       fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 60 })),
-      fc.integer({ min: 1, max: 200 }),
+      fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 200, max: 450 })),
     ),
     nodes: fc.constantFrom(1, 1, 2),
     cpus: fc.constantFrom(1, 2),
@@ -99,6 +100,7 @@ function stepOf(masks: readonly number[]): fc.Arbitrary<Step> {
   return fc.oneof(
     { weight: 24, arbitrary: fc.record({ alloc: fc.constantFrom(...masks), order, cpu }) },
     { weight: 14, arbitrary: fc.record({ free: fc.nat(), cpu }) },
+    { weight: 1, arbitrary: fc.record({ fill: fc.constantFrom(...masks), order, cpu }) },
     { weight: 2, arbitrary: fc.constantFrom<Step>("drain", "snapshot", "restore") },
     { weight: 2, arbitrary: fc.record({ marks: fc.constantFrom(0, 8, 32, 100) }) },
     { weight: 1, arbitrary: fc.record({ flag, zone: fc.nat() }) },
@@ -206,13 +208,22 @@ function apply(machine: Machine, one: Step): void {
     m.cpu = one.cpu % m.cpuCount;
     calls.freePages(pfn, twin.state.taken[pfn]?.order ?? -1);
     twin.free(pfn, m.cpu);
+  } else if ("fill" in one) {
+    m.cpu = one.cpu % m.cpuCount;
+    while (take(machine, one.fill, one.order) >= 0);
   } else {
     m.cpu = one.cpu % m.cpuCount;
-    const wanted = Math.min(one.order, m.maxOrder);
-    const pfn = calls.allocPages(one.alloc, wanted);
-    expect.equal(pfn, twin.alloc(one.alloc, wanted, m.cpu), JSON.stringify(one));
-    if (pfn >= 0) held.push(pfn);
+    take(machine, one.alloc, one.order);
   }
+}
+
+/** A block for both, or for neither: its pfn. */
+function take({ m, calls, twin, held }: Machine, gfp: number, wanted: number): number {
+  const most = Math.min(wanted, m.maxOrder);
+  const pfn = calls.allocPages(gfp, most);
+  expect.equal(pfn, twin.alloc(gfp, most, m.cpu), `${gfp} ${most}`);
+  if (pfn >= 0) held.push(pfn);
+  return pfn;
 }
 
 function compare({ m, twin }: Machine, when: string): void {

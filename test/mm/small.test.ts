@@ -33,7 +33,10 @@ const REQUESTS_2_6: readonly Request[] = [
 
 const MACHINES: readonly (readonly [era: string, pageblockOrder: number])[] = [
   ["2.6", 3],
-  ...["5.10", "6.1", "6.12"].flatMap((era) => [[era, 2] as const, [era, 3] as const]),
+  ["5.10", 2],
+  ["6.1", 2],
+  ["6.1", 3],
+  ["6.12", 2],
 ];
 
 interface State {
