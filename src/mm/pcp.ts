@@ -15,6 +15,7 @@
  */
 
 import { drainFrom, drainRoundRobin } from "./drain.ts";
+import { stealOne } from "./fallback.ts";
 import {
   COSTLY_ORDER,
   type Memory,
@@ -35,6 +36,7 @@ import {
   ZONE_WORDS,
 } from "./memory.ts";
 import { countFree, takeFromZone } from "./queue.ts";
+import { PCP_TYPES } from "./rule.ts";
 import { SCALE_MAX } from "./words.ts";
 
 /**
@@ -90,9 +92,13 @@ function refill(
   const { next, prev, state } = m;
   const wanted = refillCount(m, zone, words, order);
   let taken = 0;
+  let stolen = false;
   while (taken < wanted) {
-    const row = takeFromZone(m, zone, order, type, allocFlags);
+    const row = stolen
+      ? stealOne(m, zone, order, type)
+      : takeFromZone(m, zone, order, type, allocFlags);
     if (row < 0) break;
+    stolen = wasStolen(m, row, type);
     const last = prev[head];
     next[row] = head;
     prev[row] = last;
@@ -101,9 +107,17 @@ function refill(
     state[row] = PCP | type;
     taken++;
   }
-  if (taken === 0) return;
   m.pcp[words + P_COUNT] += taken << order;
   countFree(m, zone, -(taken << order));
+}
+
+/**
+ * Whether a block was taken from a pageblock that could not be claimed (6.15): a refill then goes on
+ * stealing, and does not look for one to claim again. Linux: enum rmqueue_mode, mm/page_alloc.c
+ */
+function wasStolen(m: Memory, row: number, type: number): boolean {
+  const owner = m.blockType[row >> m.pageblockOrder];
+  return m.rule.fallback === "claim" && owner !== type && owner < PCP_TYPES;
 }
 
 /** Blocks that a refill asks for. Linux: rmqueue_pcplist(); 6.7: nr_pcp_alloc() */
@@ -114,14 +128,14 @@ function refillCount(m: Memory, zone: number, words: number, order: number): num
     const base = batch;
     const high = clampHigh(m, words);
     if (high < base) return 1;
+    if (order === 0) batch = base << pcp[words + P_FACTOR];
     let grown = high;
     const fixed = pcp[words + P_HIGH_MIN] === pcp[words + P_HIGH_MAX];
     if (!fixed && (m.zone[zone * ZONE_WORDS + Z_FLAGS] & ZONE_BELOW_HIGH) === 0) {
-      grown = Math.min(high + base, pcp[words + P_HIGH_MAX]);
+      grown = Math.min(high + batch, pcp[words + P_HIGH_MAX]);
       pcp[words + P_HIGH] = grown;
     }
     if (order === 0) {
-      batch = base << pcp[words + P_FACTOR];
       const most = Math.max(grown - pcp[words + P_COUNT] - base, base);
       if (batch <= most && pcp[words + P_FACTOR] < SCALE_MAX) pcp[words + P_FACTOR]++;
       batch = Math.min(batch, most);

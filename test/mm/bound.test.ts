@@ -4,7 +4,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
-import { __GFP_RECLAIMABLE, __GFP_ZERO } from "../../src/mm/gfp.ts";
+import { __GFP_RECLAIMABLE, __GFP_THISNODE, __GFP_ZERO } from "../../src/mm/gfp.ts";
 import {
   allocPages,
   bindMemory,
@@ -29,6 +29,9 @@ const GFPS = [
   GFP_ATOMIC,
   GFP_KERNEL | GFP_DMA,
   GFP_KERNEL | __GFP_ZERO,
+  GFP_KERNEL | __GFP_THISNODE,
+  // Nothing on a node that has no such zone.
+  GFP_KERNEL | GFP_DMA | __GFP_THISNODE,
 ];
 
 const step = fc.oneof(
@@ -46,10 +49,12 @@ function small(era: string): Memory {
   return bootMemory({
     era,
     cpus: 2,
+    cpuNode: [0, 1],
     zones: [
       { name: "DMA", startPfn: 1, pages: 1023 },
       { name: "DMA32", startPfn: 1024, pages: 3000 },
       { name: "Normal", startPfn: 1048576, pages: 6144 },
+      { name: "Normal", node: 1, startPfn: 1064960, pages: 2048 },
     ],
   });
 }
