@@ -15,13 +15,14 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { runBoot } from "../bench/boot.ts";
+import { bundleWorkers } from "../bench/bundle.ts";
 import { FULL_ROUNDS, runFrames } from "../bench/run.ts";
 import { WORKLOADS } from "../bench/workloads.ts";
 
 const BENCHMARKS = { frames: runFrames, boot: runBoot };
 const QUICK_ROUNDS = 3;
 
-function main(): number {
+async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -50,6 +51,7 @@ function main(): number {
     json: values.json ?? null,
     say: progress,
   };
+  await bundleWorkers();
   const passed = wanted.map(([name, run]) => {
     console.log(`# ${name}`);
     return run(options);
@@ -74,7 +76,7 @@ function refuse(text: string): number {
 }
 
 try {
-  process.exitCode = main();
+  process.exitCode = await main();
 } catch (error) {
   if (!(error instanceof TypeError) || !("code" in error)) throw error;
   process.exitCode = refuse(error.message);
