@@ -26,11 +26,15 @@ import { MOVABLE, RECLAIMABLE, UNMOVABLE } from "./rule.ts";
 
 type Alloc = (gfp: number, order: number) => number;
 
-/** `allocPages` of `m`. Single pages are the hot path: what they need is in one short function. */
+/**
+ * `allocPages` of `m`. The first function answers what this CPU's lists have where the zone has room
+ * for it and Movable has such a block (whether another type has one is a question for the second).
+ * It has one way through for all orders: which is asked for is hard to predict.
+ */
 export function bindAlloc(m: Memory): Alloc {
-  const { next, prev, state, zone: words, cpuCount, pcpHeads } = m;
-  const { thisnodeShift, zero } = m.gfp;
-  const { free, low, boost, highatomic, flags } = zoneViews(m);
+  const { next, prev, state, cpuCount, pcpHeads, pcpListOf } = m;
+  const { zero } = m.gfp;
+  const { free, low, boost, reserve, highatomic, flags, movable } = zoneViews(m);
   const { count, halved } = setViews(m);
   const { isStraight, shift } = numberingOf(m);
   const preferred = preferredZones(m);
@@ -38,25 +42,31 @@ export function bindAlloc(m: Memory): Alloc {
   if (!isStraight || m.nodes.length > 1) return allocBlock;
 
   return (gfp: number, order: number): number => {
-    if (order !== 0) return allocBlock(gfp, order);
-    const request = preferred[((gfp & 0x1f) << 1) + ((gfp >> thisnodeShift) & 1)];
-    const set = ((request >> 16) * cpuCount + m.cpu) | 0;
-    // Lists of order 0 are numbered as their types.
-    const head = pcpHeads + set * PCP_LISTS + (request & 0xf);
+    const request = preferred[(gfp & 0x1f) << 1];
+    const zone = request >> 16;
+    const list = pcpListOf[order * 8 + (request & 0xf)];
+    const set = zone * cpuCount + m.cpu;
+    const head = pcpHeads + set * PCP_LISTS + list;
     const row = next[head];
-    const at = (request >> 16) * ZONE_WORDS;
-    const mark = low[at] + boost[at] + words[at + Z_RESERVE + ((request >> 4) & 0xf)];
-    // Where there is no zone, nothing is more than nothing.
-    const hasRoom = free[at] - highatomic[at] > mark && (flags[at] & ZONE_BOOSTED) === 0;
-    if (!hasRoom || row === head || (gfp & zero) !== 0) return allocBlock(gfp, 0);
-    const second = next[row];
-    next[head] = second;
-    prev[second] = head;
-    const own = set * PCP_WORDS;
-    count[own]--;
-    halved[own] >>= 1;
-    state[row] = request >> 8;
-    return (row - shift) | 0;
+    const at = zone * ZONE_WORDS;
+    const mark = low[at] + boost[at] + reserve[at + ((request >> 4) & 0xf)];
+    if (
+      free[at] - highatomic[at] - (1 << order) >= mark &&
+      list >= 0 &&
+      row !== head &&
+      movable[at] >> order !== 0 &&
+      ((flags[at] & ZONE_BOOSTED) | (gfp & zero)) === 0
+    ) {
+      const second = next[row];
+      next[head] = second;
+      prev[second] = head;
+      const own = set * PCP_WORDS;
+      count[own] -= 1 << order;
+      halved[own] >>= 1;
+      state[row] = (request >> 8) | order;
+      return (row - shift) | 0;
+    }
+    return allocBlock(gfp, order);
   };
 }
 
@@ -79,6 +89,7 @@ function zoneViews({ zone }: Memory) {
     free: wordOf(zone, ZONE_WORDS, Z_FREE),
     low: wordOf(zone, ZONE_WORDS, Z_LOW),
     boost: wordOf(zone, ZONE_WORDS, Z_BOOST),
+    reserve: zone.subarray(Z_RESERVE),
     highatomic: wordOf(zone, ZONE_WORDS, Z_HIGHATOMIC),
     flags: wordOf(zone, ZONE_WORDS, Z_FLAGS),
     unmovable: wordOf(zone, ZONE_WORDS, Z_ORDERS_OF + UNMOVABLE),
@@ -91,12 +102,13 @@ function setViews({ pcp, pcpHalved }: Memory) {
   return { count: wordOf(pcp, PCP_WORDS, P_COUNT), halved: wordOf(pcp, PCP_WORDS, pcpHalved) };
 }
 
-/** Blocks, and single pages that the hot path does not answer. */
+/** What the short function does not answer; all of it in memories with holes or several nodes. */
 function bindBlock(m: Memory, preferred: Int32Array): Alloc {
-  const { next, prev, state, zone: words, pcpListOf, sectionPfn, cpuPlace } = m;
+  const { next, prev, state, pcpListOf, sectionPfn, cpuPlace } = m;
   const { cpuCount, pcpHeads, sectionShift, sectionMask, maxOrder } = m;
   const { thisnodeShift, zero } = m.gfp;
-  const { free, low, boost, highatomic, flags, unmovable, movable, reclaimable } = zoneViews(m);
+  const { free, low, boost, reserve, highatomic, flags } = zoneViews(m);
+  const { unmovable, movable, reclaimable } = zoneViews(m);
   const { count, halved } = setViews(m);
   const { isStraight, shift } = numberingOf(m);
   const isOneNode = m.nodes.length === 1;
@@ -105,7 +117,7 @@ function bindBlock(m: Memory, preferred: Int32Array): Alloc {
   function hasRoom(request: number, order: number): boolean {
     const at = (request >> 16) * ZONE_WORDS;
     const usable = free[at] - highatomic[at] - (1 << order);
-    const mark = low[at] + boost[at] + words[at + Z_RESERVE + ((request >> 4) & 0xf)];
+    const mark = low[at] + boost[at] + reserve[at + ((request >> 4) & 0xf)];
     const orders = order === 0 ? 1 : unmovable[at] | movable[at] | reclaimable[at];
     return usable >= mark && orders >> order !== 0 && (flags[at] & ZONE_BOOSTED) === 0;
   }

@@ -23,11 +23,10 @@ import {
   ZONE_WORDS,
 } from "./memory.ts";
 import { relieve } from "./pcp.ts";
-import { PCP_TYPES } from "./rule.ts";
 
 type Free = (pfn: number, order: number) => void;
 
-/** `freePages` of `m`. Single pages are the hot path, as in `bindAlloc`. */
+/** `freePages` of `m`; a short function first, as in `bindAlloc`. */
 export function bindFree(m: Memory): Free {
   // Tuned pagesets count every free.
   if (m.rule.pcp === "tuned") return (pfn, order) => freePages(m, pfn, order);
@@ -35,41 +34,43 @@ export function bindFree(m: Memory): Free {
   const { isStraight, shift } = numberingOf(m);
   const count = wordOf(pcp, PCP_WORDS, P_COUNT);
   const high = wordOf(pcp, PCP_WORDS, P_HIGH);
+  const factor = wordOf(pcp, PCP_WORDS, P_FACTOR);
+  const { pcpListOf } = m;
   const flags = wordOf(m.zone, ZONE_WORDS, Z_FLAGS);
   const freeBlock = bindBlock(m);
   if (!isStraight) return freeBlock;
 
   return (pfn: number, order: number): void => {
-    if (order !== 0) {
-      freeBlock(pfn, order);
-      return;
-    }
     // Where that leaves 32 bits it comes out below 0, and what is no row has no state.
     const row = (pfn + shift) | 0;
     const zone = blockZone[row >> pageblockOrder];
     const type = blockType[row >> pageblockOrder];
-    const isTaken = (state[row] | (TAKEN ^ MOBILE)) === MOBILE;
-    if (!isTaken || zone === MIXED || type >= PCP_TYPES || (pfn | 0) !== pfn) {
-      freeBlock(pfn, 0);
-      return;
-    }
-    const set = (zone * cpuCount + m.cpu) | 0;
-    const head = pcpHeads + set * PCP_LISTS + type;
-    const first = next[head];
-    next[row] = first;
-    prev[row] = head;
-    prev[first] = row;
-    next[head] = row;
-    state[row] = PCP | type;
-    const own = set * PCP_WORDS;
-    const pages = (count[own] + 1) | 0;
-    count[own] = pages;
-    const isCalm = (flags[zone * ZONE_WORDS] & ZONE_RECLAIM_ACTIVE) === 0;
-    if (pages >= high[own] || !isCalm) relieve(m, zone, 0, type);
+    const list = pcpListOf[order * 8 + type];
+    if (
+      (state[row] | (TAKEN ^ MOBILE)) === MOBILE + order &&
+      list >= 0 &&
+      zone !== MIXED &&
+      (pfn | 0) === pfn
+    ) {
+      const set = zone * cpuCount + m.cpu;
+      const head = pcpHeads + set * PCP_LISTS + list;
+      const first = next[head];
+      next[row] = first;
+      prev[row] = head;
+      prev[first] = row;
+      next[head] = row;
+      state[row] = PCP | type;
+      const own = set * PCP_WORDS;
+      const pages = (count[own] + (1 << order)) | 0;
+      count[own] = pages;
+      // Orders 1 to 3 empty the pageset while its free_factor is up; `relieve` looks closer.
+      const isCalm = (flags[zone * ZONE_WORDS] & ZONE_RECLAIM_ACTIVE) === 0;
+      if (pages >= high[own] || !isCalm || order * factor[own] !== 0) relieve(m, zone, order, list);
+    } else freeBlock(pfn, order);
   };
 }
 
-/** Blocks, and single pages that the hot path does not answer. */
+/** What the short function does not answer; all of it in memories with holes. */
 function bindBlock(m: Memory): Free {
   const { next, prev, state, pcp, pcpListOf, blockType, blockZone } = m;
   const { cpuCount, pcpHeads, pageblockOrder } = m;

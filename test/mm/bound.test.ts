@@ -4,7 +4,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
-import { __GFP_RECLAIMABLE, __GFP_ZERO } from "../../src/mm/gfp.ts";
+import { __GFP_RECLAIMABLE, __GFP_THISNODE, __GFP_ZERO } from "../../src/mm/gfp.ts";
 import {
   allocPages,
   bindMemory,
@@ -30,6 +30,7 @@ const GFPS = [
   GFP_ATOMIC,
   GFP_KERNEL | GFP_DMA,
   GFP_KERNEL | __GFP_ZERO,
+  GFP_KERNEL | __GFP_THISNODE,
 ];
 
 const step = fc.oneof(
