@@ -18,7 +18,7 @@ import { KIND_MASK, type Memory, MOBILE, PCP, rowOf, zoneOf } from "../mm/memory
 import { countFree } from "../mm/queue.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
-import { Checks } from "./checks.ts";
+import { Checks, type MissSink } from "./checks.ts";
 import type { ReplayEvent } from "./event.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { drainOutside } from "./remote-drain.ts";
@@ -26,12 +26,15 @@ import { request } from "./request.ts";
 import { emptyScore, type Miss, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
 import { isBlock, isTaken, mend, settle } from "./surgery.ts";
+import type { Watch } from "./watch.ts";
 
 export interface DriveOptions {
   /** null: blind. */
   readonly assumptions: Assumptions | null;
   /** The answer to each mm_page_alloc, before it is compared; -1 for no page, no zone. */
   readonly decide?: (e: ReplayEvent, pfn: number, zone: number) => void;
+  /** Told of what the run does to its memory. */
+  readonly watch?: Watch;
   /** Called before an event is replayed; false ends the run there. */
   readonly before?: (e: ReplayEvent, score: Score) => boolean;
 }
@@ -62,11 +65,12 @@ export class Driver {
     this.#state = state;
     this.#m = state.m;
     this.#options = options;
-    this.#checks = new Checks(state.m, state.typeOf, (kind, ours, theirs) => {
-      this.#miss(kind, ours, theirs);
-    });
+    const { assumptions, watch } = options;
+    const miss: MissSink = (kind, ours, theirs) => this.#miss(kind, ours, theirs);
+    this.#checks = new Checks(state.m, state.typeOf, miss, watch?.wake);
     state.m.events = this.#checks;
-    this.#reclaim = new ReclaimState(state.m);
+    this.#reclaim = new ReclaimState(state.m, watch?.compacted);
+    if (assumptions !== null) assumptions.watch = watch ?? null;
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;
     this.score.extfrags = this.#checks.extfrags;
@@ -98,7 +102,10 @@ export class Driver {
     }
     this.#at = e;
     m.cpu = e.cpu;
+    const { watch } = this.#options;
+    watch?.event(e);
     this.#reclaim.note(e);
+    if (e.kind === "isolate" || e.kind === "take") watch?.compactionDone(e);
     this.#takeBulk(e);
     this.#serveEarly(e);
     if (!e.interrupt && (e.kind === "alloc" || e.kind === "free" || e.kind === "batched")) {
@@ -107,7 +114,10 @@ export class Driver {
     this.#replay(e);
     this.#checks.settleFrags();
     const node = e.passEnd ? this.#nodeOf.get(e.pid) : undefined;
-    if (node !== undefined) this.#reclaim.passEnds(node);
+    if (node !== undefined) {
+      this.#reclaim.passEnds(node);
+      watch?.passEnds(node);
+    }
   }
 
   #replay(e: ReplayEvent): void {
@@ -202,6 +212,7 @@ export class Driver {
       reclaimer: this.#reclaim.isReclaimer(e),
     };
     const pfn = request(m, bits, e.order, rights);
+    this.#options.watch?.request(e, bits, rights, cache);
     if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
     return pfn;
   }
@@ -234,8 +245,10 @@ export class Driver {
       this.score.inputs.unseenTakers++;
       if (this.score.unseenLine === 0) this.score.unseenLine = e.line;
     }
-    if (this.#isLocked(e)) freePagesPastPcp(m, e.pfn, order);
+    const past = this.#isLocked(e);
+    if (past) freePagesPastPcp(m, e.pfn, order);
     else freePages(m, e.pfn, order);
+    this.#options.watch?.free(e, order, past);
   }
 
   /** The lock is one zone's: a page of another zone still gets onto its list. */
@@ -252,10 +265,12 @@ export class Driver {
 
   #drain(e: ReplayEvent): void {
     if (!this.#checks.isDrainDue(e.cpu)) {
-      const kind = drainOutside(this.#m, e, this.#state.typeOf(e.type), e.drainRun);
-      if (kind === "remote") this.score.inputs.remoteDrains++;
-      else if (kind === "decay") this.score.inputs.decays++;
-      else this.#strangeDrain(e);
+      const own = drainOutside(this.#m, e, this.#state.typeOf(e.type), e.drainRun);
+      if (own === null) this.#strangeDrain(e);
+      else {
+        this.score.inputs[own.kind === "remote" ? "remoteDrains" : "decays"]++;
+        this.#options.watch?.drained(own.kind, own.zone, own.cpu);
+      }
     }
     this.#checks.realDrain(e);
   }
@@ -282,6 +297,7 @@ export class Driver {
     const taken = allocPagesBulk(this.#m, call.gfp, call.pages, pfns);
     this.score.inputs.bulkCalls++;
     this.score.inputs.bulkPages += call.pages;
+    this.#options.watch?.bulk(call.gfp, pfns);
     if (taken !== call.pages) this.#miss("bulk", `${taken} pages`, `${call.pages} pages`);
     this.#bulked.set(e.pid, [...(this.#bulked.get(e.pid) ?? []), ...pfns]);
   }
