@@ -1,5 +1,6 @@
 /** Replay: what a real kernel did, run through the engine page by page. */
 export { type AssumptionOptions, Assumptions, type FreeAtEnd } from "./assumptions.ts";
+export { type Change, parseChange, SETTING_NAMES, type Setting } from "./change.ts";
 export type { CheckCount } from "./checks.ts";
 export { type Comparison, compareWith, type ListCount, type ListDifference } from "./compare.ts";
 export { type Divergence, divergenceOf } from "./divergence.ts";
@@ -15,3 +16,4 @@ export type { AssumptionCounts, InputCounts, Miss, Score } from "./score.ts";
 export type { ListSnapshot, MachineFacts, ZoneFacts } from "./snapshot.ts";
 export { type StartState, startState } from "./start-state.ts";
 export type { TimelinePart } from "./timeline.ts";
+export type { WhatIf } from "./what-if-result.ts";

@@ -10,6 +10,7 @@ import type { AllocatorRule } from "../mm/rule.ts";
 import { Assumptions, type FreeAtEnd } from "./assumptions.ts";
 import { type Comparison, compareWith } from "./compare.ts";
 import { type Divergence, divergenceOf } from "./divergence.ts";
+import type { Change } from "./change.ts";
 import { type DriveOptions, Driver } from "./drive.ts";
 import { InputScan } from "./inputs.ts";
 import { CALL_WINDOW, LookAhead, USE_WINDOW } from "./look-ahead.ts";
@@ -18,6 +19,8 @@ import type { Score } from "./score.ts";
 import type { ListSnapshot, MachineFacts } from "./snapshot.ts";
 import { type StartState, startState } from "./start-state.ts";
 import { Timeline, type TimelinePart } from "./timeline.ts";
+import { WhatIfRun } from "./what-if.ts";
+import { changedState, type WhatIf, whatIfOf } from "./what-if-result.ts";
 
 export interface ReplayTask {
   readonly from: ListSnapshot;
@@ -27,6 +30,10 @@ export interface ReplayTask {
   readonly change?: Partial<AllocatorRule>;
   /** Each answer of the blind run, before it is compared; -1 for no page, no zone. */
   readonly decide?: DriveOptions["decide"];
+  /** A changed machine, for the same demand. */
+  readonly whatIf?: Change;
+  /** Sees each event of the blind run before it is replayed; called once, with the memory at its start. */
+  readonly observe?: (state: StartState) => NonNullable<DriveOptions["before"]>;
   /** After each block: events done over all runs, and of how many once that is known. False stops. */
   readonly pause?: (done: number, all: number | null) => Promise<boolean>;
 }
@@ -45,6 +52,8 @@ export interface Replay {
   readonly repaired: Run;
   readonly divergence: Divergence | null;
   readonly timeline: readonly TimelinePart[];
+  /** null where nothing was changed, or when it was stopped. */
+  readonly whatIf: WhatIf | null;
   /** The caller stopped it: scores are of what was done. */
   readonly stopped: boolean;
 }
@@ -56,16 +65,19 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   const fresh = state();
   if (fresh.value === null) return { value: null, issues: fresh.issues };
   const start = fresh.value;
+  const changed = task.whatIf === undefined ? null : changedState(task, task.whatIf);
+  if (changed !== null && changed.value === null) return { value: null, issues: changed.issues };
+  const observe = task.observe?.(start);
   const timeline = new Timeline(start.m);
   const progress = new Progress(task.pause);
   let hiddenBulks = true;
   const first = new Driver(start, {
     assumptions: null,
     ...(task.decide === undefined ? {} : { decide: task.decide }),
-    before: (e) => {
+    before: (e, score) => {
       if (e.kind === "bulk") hiddenBulks = false;
       timeline.note(e);
-      return true;
+      return observe?.(e, score) ?? true;
     },
   });
   let done = await drive(first, recording, progress);
@@ -74,7 +86,8 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   const blind = runOf(first, start, to, done);
   const whole = isWhole(blind);
   const { firstMiss, events } = blind.score;
-  progress.expect(whole ? events : 2 * events + (firstMiss?.events ?? 0));
+  const runs = (whole ? 1 : 2) + (changed === null ? 0 : 1);
+  progress.expect(runs * events + (firstMiss?.events ?? 0));
   let divergence: Divergence | null = null;
   const again = firstMiss === null || !done ? null : state().value;
   if (firstMiss !== null && again !== null) {
@@ -85,15 +98,23 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   let repaired = blind;
   const second = whole || !done ? null : state().value;
   if (second !== null) {
-    const end = to === null ? null : freeAtEnd(to);
-    const assumptions = new Assumptions({ hiddenBulks, end });
+    const assumptions = new Assumptions({ hiddenBulks, end: freeAtEnd(to) });
     const driver = new Driver(second, { assumptions });
     done = await drive(driver, recording, progress, assumptions);
     repaired = runOf(driver, second, to, done);
   }
+  let whatIf: WhatIf | null = null;
+  const third = changed === null || !done ? null : state().value;
+  if (third !== null && changed?.value != null) {
+    // Beside the run that is the recording's in every page, so that each owner is known.
+    const assumptions = whole ? null : new Assumptions({ hiddenBulks, end: freeAtEnd(to) });
+    const watch = new WhatIfRun(third, changed.value);
+    done = await drive(new Driver(third, { assumptions, watch }), recording, progress, assumptions);
+    if (done) whatIf = whatIfOf(watch, task.whatIf?.settings ?? []);
+  }
   const value = { facts, zoneNames: start.m.names, blind, repaired, divergence };
   return {
-    value: { ...value, timeline: timeline.parts, stopped: !done },
+    value: { ...value, timeline: timeline.parts, whatIf, stopped: !done },
     issues: strangeIssues(repaired.score),
   };
 }
@@ -155,7 +176,9 @@ function isWhole({ score, comparison }: Run): boolean {
   return free.equal === free.lists && pcp.equal === pcp.lists;
 }
 
-function freeAtEnd({ free, pcp }: ListSnapshot): FreeAtEnd {
+function freeAtEnd(to: ListSnapshot | null): FreeAtEnd | null {
+  if (to === null) return null;
+  const { free, pcp } = to;
   const buddy = new Set<number>();
   for (const { pfns, order } of free) {
     for (const pfn of pfns) for (let i = 0; i < 1 << order; i++) buddy.add(pfn + i);

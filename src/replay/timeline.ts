@@ -79,7 +79,7 @@ function joined(a: TimelinePart, b: TimelinePart): TimelinePart {
   };
 }
 
-function freeOf(m: Memory, zone: number): number {
+export function freeOf(m: Memory, zone: number): number {
   let free = m.zone[zone * ZONE_WORDS + Z_FREE];
   for (let cpu = 0; cpu < m.cpuCount; cpu++) {
     free += m.pcp[(zone * m.cpuCount + cpu) * PCP_WORDS + P_DRIFT];
