@@ -108,7 +108,8 @@ function piecesOf(
   return edges.slice(0, -1).map((start, i) => {
     let { index } = from;
     for (const cut of cuts) {
-      index = start < cut.end ? Math.min(index, cut.index) : Math.max(index, cut.index + 1);
+      if (start < cut.end) index = Math.min(index, cut.index);
+      else if (index === cut.index) index++;
     }
     return { from, index, start, end: edges[i + 1] };
   });

@@ -11,11 +11,9 @@
  * first: its free says that somebody had it.
  */
 import { freePages, freePagesPastPcp } from "../mm/allocate.ts";
-import { giveBlock } from "../mm/buddy.ts";
 import { allocPagesBulk } from "../mm/bulk.ts";
 import { parseGfp } from "../mm/gfp-text.ts";
-import { KIND_MASK, type Memory, MOBILE, PCP, rowOf, zoneOf } from "../mm/memory.ts";
-import { countFree } from "../mm/queue.ts";
+import { type Memory, MOBILE, rowOf, zoneOf } from "../mm/memory.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
 import { Checks, type MissSink } from "./checks.ts";
@@ -25,7 +23,7 @@ import { drainOutside } from "./remote-drain.ts";
 import { request } from "./request.ts";
 import { emptyScore, type Miss, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
-import { isBlock, isTaken, mend, settle } from "./surgery.ts";
+import { isBlock, mendAnswer, putDown, settle } from "./surgery.ts";
 import type { Watch } from "./watch.ts";
 
 export interface DriveOptions {
@@ -177,6 +175,7 @@ export class Driver {
       this.score.failed++;
       if (own < 0) this.score.failedEqual++;
       else this.#wrongPage(e, own);
+      this.#options.watch?.answered(e, own);
       this.#checks.settleRefills(e.cpu);
       return;
     }
@@ -186,22 +185,16 @@ export class Driver {
     else if (ownZone === zoneOf(m, row)) this.score.zoneEqual++;
     if (own === e.pfn) this.score.pfnEqual++;
     else this.#wrongPage(e, own);
+    this.#options.watch?.answered(e, own);
     this.#checks.settleRefills(e.cpu);
     if (this.#inBulk.has(e.pid) && !e.interrupt) this.#bulked.get(e.pid)?.push(own);
   }
 
   #wrongPage(e: ReplayEvent, own: number): void {
-    const m = this.#m;
     this.#miss("page", hex(own), hex(e.pfn));
     if (this.#options.assumptions === null) return;
     this.score.repairs++;
-    const real = e.pfn < 0 ? -1 : rowOf(m, e.pfn);
-    const row = own < 0 ? -1 : rowOf(m, own);
-    // What was taken early may be freed by now: a recording that was right would not free it.
-    const kept = isTaken(m, row, e.order);
-    if (isBlock(m, real, e.order)) {
-      mend(m, kept ? row : -1, real, e.order, e.type === MOVABLE);
-    } else if (kept) freePages(m, own, e.order);
+    mendAnswer(this.#m, own, e.pfn, e.order, e.type === MOVABLE);
   }
 
   #request(e: ReplayEvent): number {
@@ -212,7 +205,7 @@ export class Driver {
       reclaimer: this.#reclaim.isReclaimer(e),
     };
     const pfn = request(m, bits, e.order, rights);
-    this.#options.watch?.request(e, bits, rights, cache);
+    this.#options.watch?.request(e, { gfp: bits, rights, cache }, pfn);
     if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
     return pfn;
   }
@@ -279,15 +272,10 @@ export class Driver {
   #strangeDrain(e: ReplayEvent): void {
     const m = this.#m;
     this.score.strangeDrains++;
-    const row = rowOf(m, e.pfn);
-    if (this.#options.assumptions === null || !isBlock(m, row, e.order)) return;
-    if ((m.state[row] & KIND_MASK) !== PCP) return;
+    const type = this.#state.typeOf(e.type);
+    if (this.#options.assumptions === null || !putDown(m, rowOf(m, e.pfn), e.order, type)) return;
     this.score.repairs++;
-    // Made whole first: its other pages may be somebody's here.
-    settle(m, row, e.order);
-    m.state[row] = 0;
-    giveBlock(m, zoneOf(m, row), row, e.order, this.#state.typeOf(e.type), false);
-    countFree(m, zoneOf(m, row), 1 << e.order);
+    this.#options.watch?.putDown(e, type);
   }
 
   #takeBulk(e: ReplayEvent): void {

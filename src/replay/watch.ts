@@ -5,6 +5,14 @@
 import type { ReplayEvent } from "./event.ts";
 import type { Rights } from "./request.ts";
 
+/** A request as the run asks it. */
+export interface Asked {
+  readonly gfp: number;
+  readonly rights: Rights;
+  /** Its page is page cache, which can be moved. */
+  readonly cache: boolean;
+}
+
 export interface Watch {
   /** Before the event is replayed; the CPU is set. */
   readonly event: (e: ReplayEvent) => void;
@@ -12,8 +20,12 @@ export interface Watch {
   readonly compacted: (row: number, order: number) => void;
   /** All that this event's compaction took is told. */
   readonly compactionDone: (e: ReplayEvent) => void;
-  /** e.pfn is the page that the recording's owner got, -1 for none. */
-  readonly request: (e: ReplayEvent, gfp: number, rights: Rights, cache: boolean) => void;
+  /** A request is served now, with `own`; -1 for none. */
+  readonly request: (e: ReplayEvent, asked: Asked, own: number) => void;
+  /** Its event is there: where e.pfn is not `own`, the memory was mended. */
+  readonly answered: (e: ReplayEvent, own: number) => void;
+  /** A block that the run did not expect was put from a per-CPU list onto a free list. */
+  readonly putDown: (e: ReplayEvent, type: number) => void;
   /** A free that is done; `past`: past the per-CPU lists, which were locked. */
   readonly free: (e: ReplayEvent, order: number, past: boolean) => void;
   /** Single pages that no event tells, in order. */

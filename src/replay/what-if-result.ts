@@ -76,6 +76,8 @@ export interface WhatIf {
     readonly done: number;
     /** Of pages that were never given. */
     readonly lost: number;
+    /** Of pages that nobody was seen to take, while somebody has them here. */
+    readonly unseen: number;
   };
   readonly zones: readonly WhatIfZone[];
   /** The changed machine over time, parts as those of the recorded one. */
@@ -135,7 +137,7 @@ export function whatIfOf(run: WhatIfRun, set: readonly Setting[]): WhatIf {
       belowLow: both(kswapd, (guess) => guess.belowLow),
     },
     extraReclaims: run.extraReclaims,
-    frees: { done: run.frees, lost: run.lostFrees },
+    frees: { done: run.frees, lost: run.lostFrees, unseen: run.unseenFrees },
     zones: zonesOf(run, [recorded, ours]),
     timeline: run.timeline.parts,
   };

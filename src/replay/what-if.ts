@@ -6,7 +6,8 @@
  *
  *   W1  #page has, by row of the recorded memory, the pfn that its owner has in ours:
  *       itself at the start, NOBODY for free ones, REFUSED where we gave nothing
- *   W2  a change that changes nothing gives every page that the recording gave
+ *   W2  #owned has the rows of ours that an owner's page lies in
+ *   W3  a change that changes nothing gives every page that the recording gave
  *
  * Reclaim is the recording's: what it freed is freed, no page more. A request
  * that would have to reclaim first goes unserved, and is counted as one that may
@@ -29,16 +30,16 @@ import {
   TAKEN,
   zoneOf,
 } from "../mm/memory.ts";
-import { placeOf } from "./divergence.ts";
+import { MOVABLE } from "../mm/rule.ts";
 import type { ReplayEvent } from "./event.ts";
 import { KswapdGuess } from "./kswapd-guess.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { Refusals } from "./refusals.ts";
-import { type Rights, request } from "./request.ts";
+import { request } from "./request.ts";
 import type { StartState } from "./start-state.ts";
-import { isBlock, settle } from "./surgery.ts";
+import { isBlock, mendAnswer, putDown, settle } from "./surgery.ts";
 import { freeOf, Timeline } from "./timeline.ts";
-import type { Watch } from "./watch.ts";
+import type { Asked, Watch } from "./watch.ts";
 
 const NOBODY = -1;
 const REFUSED = -2;
@@ -62,6 +63,8 @@ export class WhatIfRun implements Watch {
   frees = 0;
   /** Frees of what we did not give. */
   lostFrees = 0;
+  /** Frees of what nobody was seen to take, while somebody has that page here. */
+  unseenFrees = 0;
   fallbacks = 0;
   recordedFallbacks = 0;
   recordedWakes = 0;
@@ -77,6 +80,9 @@ export class WhatIfRun implements Watch {
   readonly #theirs: Memory;
   readonly #m: Memory;
   readonly #page: Int32Array;
+  readonly #owned: Uint8Array;
+  /** What we gave for requests that were not answered yet. */
+  readonly #given: Map<ReplayEvent, { readonly pfn: number; readonly gfp: number }> = new Map();
   readonly #reclaim: ReclaimState;
   /** Pages that compaction took in this event, by pfn. */
   readonly #taken: Set<number> = new Set();
@@ -91,6 +97,8 @@ export class WhatIfRun implements Watch {
     this.#theirs = recorded.m;
     this.#m = ours.m;
     this.#page = ownersAtStart(recorded.m);
+    this.#owned = new Uint8Array(ours.m.rows);
+    for (const pfn of this.#page) if (pfn >= 0) this.#owned[rowOf(ours.m, pfn)] = 1;
     this.#reclaim = new ReclaimState(ours.m, (row, order) => {
       addPages(this.#ownTaken, pfnOf(this.#m, row), order);
     });
@@ -127,7 +135,7 @@ export class WhatIfRun implements Watch {
     const more = [...this.#ownTaken].filter((pfn) => !this.#taken.has(pfn));
     for (const pfn of this.#taken) {
       const own = this.#ownTaken.has(pfn) ? pfn : (more.pop() ?? this.#takeForCompaction());
-      this.#page[rowOf(this.#theirs, pfn)] = own;
+      this.#assign(pfn, 0, own);
     }
     for (const pfn of more) freePagesPastPcp(this.#m, pfn, 0);
     this.#taken.clear();
@@ -136,43 +144,78 @@ export class WhatIfRun implements Watch {
 
   #takeForCompaction(): number {
     const pfn = request(this.#m, COMPACTION_GFP, 0, { past: true, reclaimer: true });
-    return pfn < 0 ? REFUSED : pfn;
+    return pfn;
   }
 
-  readonly request = (e: ReplayEvent, gfp: number, rights: Rights, cache: boolean): void => {
+  readonly request = (e: ReplayEvent, asked: Asked, theirs: number): void => {
     const m = this.#m;
+    const { gfp, rights, cache } = asked;
     let own = request(m, gfp, e.order, rights);
+    if (own < 0 && theirs >= 0 && (gfp & m.gfp.direct) !== 0 && e.order <= m.maxOrder) {
+      // Before it gives up, direct reclaim has all per-CPU lists drained.
+      drainAllPages(m);
+      this.extraReclaims++;
+      own = request(m, gfp, e.order, { ...rights, past: true });
+    }
+    if (own >= 0 && cache && e.order === 0) m.state[rowOf(m, own)] = MOBILE;
+    this.#given.set(e, { pfn: own, gfp });
+  };
+
+  readonly answered = (e: ReplayEvent, theirs: number): void => {
+    const given = this.#given.get(e);
+    if (given === undefined) return;
+    this.#given.delete(e);
+    let own = given.pfn;
     if (e.pfn < 0) {
       this.recordedRefusals++;
       if (own < 0) return;
-      this.rescued++;
-      freePages(m, own, e.order);
+      if (theirs < 0) this.rescued++;
+      freePages(this.#m, own, e.order);
       return;
     }
     this.allocations++;
-    if (own < 0 && (gfp & m.gfp.direct) !== 0 && e.order <= m.maxOrder) {
-      // Before it gives up, direct reclaim has all per-CPU lists drained.
-      this.extraReclaims++;
-      drainAllPages(m);
-      own = request(m, gfp, e.order, { ...rights, past: true });
-    }
-    this.#noteAnswer(e, gfp, own);
-    if (own >= 0 && cache && e.order === 0) m.state[rowOf(m, own)] = MOBILE;
-  };
-
-  #noteAnswer(e: ReplayEvent, gfp: number, own: number): void {
     const row = rowOf(this.#theirs, e.pfn);
     if (!isBlock(this.#theirs, row, e.order)) return;
+    // Where both were wrong alike, the mend of the recorded memory is one of this too.
+    if (own !== e.pfn && own === theirs && this.#canHave(row, e)) {
+      mendAnswer(this.#m, own, e.pfn, e.order, e.type === MOVABLE);
+      own = e.pfn;
+    }
+    this.#assign(e.pfn, e.order, own);
     const from = zoneOf(this.#theirs, row);
-    for (let i = 0; i < 1 << e.order; i++) this.#page[row + i] = own < 0 ? REFUSED : own + i;
     if (own < 0) {
-      this.refusals.add(this.#m, e, gfp, this.#theirs.names[from]);
+      this.refusals.add(this.#m, e, given.gfp, this.#theirs.names[from]);
       return;
     }
     this.served++;
     if (own === e.pfn) this.samePage++;
     const to = zoneOf(this.#m, rowOf(this.#m, own));
     if (to !== from) this.#shift(from, to, e.order);
+  };
+
+  /** Nobody else has the recorded page here. */
+  #canHave(theirs: number, e: ReplayEvent): boolean {
+    const row = rowOf(this.#m, e.pfn);
+    if (!isBlock(this.#m, row, e.order)) return false;
+    for (let i = 0; i < 1 << e.order; i++) {
+      if (this.#owned[row + i] !== 0 && this.#page[theirs + i] !== e.pfn + i) return false;
+    }
+    return true;
+  }
+
+  /** The owner of recorded pages has these from now on, -1 for none. */
+  #assign(recorded: number, order: number, own: number): void {
+    const row = rowOf(this.#theirs, recorded);
+    const size = 1 << order;
+    for (let i = 0; i < size; i++) {
+      const stale = this.#page[row + i];
+      // Its free was not recorded, but somebody else has the page now.
+      if (stale >= 0 && !(own >= 0 && stale >= own && stale < own + size)) this.#give(stale, 0, false);
+      this.#page[row + i] = own < 0 ? REFUSED : own + i;
+    }
+    if (own < 0) return;
+    const ownRow = rowOf(this.#m, own);
+    this.#owned.fill(1, ownRow, ownRow + size);
   }
 
   #shift(from: number, to: number, order: number): void {
@@ -189,7 +232,7 @@ export class WhatIfRun implements Watch {
     for (const [i, pfn] of pfns.entries()) {
       // What a bulk call lacks its caller asks for page by page.
       const got = own[i] ?? request(this.#m, gfp, 0, { past: false, reclaimer: false });
-      this.#page[rowOf(this.#theirs, pfn)] = got < 0 ? REFUSED : got;
+      this.#assign(pfn, 0, got);
     }
   };
 
@@ -209,18 +252,20 @@ export class WhatIfRun implements Watch {
   #ownerOf(row: number, pfn: number): number {
     const own = this.#page[row];
     if (own !== NOBODY) return own;
-    const place = placeOf(this.#m, pfn);
-    return place === null || place === NOT_FREE ? REFUSED : pfn;
+    const ownRow = rowOf(this.#m, pfn);
+    return ownRow < 0 || this.#owned[ownRow] !== 0 ? NOBODY : pfn;
   }
 
   #give(pfn: number, order: number, past: boolean): void {
     const m = this.#m;
     const row = pfn < 0 ? -1 : rowOf(m, pfn);
     if (!isBlock(m, row, order)) {
-      this.lostFrees++;
+      if (pfn === NOBODY) this.unseenFrees++;
+      else this.lostFrees++;
       return;
     }
     this.frees++;
+    this.#owned.fill(0, row, row + (1 << order));
     settle(m, row, order);
     if (past) freePagesPastPcp(m, pfn, order);
     else freePages(m, pfn, order);
@@ -230,6 +275,10 @@ export class WhatIfRun implements Watch {
     const m = this.#m;
     if (kind === "decay") decayPcp(m, zone, cpu);
     else drainFrom(m, zone, cpu, m.pcp[(zone * m.cpuCount + cpu) * PCP_WORDS + P_COUNT], 0);
+  };
+
+  readonly putDown = (e: ReplayEvent, type: number): void => {
+    putDown(this.#m, rowOf(this.#m, e.pfn), e.order, type);
   };
 
   readonly passEnds = (node: number): void => {
@@ -262,8 +311,6 @@ export class WhatIfRun implements Watch {
   }
 }
 
-/** What `placeOf` says of a page in somebody's hands. */
-const NOT_FREE = "not free";
 /** GFP_MOVABLE_MASK's own type and no zone bits: what takes the place of a block that compaction found. */
 const COMPACTION_GFP = 0x8;
 
