@@ -85,7 +85,11 @@ export function driftThreshold(m: Memory, managed: number): number {
 }
 
 /** lowmem_reserve of every zone, from pages by zone number. */
-export function setReserves(m: Memory, managed: readonly number[], ratios: readonly number[]): void {
+export function setReserves(
+  m: Memory,
+  managed: readonly number[],
+  ratios: readonly number[],
+): void {
   for (const node of m.nodes) {
     const own = m.zoneNames.map((_, index) => zoneAt(m, node, index));
     const rows = lowmemReserve(

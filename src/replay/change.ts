@@ -57,6 +57,9 @@ const ENDS: ReadonlyMap<string, string> = new Map([
 /** Every name that `parseChange` takes. */
 export const SETTING_NAMES: readonly string[] = [...SYSCTLS, ...ENDS.keys(), "cma"];
 
+/** What is said of any other name. */
+export const NOT_SETTABLE = "is nothing that a replay can change";
+
 /** int. Linux: do_proc_dointvec_conv(), kernel/sysctl.c */
 const INT_MAX = 2 ** 31 - 1;
 
@@ -97,7 +100,7 @@ class Draft {
     const name = (at < 0 ? text : text.slice(0, at)).trim().replace(/^vm[./]/, "");
     const value = at < 0 ? "" : text.slice(at + 1).trim();
     if (!SETTING_NAMES.includes(name)) {
-      return [error(name, "is nothing that a replay can change", MEND[name] ?? KNOWN)];
+      return [error(cut(name), NOT_SETTABLE, MEND[name] ?? KNOWN)];
     }
     if (value === "") return [error(name, "has no value", `e.g. ${name}=${EXAMPLE[name] ?? 0}`)];
     if (this.#settings.some((own) => own.name === name)) {

@@ -8,9 +8,9 @@
 import type { Issue, Outcome } from "../base/issue.ts";
 import type { AllocatorRule } from "../mm/rule.ts";
 import { Assumptions, type FreeAtEnd } from "./assumptions.ts";
+import type { Change } from "./change.ts";
 import { type Comparison, compareWith } from "./compare.ts";
 import { type Divergence, divergenceOf } from "./divergence.ts";
-import type { Change } from "./change.ts";
 import { type DriveOptions, Driver } from "./drive.ts";
 import { InputScan } from "./inputs.ts";
 import { CALL_WINDOW, LookAhead, USE_WINDOW } from "./look-ahead.ts";
@@ -18,7 +18,7 @@ import type { Recording } from "./recording.ts";
 import type { Score } from "./score.ts";
 import type { ListSnapshot, MachineFacts } from "./snapshot.ts";
 import { type StartState, startState } from "./start-state.ts";
-import { Timeline, type TimelinePart } from "./timeline.ts";
+import { type RunTimeline, Timeline } from "./timeline.ts";
 import { WhatIfRun } from "./what-if.ts";
 import { changedState, type WhatIf, whatIfOf } from "./what-if-result.ts";
 
@@ -38,6 +38,12 @@ export interface ReplayTask {
   readonly pause?: (done: number, all: number | null) => Promise<boolean>;
 }
 
+export interface ZoneMarks {
+  readonly min: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 export interface Run {
   readonly score: Score;
   /** null without a snapshot to compare with, or when the run was stopped. */
@@ -51,7 +57,11 @@ export interface Replay {
   /** The blind run itself where nothing was to be repaired. */
   readonly repaired: Run;
   readonly divergence: Divergence | null;
-  readonly timeline: readonly TimelinePart[];
+  readonly pageSize: number;
+  /** Marks at the start by zone number, pages. */
+  readonly marks: readonly ZoneMarks[];
+  /** Of the blind run. */
+  readonly timeline: RunTimeline;
   /** null where nothing was changed, or when it was stopped. */
   readonly whatIf: WhatIf | null;
   /** The caller stopped it: scores are of what was done. */
@@ -112,11 +122,19 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
     done = await drive(new Driver(third, { assumptions, watch }), recording, progress, assumptions);
     if (done) whatIf = whatIfOf(watch, task.whatIf?.settings ?? []);
   }
-  const value = { facts, zoneNames: start.m.names, blind, repaired, divergence };
+  const { names: zoneNames, pageSize } = start.m;
+  const value = { facts, zoneNames, pageSize, blind, repaired, divergence, whatIf };
   return {
-    value: { ...value, timeline: timeline.parts, whatIf, stopped: !done },
+    value: { ...value, marks: marksOf(from, start), timeline: timeline.run(), stopped: !done },
     issues: strangeIssues(repaired.score),
   };
+}
+
+function marksOf({ zones }: ListSnapshot, start: StartState): ZoneMarks[] {
+  return start.zones.map(({ node, index }) => {
+    const own = zones.find((z) => z.node === node && z.index === index);
+    return { min: own?.min ?? 0, low: own?.low ?? 0, high: own?.high ?? 0 };
+  });
 }
 
 class Progress {

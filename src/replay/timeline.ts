@@ -3,14 +3,7 @@
  * blocks of each order at the end of a part, the fewest within it, and what
  * happened in it.
  */
-import {
-  type Memory,
-  P_DRIFT,
-  PCP_WORDS,
-  Z_BLOCKS,
-  Z_FREE,
-  ZONE_WORDS,
-} from "../mm/memory.ts";
+import { type Memory, P_DRIFT, PCP_WORDS, Z_BLOCKS, Z_FREE, ZONE_WORDS } from "../mm/memory.ts";
 import type { ReplayEvent } from "./event.ts";
 
 export interface TimelinePart {
@@ -26,6 +19,12 @@ export interface TimelinePart {
   readonly kswapdWakes: number;
   readonly reclaims: number;
   readonly fallbacks: number;
+}
+
+export interface RunTimeline {
+  /** When it began; the trace's clock, microseconds. */
+  readonly start: number;
+  readonly parts: readonly TimelinePart[];
 }
 
 /** There are at most twice as many, however long the recording is. */
@@ -56,9 +55,8 @@ export class Timeline {
     this.#lowest = freeOfAll(m);
   }
 
-  /** When it began; the trace's clock, microseconds. */
-  get start(): number {
-    return Number.isNaN(this.#start) ? 0 : this.#start;
+  run(): RunTimeline {
+    return { start: Number.isNaN(this.#start) ? 0 : this.#start, parts: this.parts };
   }
 
   /** Before each event. */

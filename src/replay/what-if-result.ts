@@ -11,7 +11,7 @@ import { changedSnapshot } from "./change-zones.ts";
 import type { RefusedGroup } from "./refusals.ts";
 import type { ListSnapshot, MachineFacts } from "./snapshot.ts";
 import { type StartState, startState } from "./start-state.ts";
-import { freeOf, type TimelinePart } from "./timeline.ts";
+import { freeOf, type RunTimeline } from "./timeline.ts";
 import type { WhatIfRun } from "./what-if.ts";
 
 /** A number of the recorded machine, and of the changed one. */
@@ -81,7 +81,7 @@ export interface WhatIf {
   };
   readonly zones: readonly WhatIfZone[];
   /** The changed machine over time, parts as those of the recorded one. */
-  readonly timeline: readonly TimelinePart[];
+  readonly timeline: RunTimeline;
 }
 
 /** The memory of `task` as `change` would have it. Null, with errors, where it cannot be laid out. */
@@ -139,7 +139,7 @@ export function whatIfOf(run: WhatIfRun, set: readonly Setting[]): WhatIf {
     extraReclaims: run.extraReclaims,
     frees: { done: run.frees, lost: run.lostFrees, unseen: run.unseenFrees },
     zones: zonesOf(run, [recorded, ours]),
-    timeline: run.timeline.parts,
+    timeline: run.timeline.run(),
   };
 }
 

@@ -210,7 +210,8 @@ export class WhatIfRun implements Watch {
     for (let i = 0; i < size; i++) {
       const stale = this.#page[row + i];
       // Its free was not recorded, but somebody else has the page now.
-      if (stale >= 0 && !(own >= 0 && stale >= own && stale < own + size)) this.#give(stale, 0, false);
+      if (stale >= 0 && !(own >= 0 && stale >= own && stale < own + size))
+        this.#give(stale, 0, false);
       this.#page[row + i] = own < 0 ? REFUSED : own + i;
     }
     if (own < 0) return;
@@ -244,7 +245,8 @@ export class WhatIfRun implements Watch {
       together = this.#ownerOf(row + i, e.pfn + i) === first + i;
     }
     if (together) this.#give(first, order, past);
-    else for (let i = 0; i < 1 << order; i++) this.#give(this.#ownerOf(row + i, e.pfn + i), 0, past);
+    else
+      for (let i = 0; i < 1 << order; i++) this.#give(this.#ownerOf(row + i, e.pfn + i), 0, past);
     this.#page.fill(NOBODY, row, row + (1 << order));
   };
 

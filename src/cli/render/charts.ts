@@ -56,11 +56,7 @@ function glyph(style: Style, eighths: number): string {
 }
 
 /** `items` in at most `columns` groups of neighbours, each joined to one. */
-export function resample<T>(
-  items: readonly T[],
-  columns: number,
-  join: (a: T, b: T) => T,
-): T[] {
+export function resample<T>(items: readonly T[], columns: number, join: (a: T, b: T) => T): T[] {
   const count = Math.min(columns, items.length);
   return Array.from({ length: count }, (_, c) => {
     const from = Math.floor((c * items.length) / count);
