@@ -68,8 +68,18 @@ export function parseChange(texts: readonly string[], facts: MachineFacts): Outc
   const issues: Issue[] = [];
   const draft = new Draft(facts);
   for (const text of texts) issues.push(...draft.take(text));
+  const change = draft.change();
+  issues.push(...untold(change, facts));
   const bad = issues.some(({ severity }) => severity === "error");
-  return { value: bad ? null : draft.change(), issues };
+  return { value: bad ? null : change, issues };
+}
+
+/** Marks are computed from all of their settings at once. */
+function untold({ sysctls, zoneEnds }: Change, { sysctls: told }: MachineFacts): Issue[] {
+  const needed = sysctls.watermarkScaleFactor !== undefined || zoneEnds.size > 0;
+  if (!needed || sysctls.minFreeKbytes !== undefined || told.has("min_free_kbytes")) return [];
+  const message = "what it was is not told, and the marks are computed from it anew";
+  return [error("min_free_kbytes", message, "give it with --set, too")];
 }
 
 class Draft {

@@ -58,9 +58,13 @@ function glyph(style: Style, eighths: number): string {
 /** `items` in at most `columns` groups of neighbours, each joined to one. */
 export function resample<T>(items: readonly T[], columns: number, join: (a: T, b: T) => T): T[] {
   const count = Math.min(columns, items.length);
-  return Array.from({ length: count }, (_, c) => {
-    const from = Math.floor((c * items.length) / count);
-    const to = Math.floor(((c + 1) * items.length) / count);
-    return items.slice(from + 1, to).reduce(join, items[from] as T);
-  });
+  const groups: T[] = [];
+  let filled = -1;
+  for (const [i, item] of items.entries()) {
+    const group = Math.floor((i * count) / items.length);
+    const before = groups[group];
+    groups[group] = group === filled && before !== undefined ? join(before, item) : item;
+    filled = group;
+  }
+  return groups;
 }
