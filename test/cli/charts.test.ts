@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
 import { columnChart, resample, sparkline } from "../../src/cli/render/charts.ts";
-import { seconds } from "../../src/cli/render/replay-timeline.ts";
+import { seconds, timelineSections } from "../../src/cli/render/replay-timeline.ts";
+import type { TimelinePart } from "../../src/replay/index.ts";
 
 const PLAIN = { width: 80, colour: false, unicode: true };
 const ASCII = { ...PLAIN, unicode: false };
@@ -54,4 +55,46 @@ test("times have their unit", () => {
     "4.31 s",
     "75.0 s",
   ]);
+});
+
+test("a zone's chart: its lowest in each column, its marks, and where it was under them", () => {
+  const part = (i: number, lowest: number): TimelinePart => ({
+    time: 1e6 + (i + 1) * 1000,
+    free: [3840, lowest + 9],
+    lowest: [3840, lowest],
+    orders: [lowest, 0],
+    allocations: i,
+    refusals: 0,
+    kswapdWakes: i === 3 ? 2 : 0,
+    reclaims: 0,
+    fallbacks: 0,
+  });
+  const parts = [8192, 4096, 512, 100, 2048].map((pages, i) => part(i, pages));
+  const lines = timelineSections(PLAIN, {
+    timeline: { start: 1e6, parts },
+    zoneNames: ["DMA", "DMA32", "Normal"],
+    marks: [
+      { min: 22, low: 27, high: 32 },
+      { min: 400, low: 512, high: 600 },
+      { min: 0, low: 0, high: 0 },
+    ],
+    pageSize: 4096,
+  }).flat();
+  deepEqual(lines.slice(0, 7), [
+    "Free memory over 5.0 ms, a column is 1.0 ms, at its lowest",
+    "  free DMA        15 MiB all the time (low 108 KiB, min 88 KiB)",
+    "  free DMA32         32 MiB │█    ",
+    "    low 2 MiB               │█    ",
+    "    min 1.6 MiB             │██   ",
+    "                        0 B │██▂▁█",
+    "    ▽ low ▼ min             │  ▽▼ ",
+  ]);
+  deepEqual(
+    lines.filter((line) => /kswapd|^ {3}\d/.test(line)),
+    [
+      "   1  8 KiB            none │     ",
+      "   0  4 KiB          32 MiB │█▄▁▁▂",
+      "  kswapd wakes            2 │   █ ",
+    ],
+  );
 });

@@ -137,7 +137,7 @@ test("charts fit the terminal, with colours, without, and in ASCII", async (t) =
       `${Math.max(...widths)}`,
     );
     match(plain.out, /Free memory over [\d.]+ m?s, a column is [\d.]+ [mµ]?s/);
-    match(plain.out, /free DMA32 +\d[\d.]* MiB │/);
+    match(plain.out, /free DMA32 +[\d.]+ to [\d.]+ MiB|free DMA32 +[\d.]+ MiB to/);
     match(plain.out, /10 {2}4 MiB +\d+ MiB │/);
     match(plain.out, /allocations +5.268 │/);
     const ascii = await run(args, { columns, env: { LC_ALL: "C" } });

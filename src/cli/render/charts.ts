@@ -7,7 +7,7 @@ import { type Ink, paint } from "./paint.ts";
 
 /** A column from empty to full, in eighths. */
 const EIGHTHS = " ▁▂▃▄▅▆▇█";
-const ASCII_EIGHTHS = " ..::||##";
+const ASCII_EIGHTHS = " ..::==##";
 
 /** One row: each value against `most`. What is not 0 is seen, however small. */
 export function sparkline(style: Style, values: readonly number[], most: number): string {

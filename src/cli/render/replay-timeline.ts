@@ -11,7 +11,7 @@ import { formatBytes, formatCount } from "../../base/units.ts";
 import { joined, type Replay, type TimelinePart, type ZoneMarks } from "../../replay/index.ts";
 import type { Style } from "../terminal.ts";
 import { columnChart, resample, sparkline } from "./charts.ts";
-import { type Ink, paint, zoneInk } from "./paint.ts";
+import { type Ink, paint, wrap, zoneInk } from "./paint.ts";
 import { section } from "./plan-screen.ts";
 
 const LABEL = 15;
@@ -20,11 +20,14 @@ const SCALE = 10;
 const LEFT: number = 2 + LABEL + SCALE + 2;
 /** Rows of a zone's chart; with room for its marks' labels. */
 const ROWS = 4;
-/** A zone that changes by less than this part of it gets a line of words. */
-const QUIET = 0.01;
+/** A zone that changes by less than a step of its chart gets a line of words. */
+const QUIET: number = 1 / (ROWS * 8);
 
 /** Nothing where nothing was replayed. */
-export function timelineSections(style: Style, replay: Replay): string[][] {
+export function timelineSections(
+  style: Style,
+  replay: Pick<Replay, "timeline" | "zoneNames" | "marks" | "pageSize">,
+): string[][] {
   const { timeline, zoneNames, marks, pageSize } = replay;
   const { start, parts } = timeline;
   const end = parts.at(-1)?.time ?? start;
@@ -61,11 +64,15 @@ function zoneLines(style: Style, { name, zone, mark, columns, pageSize }: ZoneRo
   if (most === 0) return [];
   const bytes = (pages: number): string => formatBytes(pages * pageSize);
   const { low = 0, min = 0 } = mark ?? {};
-  const marks = `low ${bytes(low)}, min ${bytes(min)}`;
-  if (most - least <= most * QUIET && least > low) {
+  if (most - least <= most * QUIET) {
     const words =
-      most === least ? `${bytes(most)} all the time` : `${bytes(least)} and a little more`;
-    return [`  ${`free ${name}`.padEnd(LABEL)} ${words} (${marks})`];
+      most === least ? `${bytes(most)} all the time` : `${bytes(least)} to ${bytes(most)}`;
+    const under =
+      least <= min ? "; under the min mark" : least <= low ? "; under the low mark" : "";
+    const text = `${words} (low ${bytes(low)}, min ${bytes(min)}${under})`;
+    return wrap(text, style.width - LABEL - 4).map(
+      (line, i) => `  ${(i === 0 ? `free ${name}` : "").padEnd(LABEL)} ${line}`,
+    );
   }
   const ink = (column: number): Ink => markInk(lowest[column] ?? 0, low, min) ?? zoneInk(zone);
   const labels = [`free ${name}`, `  low ${bytes(low)}`, `  min ${bytes(min)}`, ""];
@@ -99,6 +106,7 @@ function left(style: Style, label: string, scale: string): string {
   return `  ${text}${paint(style, "dim", "│")}`;
 }
 
+/** As many of begin, middle and end as there is room for. */
 function axis(style: Style, columns: number, length: number): string {
   const begin = "0 s";
   const middle = seconds(length / 2);
@@ -107,9 +115,9 @@ function axis(style: Style, columns: number, length: number): string {
   const put = (text: string, at: number): void => {
     for (const [i, letter] of [...text].entries()) row[at + i] = letter;
   };
-  put(`${begin} `, 0);
-  put(` ${middle} `, Math.floor((columns - middle.length) / 2) - 1);
-  put(` ${end}`, columns - end.length - 1);
+  if (columns >= 12) put(`${begin} `, 0);
+  if (columns >= 30) put(` ${middle} `, Math.floor((columns - middle.length) / 2) - 1);
+  if (columns >= 12) put(` ${end}`, columns - end.length - 1);
   return " ".repeat(LEFT) + paint(style, "dim", row.join(""));
 }
 

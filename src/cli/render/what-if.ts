@@ -52,6 +52,15 @@ function rowsOf(whatIf: WhatIf, pageSize: number): Row[] {
   const pages = (count: number): string => formatBytes(count * pageSize);
   const still = recordedRefusals.requests - recordedRefusals.served;
   const outright = refused.requests - refused.mayWait;
+  const events = [
+    row("refused", { recorded: recordedRefusals.requests, changed: still + outright }, formatCount),
+    row("must reclaim more first", { recorded: 0, changed: refused.mayWait }, formatCount),
+    row("fallbacks", fallbacks, formatCount),
+    row("requests below the low mark", kswapd.belowLow, formatCount),
+    row("kswapd wakes, by rule", kswapd.wakes, formatCount),
+    row("kswapd awake, by rule", kswapd.awake, seconds),
+  ];
+  const nothing = [formatCount(0), seconds(0)];
   return [
     row(
       "requests served",
@@ -63,12 +72,7 @@ function rowsOf(whatIf: WhatIf, pageSize: number): Row[] {
       { recorded: allocations.recorded, changed: allocations.samePage },
       formatCount,
     ),
-    row("refused", { recorded: recordedRefusals.requests, changed: still + outright }, formatCount),
-    row("must reclaim more first", { recorded: 0, changed: refused.mayWait }, formatCount),
-    row("fallbacks", fallbacks, formatCount),
-    row("requests below the low mark", kswapd.belowLow, formatCount),
-    row("kswapd wakes, by rule", kswapd.wakes, formatCount),
-    row("kswapd awake, by rule", kswapd.awake, seconds),
+    ...events.filter((own) => !nothing.includes(own.recorded) || !nothing.includes(own.changed)),
     ...zones.flatMap(({ node, name, managed, min, low, lowestFree }) => {
       const label = zones.some((own) => own.node !== node) ? `N${node}/${name}` : name;
       return [
