@@ -28,6 +28,7 @@ export const whatIfSchema: z.ZodType<WhatIfDocument> = z.object({
     mayWait: count.describe(
       "of those the ones that a kernel would reclaim for, which is not modelled",
     ),
+    mayWaitPages: count.describe("pages that those ask for"),
     groups: z.array(
       z.object({
         zone: z.string().describe("that served them in the recording"),

@@ -27,6 +27,8 @@ export class Refusals {
   count = 0;
   /** Of those the ones that may wait. */
   waiting = 0;
+  /** Pages that those ask for. */
+  waitingPages = 0;
   /** Requests of further groups. */
   further = 0;
   readonly #byKey: Map<string, RefusedGroup> = new Map();
@@ -35,7 +37,10 @@ export class Refusals {
   add(m: Memory, e: ReplayEvent, gfp: number, zone: string): void {
     const mayWait = (gfp & m.gfp.direct) !== 0;
     this.count++;
-    if (mayWait) this.waiting++;
+    if (mayWait) {
+      this.waiting++;
+      this.waitingPages += 2 ** e.order;
+    }
     const key = `${zone} ${e.order} ${e.gfp}`;
     const known = this.#byKey.get(key);
     if (known !== undefined) {

@@ -46,6 +46,8 @@ export interface WhatIf {
     readonly requests: number;
     /** Of those the ones that may wait: a kernel would reclaim for them. */
     readonly mayWait: number;
+    /** Pages that those ask for: what reclaim must find in time, beyond the recording's. */
+    readonly mayWaitPages: number;
     /** By zone, order and flags; requests of further groups are in `further`. */
     readonly groups: readonly RefusedGroup[];
     readonly further: number;
@@ -117,6 +119,7 @@ export function whatIfOf(run: WhatIfRun, set: readonly Setting[]): WhatIf {
     refused: {
       requests: refusals.count,
       mayWait: refusals.waiting,
+      mayWaitPages: refusals.waitingPages,
       groups: refusals.groups.toSorted((a, b) => b.count - a.count),
       further: refusals.further,
     },

@@ -118,9 +118,31 @@ test("--set: both machines side by side, as a document and on the screen", async
   equal(whatIf.zones.find(({ name }) => name === "DMA")?.managed.changed, 0);
   equal("timeline" in document.whatIf, false);
   const screen = await run(["replay", folder, ...set]);
-  match(screen.out, /What if min_free_kbytes=430000 \(recorded: 2697\), dma=0/);
+  match(screen.out, /What if\n {2}min_free_kbytes=430000 \(recorded: 2697\), dma=0/);
   match(screen.out, /DMA memory +15 MiB +0 B/);
   match(screen.out, /DMA32 skipped: \d+ <= \d+ \+ 0 \(below the mark\)/);
+});
+
+test("the README's replay is what is printed, line after line", async (t) => {
+  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+  const block = /```text\n\$ mkdir load[\s\S]*?```/.exec(readme)?.[0].split("\n") ?? [];
+  const args =
+    block
+      .find((line) => line.startsWith("$ zonewright"))
+      ?.split(" ")
+      .slice(2) ?? [];
+  deepEqual(args.slice(0, 2), ["replay", "load"]);
+  const folder = folderOf(t, "c-pressure-256M");
+  const { out } = await run(["replay", folder, ...args.slice(2)], { env: { COLUMNS: "80" } });
+  const printed = out.split("\n").map((line) => line.trimEnd());
+  let at = 0;
+  const shown = block.filter((line) => !/^(```|\$ |…)/.test(line));
+  ok(shown.length > 15);
+  for (const line of shown) {
+    const found = printed.indexOf(line, at);
+    ok(found >= 0, line);
+    at = found + 1;
+  }
 });
 
 test("charts fit the terminal, with colours, without, and in ASCII", async (t) => {

@@ -102,6 +102,27 @@ test("counters begin and end with what the snapshots' lists hold; every event is
   deepEqual(Object.values(pcp ?? {}), counts);
 });
 
+test("under pressure: a slice for each direct reclaim and each wake of kswapd, refusals at their lines", async () => {
+  const trace = await recorded("c-pressure-256M");
+  const events = await eventsOf(trace);
+  holds(events);
+  const inTrace = (kind: string): number => trace.events.filter((e) => e.kind === kind).length;
+  const began = (name: string): number =>
+    events.filter((e) => e.ph === "B" && e.name === name).length;
+  equal(inTrace("kswapd"), 65);
+  equal(began("kswapd pass"), 65);
+  equal(events.filter(({ name }) => name === "kswapd wakes").length, 65);
+  equal(began("direct reclaim"), inTrace("reclaim"));
+  const refused = events.filter(({ name }) => name === "refused").map(({ args }) => args?.["line"]);
+  deepEqual(
+    refused,
+    trace.events.filter((e) => e.kind === "alloc" && e.pfn < 0).map(({ line }) => line),
+  );
+  equal(events.filter(({ name }) => name === "difference from the recording").length, 0);
+  const end = events.findLast(({ name }) => name === "free DMA32");
+  equal(end?.args?.["pages"], freeIn(trace.to, 1));
+});
+
 test("reclaim and kswapd are slices that close; refusals and differences are marked", async () => {
   const trace = await recorded("a-boot-512M");
   const at = trace.events.findIndex((e, i) => i > 1000 && e.kind === "alloc" && !e.interrupt);

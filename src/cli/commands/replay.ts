@@ -36,34 +36,35 @@ interface ReplayFlags {
 }
 
 const EXAMPLES = `
-TRACE is the text of /sys/kernel/tracing/trace (.gz and .zst too, - for standard input) with
-the events of kmem, or a folder with trace.txt, before/ and after/ as scripts/lab records
-them: before/ has the free lists that the replay starts from, after/ those that it is
-compared with.
+TRACE is the text of /sys/kernel/tracing/trace with the events of kmem (.gz, .zst,
+- for standard input), or a folder with trace.txt, before/ and after/ as scripts/lab
+records them: before/ has the free lists that the replay starts from, after/ those
+that it is compared with. docs/lab.md says how to record one.
 
 What it prints:
-  Blind run      how many pages, zones and lists the engine found by itself: driven by
-                 requests, frees and what no allocator can know, never by recorded pages
-  Repaired run   only where the blind run differs from the kernel: each wrong answer is
-                 mended and counted, and what was assumed is named
+  Blind run      how many pages, zones and lists the engine found by itself, driven
+                 by requests, frees and what no allocator can know
+  Repaired run   where the blind run differs from the kernel: each wrong answer is
+                 mended and counted, what was assumed is named
   First difference, with both sides' pages and what each zone said
-  Free memory over time with the marks, blocks by order, kswapd, reclaim, fallbacks
+  Over time: free memory and marks, blocks by order, kswapd, reclaim, fallbacks
 
---set asks what the same requests and frees would have met on a changed machine, and may be
-repeated. Reclaim stays what was recorded: a request that would need more goes without, and
+--set asks what the same requests and frees would meet on a changed machine; repeat
+it for several. Reclaim stays the recording's: who would need more goes without, and
 is counted.
-  min_free_kbytes=N watermark_scale_factor=N watermark_boost_factor=N
-  lowmem_reserve_ratio=A_B_C_D_E percpu_pagelist_high_fraction=N
+  min_free_kbytes=N  watermark_scale_factor=N  watermark_boost_factor=N
+  lowmem_reserve_ratio=A_B_C_D_E  percpu_pagelist_high_fraction=N
                         sysctls, written at the moment of the snapshot
-  dma=SIZE dma32=SIZE   the address where the zone ends, 0 for no such zone
+  dma=SIZE  dma32=SIZE  the address where the zone ends, 0 for no such zone
   cma=SIZE              an area for movable pages, 0 for none
 
---perfetto writes a trace of the blind run that https://ui.perfetto.dev and chrome://tracing
-open: counters, kswapd and reclaim as slices, fallbacks, refusals and differences. Its size
-has a bound, and the file is whole after each write, also when it is interrupted.
+--perfetto writes the blind run for https://ui.perfetto.dev and chrome://tracing:
+counters, kswapd and reclaim as slices, fallbacks, refusals, differences. Its size
+has a bound, and the file is whole after each write, also when interrupted.
 --decisions writes the answers of the blind run as it gives them.
 
-Exit code 0 when one of the runs equals the kernel in every page and every list, else 1.
+Exit code 0 when one of the runs equals the kernel in every page and every list,
+else 1. --set does not change it.
 
 Examples:
   zonewright replay trace/

@@ -35,7 +35,7 @@ export function replayScreen(style: Style, replay: Replay, origin: ReplayOrigin)
     section(style, "Told by the recording, beyond requests and frees", [
       ...sentence(style, countWords(score.inputs) || "nothing"),
     ]),
-    ...whatIfSections(style, replay.whatIf, replay.pageSize),
+    ...whatIfSections(style, replay),
     ...timelineSections(style, replay),
     section(style, "Worth knowing", issueLines(style, origin.issues)),
   ]);

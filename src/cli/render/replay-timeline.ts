@@ -8,7 +8,13 @@
  *     under a mark            │         ▽▽▼▼
  */
 import { formatBytes, formatCount } from "../../base/units.ts";
-import { joined, type Replay, type TimelinePart, type ZoneMarks } from "../../replay/index.ts";
+import {
+  joined,
+  type Replay,
+  type TimelinePart,
+  type WhatIf,
+  type ZoneMarks,
+} from "../../replay/index.ts";
 import type { Style } from "../terminal.ts";
 import { columnChart, resample, sparkline } from "./charts.ts";
 import { type Ink, paint, wrap, zoneInk } from "./paint.ts";
@@ -150,6 +156,29 @@ function eventLines(style: Style, columns: readonly TimelinePart[]): string[] {
     const row = sparkline(style, counts, Math.max(...counts));
     return [left(style, label, formatCount(all)) + (ink === null ? row : paint(style, ink, row))];
   });
+}
+
+/** Lowest free pages of both machines where they differ, one above the other over the same time. */
+export function bothSection(
+  style: Style,
+  whatIf: WhatIf,
+  { zoneNames, pageSize, timeline }: Pick<Replay, "zoneNames" | "pageSize" | "timeline">,
+): string[] {
+  const count = Math.max(20, style.width - LEFT - 1);
+  const recorded = resample(timeline.parts, count, joined);
+  const changed = resample(whatIf.timeline.parts, count, joined);
+  const lines = zoneNames.flatMap((name, zone) => {
+    const of = (columns: readonly TimelinePart[]): number[] =>
+      columns.map((part) => part.lowest[zone] ?? 0);
+    const [was, is] = [of(recorded), of(changed)];
+    if (was.join() === is.join()) return [];
+    const most = Math.max(...was, ...is);
+    return [
+      left(style, name, formatBytes(most * pageSize)) + sparkline(style, was, most),
+      left(style, "  if changed", "") + sparkline(style, is, most),
+    ];
+  });
+  return section(style, "Lowest free memory over time, recorded and if changed", lines);
 }
 
 /** "4.31 s", "74 ms", "12 µs", from microseconds. */

@@ -1,10 +1,10 @@
 /** A what-if for people: the recorded machine and the changed one side by side. */
 import { formatBytes, formatCount } from "../../base/units.ts";
-import type { Both, WhatIf } from "../../replay/index.ts";
+import type { Both, Replay, WhatIf } from "../../replay/index.ts";
 import type { Style } from "../terminal.ts";
 import { paint, wrap } from "./paint.ts";
 import { section } from "./plan-screen.ts";
-import { seconds } from "./replay-timeline.ts";
+import { bothSection, seconds } from "./replay-timeline.ts";
 import { type Column, table } from "./table.ts";
 
 /** Groups of refused requests, and shifts between zones, on one screen. */
@@ -17,17 +17,24 @@ interface Row {
 }
 
 /** Nothing where nothing was asked. */
-export function whatIfSections(style: Style, whatIf: WhatIf | null, pageSize: number): string[][] {
+export function whatIfSections(style: Style, replay: Replay): string[][] {
+  const { whatIf, pageSize } = replay;
   if (whatIf === null) return [];
   const set = whatIf.set.map(({ name, value, before }) =>
     before === null ? `${name}=${value}` : `${name}=${value} (recorded: ${before})`,
   );
   return [
-    section(style, `What if ${set.join(", ")}`, [
+    section(style, "What if", [
+      ...bullet(style, set.join(", "), "  "),
       ...table(style, COLUMNS, rowsOf(whatIf, pageSize)),
       ...shiftLines(style, whatIf),
     ]),
-    section(style, "Requests that the changed machine does not serve", refusedLines(style, whatIf)),
+    bothSection(style, whatIf, replay),
+    section(
+      style,
+      "Requests that the changed machine does not serve",
+      refusedLines(style, whatIf, pageSize),
+    ),
   ];
 }
 
@@ -98,14 +105,14 @@ function shiftLines(style: Style, { zoneShift, kswapd }: WhatIf): string[] {
   return words.flatMap((text) => bullet(style, text, "  "));
 }
 
-function refusedLines(style: Style, { refused }: WhatIf): string[] {
-  const { groups, mayWait } = refused;
+function refusedLines(style: Style, { refused }: WhatIf, pageSize: number): string[] {
+  const { groups, mayWait, mayWaitPages } = refused;
   const lines = groups
     .slice(0, SHOWN)
     .flatMap(({ count, order, gfp, zone, first }) => [
       ...bullet(
         style,
-        `${formatCount(count)} × order ${order} of ${zone}, ${gfp}; the first at line ${first.line}:`,
+        `${formatCount(count)} × order ${order}, from ${zone} in the recording, ${gfp}; the first at line ${first.line}:`,
         "  ",
       ),
       ...first.because.flatMap((text) => bullet(style, text, "    ")),
@@ -116,7 +123,8 @@ function refusedLines(style: Style, { refused }: WhatIf): string[] {
     );
   }
   if (mayWait > 0) {
-    const text = `${formatCount(mayWait)} of them may wait: a kernel would reclaim for them first. Reclaim here is the recording's, so they go without`;
+    const pages = formatBytes(mayWaitPages * pageSize);
+    const text = `${formatCount(mayWait)} of them may wait: a kernel would reclaim ${pages} for them first. Reclaim here is the recording's, so they go without`;
     lines.push(...bullet(style, text, "  "));
   }
   return lines;
