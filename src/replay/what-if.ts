@@ -31,6 +31,7 @@ import {
   zoneOf,
 } from "../mm/memory.ts";
 import { MOVABLE } from "../mm/rule.ts";
+import { BoostDebt } from "./boost-debt.ts";
 import type { ReplayEvent } from "./event.ts";
 import { KswapdGuess } from "./kswapd-guess.ts";
 import { ReclaimState } from "./reclaim.ts";
@@ -84,6 +85,7 @@ export class WhatIfRun implements Watch {
   /** What we gave for requests that were not answered yet. */
   readonly #given: Map<ReplayEvent, { readonly pfn: number; readonly gfp: number }> = new Map();
   readonly #reclaim: ReclaimState;
+  readonly #boosts: BoostDebt;
   /** Pages that compaction took in this event, by pfn. */
   readonly #taken: Set<number> = new Set();
   readonly #ownTaken: Set<number> = new Set();
@@ -102,6 +104,7 @@ export class WhatIfRun implements Watch {
     this.#reclaim = new ReclaimState(ours.m, (row, order) => {
       addPages(this.#ownTaken, pfnOf(this.#m, row), order);
     });
+    this.#boosts = new BoostDebt(recorded.m, ours.m);
     this.kswapd = [new KswapdGuess(recorded.m), new KswapdGuess(ours.m)];
     this.#low = new Float64Array(recorded.m.zoneCount).fill(Number.POSITIVE_INFINITY);
     this.#ownLow = this.#low.slice();
@@ -119,10 +122,14 @@ export class WhatIfRun implements Watch {
   readonly event = (e: ReplayEvent): void => {
     this.#m.cpu = e.cpu;
     for (const guess of this.kswapd) guess.step(e.time);
+    this.#boosts.step(e.time);
     this.#noteLowest();
     this.timeline.note(e);
     if (e.kind === "extfrag") this.recordedFallbacks++;
-    else if (e.kind === "kswapd") this.recordedWakes++;
+    else if (e.kind === "kswapd") {
+      this.recordedWakes++;
+      this.#boosts.passBegins(e.a);
+    }
     this.#reclaim.note(e);
   };
 
@@ -285,6 +292,7 @@ export class WhatIfRun implements Watch {
 
   readonly passEnds = (node: number): void => {
     this.#reclaim.passEnds(node);
+    this.#boosts.passEnds(node);
   };
 
   readonly wake = (zone: number, order: number): void => {

@@ -23,7 +23,7 @@ function folderOf(
     const place = join(folder, path);
     if (path.endsWith("/")) continue;
     mkdirSync(dirname(place), { recursive: true });
-    if (path === "trace.txt") writeFileSync(`${place}.gz`, gzipSync(change(text)));
+    if (path === "trace.txt") writeFileSync(`${place}.gz`, gzipSync(change(text), { level: 1 }));
     else writeFileSync(place, text);
   }
   return folder;
