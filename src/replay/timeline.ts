@@ -3,7 +3,15 @@
  * blocks of each order at the end of a part, the fewest within it, and what
  * happened in it.
  */
-import { type Memory, P_DRIFT, PCP_WORDS, Z_BLOCKS, Z_FREE, ZONE_WORDS } from "../mm/memory.ts";
+import {
+  type Memory,
+  P_DRIFT,
+  PCP_WORDS,
+  Z_BLOCKS,
+  Z_FREE,
+  Z_MANAGED,
+  ZONE_WORDS,
+} from "../mm/memory.ts";
 import type { ReplayEvent } from "./event.ts";
 
 export interface TimelinePart {
@@ -47,12 +55,21 @@ export class Timeline {
   #length = FIRST_LENGTH;
   #start = Number.NaN;
   #time = 0;
+  /** When the part that is going on ends. */
+  #next = Number.NEGATIVE_INFINITY;
+  /** By zone number; what CPUs keep back is not looked at for each event. */
   #lowest: number[];
+  /** Zones with memory. */
+  readonly #zones: Int32Array;
+  /** The last event was a request: there may be less free than ever. */
+  #asked = true;
   #counts: Counts = none();
 
   constructor(m: Memory) {
     this.#m = m;
     this.#lowest = freeOfAll(m);
+    const hasMemory = (zone: number): boolean => m.zone[zone * ZONE_WORDS + Z_MANAGED] > 0;
+    this.#zones = Int32Array.from([...m.names.keys()].filter(hasMemory));
   }
 
   run(): RunTimeline {
@@ -61,16 +78,31 @@ export class Timeline {
 
   /** Before each event. */
   note(e: ReplayEvent): void {
-    if (Number.isNaN(this.#start)) this.#start = e.time;
     // CPUs that are printed one by one may go back in time.
-    this.#time = Math.max(this.#time, e.time, this.#start);
-    while (this.#time - this.#start >= 2 * PARTS * this.#length) this.#join();
-    while (this.#time >= this.#start + (this.parts.length + 1) * this.#length) this.#close();
-    this.#count(e);
-    for (let zone = 0; zone < this.#lowest.length; zone++) {
-      const free = freeOf(this.#m, zone);
-      if (free < this.#lowest[zone]) this.#lowest[zone] = free;
+    if (e.time > this.#time) this.#time = e.time;
+    if (this.#time >= this.#next) this.#advance();
+    if (this.#asked) this.#noteLowest();
+    this.#asked = e.kind === "alloc";
+    if (e.kind !== "refill" && e.kind !== "drain" && e.kind !== "free") this.#count(e);
+  }
+
+  #noteLowest(): void {
+    const { zone } = this.#m;
+    const zones = this.#zones;
+    for (let i = 0; i < zones.length; i++) {
+      const own = zones[i];
+      const free = zone[own * ZONE_WORDS + Z_FREE];
+      if (free < this.#lowest[own]) this.#lowest[own] = free;
     }
+  }
+
+  /** Ends parts up to now. */
+  #advance(): void {
+    if (Number.isNaN(this.#start)) this.#start = this.#time;
+    while (this.#time - this.#start >= 2 * PARTS * this.#length) this.#join();
+    const end = (): number => this.#start + (this.parts.length + 1) * this.#length;
+    while (this.#time >= end()) this.#push(end());
+    this.#next = end();
   }
 
   #count(e: ReplayEvent): void {
@@ -96,10 +128,6 @@ export class Timeline {
       this.#lowest = this.#lowest.map((pages, zone) => Math.min(pages, odd.lowest[zone]));
     }
     this.#length *= 2;
-  }
-
-  #close(): void {
-    this.#push(this.#start + (this.parts.length + 1) * this.#length);
   }
 
   /** Ends the last part; call once, after the last event. */
