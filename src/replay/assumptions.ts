@@ -21,6 +21,7 @@ import { Bursts } from "./inputs.ts";
 import type { Scanner } from "./look-ahead.ts";
 import type { Score } from "./score.ts";
 import { takeOff } from "./surgery.ts";
+import type { Watch } from "./watch.ts";
 
 /** What becomes of a page next. */
 type Fate = "free" | "alloc" | "drain" | "refill";
@@ -66,6 +67,8 @@ export class Assumptions implements Scanner {
   readonly #refills: ReplayEvent[][] = [];
   /** By pfn: what becomes of it within the window, soonest first. */
   readonly #fates: Map<number, Fated[]> = new Map();
+  /** Told of pages taken by hidden bulk calls. */
+  watch: Watch | null = null;
   /** CPUs in the middle of a refill that the next request explains. */
   readonly #explained: Set<number> = new Set();
   /** What the driver has got, and is through with when it gets more. */
@@ -166,7 +169,7 @@ export class Assumptions implements Scanner {
     if (!this.hiddenBulks || e.order !== 0) return;
     for (let pfn = headOf(m, e); pfn >= 0 && pfn !== e.pfn; pfn = headOf(m, e)) {
       if (!this.#isGone(pfn, e.line)) return;
-      if (!takeHidden(m, e.type, score)) return;
+      if (!takeHidden(m, e.type, score, this.watch)) return;
     }
   }
 
@@ -177,10 +180,10 @@ export class Assumptions implements Scanner {
     if (after?.kind === "alloc" && after.pfn === e.pfn) this.#explained.add(e.cpu);
     if (this.#explained.has(e.cpu) || checks.isRefillDue(e.cpu)) return;
     for (let pfn = headOf(m, e); pfn >= 0; pfn = headOf(m, e)) {
-      if (!this.#isGone(pfn, e.line) || !takeHidden(m, e.type, score)) return;
+      if (!this.#isGone(pfn, e.line) || !takeHidden(m, e.type, score, this.watch)) return;
     }
     score.assumptions.hiddenBulkRefills++;
-    takeHidden(m, e.type, score);
+    takeHidden(m, e.type, score, this.watch);
   }
 
   /** Pages on our lists that are not free at the end were taken by the last bulk calls. */
@@ -202,9 +205,12 @@ export class Assumptions implements Scanner {
   }
 }
 
-function takeHidden(m: Memory, type: number, score: Score): boolean {
+function takeHidden(m: Memory, type: number, score: Score, watch: Watch | null): boolean {
   // Mobility is in bits 3 and 4 of the flags.
-  const taken = allocPagesBulk(m, GFP_KERNEL_BITS | (type << 3), 1, []);
+  const gfp = GFP_KERNEL_BITS | (type << 3);
+  const pfns: number[] = [];
+  const taken = allocPagesBulk(m, gfp, 1, pfns);
+  if (taken > 0) watch?.bulk(gfp, pfns);
   score.assumptions.hiddenBulkPages += taken;
   return taken === 1;
 }

@@ -11,27 +11,28 @@
  * first: its free says that somebody had it.
  */
 import { freePages, freePagesPastPcp } from "../mm/allocate.ts";
-import { giveBlock } from "../mm/buddy.ts";
 import { allocPagesBulk } from "../mm/bulk.ts";
 import { parseGfp } from "../mm/gfp-text.ts";
-import { KIND_MASK, type Memory, MOBILE, PCP, rowOf, zoneOf } from "../mm/memory.ts";
-import { countFree } from "../mm/queue.ts";
+import { type Memory, MOBILE, rowOf, zoneOf } from "../mm/memory.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
-import { Checks } from "./checks.ts";
+import { Checks, type MissSink } from "./checks.ts";
 import type { ReplayEvent } from "./event.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { drainOutside } from "./remote-drain.ts";
 import { request } from "./request.ts";
 import { emptyScore, type Miss, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
-import { isBlock, isTaken, mend, settle } from "./surgery.ts";
+import { isBlock, mendAnswer, putDown, settle } from "./surgery.ts";
+import type { Watch } from "./watch.ts";
 
 export interface DriveOptions {
   /** null: blind. */
   readonly assumptions: Assumptions | null;
   /** The answer to each mm_page_alloc, before it is compared; -1 for no page, no zone. */
   readonly decide?: (e: ReplayEvent, pfn: number, zone: number) => void;
+  /** Told of what the run does to its memory. */
+  readonly watch?: Watch;
   /** Called before an event is replayed; false ends the run there. */
   readonly before?: (e: ReplayEvent, score: Score) => boolean;
 }
@@ -62,11 +63,12 @@ export class Driver {
     this.#state = state;
     this.#m = state.m;
     this.#options = options;
-    this.#checks = new Checks(state.m, state.typeOf, (kind, ours, theirs) => {
-      this.#miss(kind, ours, theirs);
-    });
+    const { assumptions, watch } = options;
+    const miss: MissSink = (kind, ours, theirs) => this.#miss(kind, ours, theirs);
+    this.#checks = new Checks(state.m, state.typeOf, miss, watch?.wake);
     state.m.events = this.#checks;
-    this.#reclaim = new ReclaimState(state.m);
+    this.#reclaim = new ReclaimState(state.m, watch?.compacted);
+    if (assumptions !== null) assumptions.watch = watch ?? null;
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;
     this.score.extfrags = this.#checks.extfrags;
@@ -98,7 +100,10 @@ export class Driver {
     }
     this.#at = e;
     m.cpu = e.cpu;
+    const { watch } = this.#options;
+    watch?.event(e);
     this.#reclaim.note(e);
+    if (e.kind === "isolate" || e.kind === "take") watch?.compactionDone(e);
     this.#takeBulk(e);
     this.#serveEarly(e);
     if (!e.interrupt && (e.kind === "alloc" || e.kind === "free" || e.kind === "batched")) {
@@ -107,7 +112,10 @@ export class Driver {
     this.#replay(e);
     this.#checks.settleFrags();
     const node = e.passEnd ? this.#nodeOf.get(e.pid) : undefined;
-    if (node !== undefined) this.#reclaim.passEnds(node);
+    if (node !== undefined) {
+      this.#reclaim.passEnds(node);
+      watch?.passEnds(node);
+    }
   }
 
   #replay(e: ReplayEvent): void {
@@ -167,6 +175,7 @@ export class Driver {
       this.score.failed++;
       if (own < 0) this.score.failedEqual++;
       else this.#wrongPage(e, own);
+      this.#options.watch?.answered(e, own);
       this.#checks.settleRefills(e.cpu);
       return;
     }
@@ -176,22 +185,16 @@ export class Driver {
     else if (ownZone === zoneOf(m, row)) this.score.zoneEqual++;
     if (own === e.pfn) this.score.pfnEqual++;
     else this.#wrongPage(e, own);
+    this.#options.watch?.answered(e, own);
     this.#checks.settleRefills(e.cpu);
     if (this.#inBulk.has(e.pid) && !e.interrupt) this.#bulked.get(e.pid)?.push(own);
   }
 
   #wrongPage(e: ReplayEvent, own: number): void {
-    const m = this.#m;
     this.#miss("page", hex(own), hex(e.pfn));
     if (this.#options.assumptions === null) return;
     this.score.repairs++;
-    const real = e.pfn < 0 ? -1 : rowOf(m, e.pfn);
-    const row = own < 0 ? -1 : rowOf(m, own);
-    // What was taken early may be freed by now: a recording that was right would not free it.
-    const kept = isTaken(m, row, e.order);
-    if (isBlock(m, real, e.order)) {
-      mend(m, kept ? row : -1, real, e.order, e.type === MOVABLE);
-    } else if (kept) freePages(m, own, e.order);
+    mendAnswer(this.#m, own, e.pfn, e.order, e.type === MOVABLE);
   }
 
   #request(e: ReplayEvent): number {
@@ -202,6 +205,7 @@ export class Driver {
       reclaimer: this.#reclaim.isReclaimer(e),
     };
     const pfn = request(m, bits, e.order, rights);
+    this.#options.watch?.request(e, { gfp: bits, rights, cache }, pfn);
     if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
     return pfn;
   }
@@ -234,8 +238,10 @@ export class Driver {
       this.score.inputs.unseenTakers++;
       if (this.score.unseenLine === 0) this.score.unseenLine = e.line;
     }
-    if (this.#isLocked(e)) freePagesPastPcp(m, e.pfn, order);
+    const past = this.#isLocked(e);
+    if (past) freePagesPastPcp(m, e.pfn, order);
     else freePages(m, e.pfn, order);
+    this.#options.watch?.free(e, order, past);
   }
 
   /** The lock is one zone's: a page of another zone still gets onto its list. */
@@ -252,10 +258,12 @@ export class Driver {
 
   #drain(e: ReplayEvent): void {
     if (!this.#checks.isDrainDue(e.cpu)) {
-      const kind = drainOutside(this.#m, e, this.#state.typeOf(e.type), e.drainRun);
-      if (kind === "remote") this.score.inputs.remoteDrains++;
-      else if (kind === "decay") this.score.inputs.decays++;
-      else this.#strangeDrain(e);
+      const own = drainOutside(this.#m, e, this.#state.typeOf(e.type), e.drainRun);
+      if (own === null) this.#strangeDrain(e);
+      else {
+        this.score.inputs[own.kind === "remote" ? "remoteDrains" : "decays"]++;
+        this.#options.watch?.drained(own.kind, own.zone, own.cpu);
+      }
     }
     this.#checks.realDrain(e);
   }
@@ -264,15 +272,10 @@ export class Driver {
   #strangeDrain(e: ReplayEvent): void {
     const m = this.#m;
     this.score.strangeDrains++;
-    const row = rowOf(m, e.pfn);
-    if (this.#options.assumptions === null || !isBlock(m, row, e.order)) return;
-    if ((m.state[row] & KIND_MASK) !== PCP) return;
+    const type = this.#state.typeOf(e.type);
+    if (this.#options.assumptions === null || !putDown(m, rowOf(m, e.pfn), e.order, type)) return;
     this.score.repairs++;
-    // Made whole first: its other pages may be somebody's here.
-    settle(m, row, e.order);
-    m.state[row] = 0;
-    giveBlock(m, zoneOf(m, row), row, e.order, this.#state.typeOf(e.type), false);
-    countFree(m, zoneOf(m, row), 1 << e.order);
+    this.#options.watch?.putDown(e, type);
   }
 
   #takeBulk(e: ReplayEvent): void {
@@ -282,6 +285,7 @@ export class Driver {
     const taken = allocPagesBulk(this.#m, call.gfp, call.pages, pfns);
     this.score.inputs.bulkCalls++;
     this.score.inputs.bulkPages += call.pages;
+    this.#options.watch?.bulk(call.gfp, pfns);
     if (taken !== call.pages) this.#miss("bulk", `${taken} pages`, `${call.pages} pages`);
     this.#bulked.set(e.pid, [...(this.#bulked.get(e.pid) ?? []), ...pfns]);
   }

@@ -27,7 +27,11 @@ import { PCP_TYPES } from "../mm/rule.ts";
 import { SCALE_MAX } from "../mm/words.ts";
 import type { ReplayEvent } from "./event.ts";
 
-export type DrainKind = "remote" | "decay";
+export interface OutsideDrain {
+  readonly kind: "remote" | "decay";
+  readonly zone: number;
+  readonly cpu: number;
+}
 
 /** Does what the run of `pages` drained pages that begins with `e` shows; null when no pageset can be it. */
 export function drainOutside(
@@ -35,7 +39,7 @@ export function drainOutside(
   e: ReplayEvent,
   type: number,
   pages: number,
-): DrainKind | null {
+): OutsideDrain | null {
   const whole: number[] = [];
   const decayed: number[] = [];
   for (let zone = 0; zone < m.zoneCount; zone++) {
@@ -50,13 +54,18 @@ export function drainOutside(
   const exact = whole.find((set) => m.pcp[set * PCP_WORDS + P_COUNT] === pages);
   const set = exact ?? whole[0];
   if (set !== undefined) {
-    const count = m.pcp[set * PCP_WORDS + P_COUNT];
-    drainFrom(m, Math.floor(set / m.cpuCount), set % m.cpuCount, count, 0);
-    return "remote";
+    const own = placeOf(m, set);
+    drainFrom(m, own.zone, own.cpu, m.pcp[set * PCP_WORDS + P_COUNT], 0);
+    return { kind: "remote", ...own };
   }
   if (decayed.length === 0) return null;
-  decayPcp(m, Math.floor(decayed[0] / m.cpuCount), decayed[0] % m.cpuCount);
-  return "decay";
+  const own = placeOf(m, decayed[0]);
+  decayPcp(m, own.zone, own.cpu);
+  return { kind: "decay", ...own };
+}
+
+function placeOf(m: Memory, set: number): { zone: number; cpu: number } {
+  return { zone: Math.floor(set / m.cpuCount), cpu: set % m.cpuCount };
 }
 
 /** Whether a drain of the pageset from its first list on begins with such a block. */
