@@ -112,22 +112,36 @@ function refillCount(m: Memory, zone: number, words: number, order: number): num
   let batch = pcp[words + P_BATCH];
   if (m.rule.pcp === "tuned") {
     const base = batch;
-    const high = clampHigh(m, words);
-    if (high < base) return 1;
-    let grown = high;
-    const fixed = pcp[words + P_HIGH_MIN] === pcp[words + P_HIGH_MAX];
-    if (!fixed && (m.zone[zone * ZONE_WORDS + Z_FLAGS] & ZONE_BELOW_HIGH) === 0) {
-      grown = Math.min(high + base, pcp[words + P_HIGH_MAX]);
-      pcp[words + P_HIGH] = grown;
-    }
+    if (clampHigh(m, words) < base) return 1;
+    const factor = pcp[words + P_FACTOR];
+    const grown = grownHigh(m, zone, words);
+    pcp[words + P_HIGH] = grown;
     if (order === 0) {
-      batch = base << pcp[words + P_FACTOR];
       const most = Math.max(grown - pcp[words + P_COUNT] - base, base);
-      if (batch <= most && pcp[words + P_FACTOR] < SCALE_MAX) pcp[words + P_FACTOR]++;
+      batch = base << factor;
+      if (batch <= most && factor < SCALE_MAX) pcp[words + P_FACTOR] = factor + 1;
       batch = Math.min(batch, most);
     }
   }
   return batch > 1 ? Math.max(batch >> order, 2) : batch;
+}
+
+/** `high` after a refill of a tuned pageset. */
+function grownHigh(m: Memory, zone: number, words: number): number {
+  const { pcp } = m;
+  const high = clampHigh(m, words);
+  const fixed = pcp[words + P_HIGH_MIN] === pcp[words + P_HIGH_MAX];
+  if (fixed || (m.zone[zone * ZONE_WORDS + Z_FLAGS] & ZONE_BELOW_HIGH) !== 0) return high;
+  return Math.min(high + pcp[words + P_BATCH], pcp[words + P_HIGH_MAX]);
+}
+
+/** Single pages that would refill this CPU's tuned pageset, had it this alloc_factor. */
+export function refillOfFactor(m: Memory, zone: number, factor: number): number {
+  const words = (zone * m.cpuCount + m.cpu) * PCP_WORDS;
+  const base = m.pcp[words + P_BATCH];
+  if (clampHigh(m, words) < base) return 1;
+  const room = grownHigh(m, zone, words) - m.pcp[words + P_COUNT] - base;
+  return Math.min(base << factor, Math.max(room, base));
 }
 
 function clampHigh(m: Memory, words: number): number {

@@ -15,10 +15,10 @@
 import { allocPagesBulk } from "../mm/bulk.ts";
 import { type Memory, PCP_LISTS, pfnOf, rowOf, zoneOf } from "../mm/memory.ts";
 import { PCP_TYPES } from "../mm/rule.ts";
-import type { Checks } from "./checks.ts";
 import type { ReplayEvent } from "./event.ts";
 import { Bursts } from "./inputs.ts";
 import type { Scanner } from "./look-ahead.ts";
+import { adaptFactor, RefillRuns } from "./refill-runs.ts";
 import type { Score } from "./score.ts";
 import { takeOff } from "./surgery.ts";
 
@@ -60,14 +60,11 @@ export class Assumptions implements Scanner {
   /** By the first event of an interrupt: the request that may have been served before it. */
   readonly #early: WeakMap<ReplayEvent, ReplayEvent> = new WeakMap();
   readonly #burstOf: WeakMap<ReplayEvent, Burst> = new WeakMap();
-  /** By a refill: the next event of its CPU that is neither that nor a fallback's. */
-  readonly #after: WeakMap<ReplayEvent, ReplayEvent> = new WeakMap();
-  /** By CPU: refills that wait for that event. */
-  readonly #refills: ReplayEvent[][] = [];
+  readonly #runs: RefillRuns = new RefillRuns();
+  /** By CPU: the blocks that the next request's refill took. */
+  readonly #refilled: (readonly ReplayEvent[])[] = [];
   /** By pfn: what becomes of it within the window, soonest first. */
   readonly #fates: Map<number, Fated[]> = new Map();
-  /** CPUs in the middle of a refill that the next request explains. */
-  readonly #explained: Set<number> = new Set();
   /** What the driver has got, and is through with when it gets more. */
   #driven: readonly ReplayEvent[] = [];
   /** The window reaches the end of the recording. */
@@ -80,7 +77,6 @@ export class Assumptions implements Scanner {
 
   note(e: ReplayEvent): void {
     this.#noteFate(e);
-    this.#noteRefill(e);
     const burst = this.#bursts.note(e);
     const [first] = burst ?? [];
     if (burst === null || first === undefined) return;
@@ -120,16 +116,6 @@ export class Assumptions implements Scanner {
     if (list.length === 0) this.#fates.delete(pfn);
   }
 
-  #noteRefill(e: ReplayEvent): void {
-    this.#refills[e.cpu] ??= [];
-    const waiting = this.#refills[e.cpu];
-    if (e.kind === "refill") waiting.push(e);
-    else if (e.kind !== "extfrag" && waiting.length > 0) {
-      for (const refill of waiting) this.#after.set(refill, e);
-      waiting.length = 0;
-    }
-  }
-
   /** A page that a refill takes without a drain before it was on no per-CPU list. */
   #wentPast(e: ReplayEvent): boolean {
     const next = this.#fates.get(e.pfn)?.find(({ line }) => line > e.line);
@@ -162,25 +148,53 @@ export class Assumptions implements Scanner {
 
   /** Before a request: pages before its own were taken by bulk calls. */
   beforeRequest(m: Memory, e: ReplayEvent, score: Score): void {
-    this.#explained.delete(e.cpu);
-    if (!this.hiddenBulks || e.order !== 0) return;
-    for (let pfn = headOf(m, e); pfn >= 0 && pfn !== e.pfn; pfn = headOf(m, e)) {
-      if (!this.#isGone(pfn, e.line)) return;
-      if (!takeHidden(m, e.type, score)) return;
+    if (e.order !== 0) return;
+    if (this.hiddenBulks) this.#takeGone(m, e, score);
+    const own = this.#refilled[e.cpu];
+    if (own === undefined || own.length === 0) return;
+    this.#refilled[e.cpu] = [];
+    if (own[0].pfn === e.pfn && headOf(m, e) < 0) adaptFactor(m, e, own.length, true, score);
+  }
+
+  /** Takes what is gone off the list that serves `e`, up to its own page. Returns whether it is empty. */
+  #takeGone(m: Memory, e: ReplayEvent, score: Score): boolean {
+    for (let pfn = headOf(m, e); pfn >= 0; pfn = headOf(m, e)) {
+      if (pfn === e.pfn || !this.#isGone(pfn, e.line)) return false;
+      if (!takeHidden(m, e.type, score)) return false;
+    }
+    return true;
+  }
+
+  noteRefill(e: ReplayEvent): void {
+    this.#runs.note(e);
+  }
+
+  /**
+   * Before the event that ends a run of refills: what no request explains, bulk calls had. They
+   * emptied the list and asked for one page more.
+   */
+  endRun(m: Memory, e: ReplayEvent, score: Score): void {
+    const run = this.#runs.end(e.cpu, e.kind === "alloc" ? e : this.#early.get(e));
+    if (run === null) return;
+    this.#refilled[e.cpu] = run.own;
+    const { bulk } = run;
+    for (let at = 0; this.hiddenBulks && at < bulk.length; ) {
+      let end = at + 1;
+      while (end < bulk.length && bulk[end].type === bulk[at].type) end++;
+      this.#bulkRefills(m, bulk.slice(at, end), score);
+      at = end;
     }
   }
 
-  /** A refill that no request explains: a bulk call emptied the list and asks for one page more. */
-  beforeRefill(m: Memory, e: ReplayEvent, checks: Checks, score: Score): void {
-    if (!this.hiddenBulks || e.order !== 0 || !e.flag) return;
-    const after = this.#after.get(e);
-    if (after?.kind === "alloc" && after.pfn === e.pfn) this.#explained.add(e.cpu);
-    if (this.#explained.has(e.cpu) || checks.isRefillDue(e.cpu)) return;
-    for (let pfn = headOf(m, e); pfn >= 0; pfn = headOf(m, e)) {
-      if (!this.#isGone(pfn, e.line) || !takeHidden(m, e.type, score)) return;
+  #bulkRefills(m: Memory, run: readonly ReplayEvent[], score: Score): void {
+    const [first] = run;
+    for (let left = run.length; left > 0; ) {
+      if (!this.#takeGone(m, first, score)) return;
+      if (left === run.length) adaptFactor(m, first, left, false, score);
+      if (!takeHidden(m, first.type, score)) return;
+      score.assumptions.hiddenBulkRefills++;
+      left -= 1 + stockLength(m, first);
     }
-    score.assumptions.hiddenBulkRefills++;
-    takeHidden(m, e.type, score);
   }
 
   /** Pages on our lists that are not free at the end were taken by the last bulk calls. */
@@ -209,13 +223,26 @@ function takeHidden(m: Memory, type: number, score: Score): boolean {
   return taken === 1;
 }
 
+/** Blocks on the list that would serve the request from the recorded zone. */
+function stockLength(m: Memory, e: ReplayEvent): number {
+  const head = headRow(m, e);
+  let length = 0;
+  for (let row = m.next[head]; row !== head; row = m.next[row]) length++;
+  return length;
+}
+
 /** First page of the list that would serve the request from the recorded zone, -1 for none. */
 function headOf(m: Memory, e: ReplayEvent): number {
+  const head = headRow(m, e);
+  return head < 0 || m.next[head] === head ? -1 : pfnOf(m, m.next[head]);
+}
+
+/** Row of that list's head, -1 for none. */
+function headRow(m: Memory, e: ReplayEvent): number {
   if (e.pfn < 0) return -1;
   const row = rowOf(m, e.pfn);
   const zone = row < 0 ? -1 : zoneOf(m, row);
   const list = m.pcpListOf[e.order * 8 + e.type];
   if (zone < 0 || zone >= m.zoneCount || list === undefined || list < 0) return -1;
-  const head = m.pcpHeads + (zone * m.cpuCount + e.cpu) * PCP_LISTS + list;
-  return m.next[head] === head ? -1 : pfnOf(m, m.next[head]);
+  return m.pcpHeads + (zone * m.cpuCount + e.cpu) * PCP_LISTS + list;
 }

@@ -99,6 +99,9 @@ export class Driver {
     this.#at = e;
     m.cpu = e.cpu;
     this.#reclaim.note(e);
+    if (e.kind !== "refill" && e.kind !== "extfrag") {
+      this.#options.assumptions?.endRun(m, e, this.score);
+    }
     this.#takeBulk(e);
     this.#serveEarly(e);
     if (!e.interrupt && (e.kind === "alloc" || e.kind === "free" || e.kind === "batched")) {
@@ -124,7 +127,7 @@ export class Driver {
         if (e.batchOrder >= 0) this.#free(e, e.batchOrder);
         return;
       case "refill":
-        assumptions?.beforeRefill(this.#m, e, this.#checks, this.score);
+        if (!this.#checks.isRefillDue(e.cpu)) assumptions?.noteRefill(e);
         this.#checks.realRefill(e);
         if (assumptions?.hiddenBulks === true) this.#checks.settleRefills(e.cpu);
         return;

@@ -1,0 +1,79 @@
+/**
+ * Runs of refilled blocks in a recording, held back until the event behind them tells whose they
+ * were: a request's, whose page comes first, or those of a bulk call that no probe recorded.
+ *
+ * A run's length tells, too, how far a tuned pageset had adapted: alloc_factor is in no snapshot,
+ * and frees halve it, so that it depends on the bulk call's exact moment. Where ours would be
+ * refilled by another number of pages, ours is set right.
+ *
+ * Linux: __alloc_pages_bulk(), nr_pcp_alloc(), mm/page_alloc.c
+ */
+import { type Memory, P_FACTOR, PCP_WORDS, rowOf, zoneOf } from "../mm/memory.ts";
+import { refillOfFactor } from "../mm/pcp.ts";
+import { SCALE_MAX } from "../mm/words.ts";
+import type { ReplayEvent } from "./event.ts";
+import type { Score } from "./score.ts";
+
+export interface Run {
+  /** Blocks that no request explains, and those of the request whose page is the first of them. */
+  readonly bulk: readonly ReplayEvent[];
+  readonly own: readonly ReplayEvent[];
+}
+
+const NONE: readonly ReplayEvent[] = [];
+
+export class RefillRuns {
+  /** By CPU: single pages that the recording told since the CPU's last other event. */
+  readonly #runs: ReplayEvent[][] = [];
+
+  note(e: ReplayEvent): void {
+    if (!e.flag || e.order !== 0) return;
+    this.#runs[e.cpu] ??= [];
+    this.#runs[e.cpu].push(e);
+  }
+
+  /** The CPU's run, parted at the page of the request that comes next; null for no run. */
+  end(cpu: number, request: ReplayEvent | undefined): Run | null {
+    const run = this.#runs[cpu] ?? NONE;
+    if (run.length === 0) return null;
+    this.#runs[cpu] = [];
+    const at = request?.order === 0 ? run.findIndex(({ pfn }) => pfn === request.pfn) : -1;
+    return at < 0 ? { bulk: run, own: NONE } : { bulk: run.slice(0, at), own: run.slice(at) };
+  }
+}
+
+/**
+ * Sets this CPU's alloc_factor so that refills of the list that `first` is for, one after the
+ * other, take `pages` together, or just one when `once`.
+ */
+export function adaptFactor(
+  m: Memory,
+  first: ReplayEvent,
+  pages: number,
+  once: boolean,
+  score: Score,
+): void {
+  if (m.rule.pcp !== "tuned") return;
+  const row = rowOf(m, first.pfn);
+  const zone = row < 0 ? -1 : zoneOf(m, row);
+  if (zone < 0 || zone >= m.zoneCount) return;
+  const at = (zone * m.cpuCount + m.cpu) * PCP_WORDS + P_FACTOR;
+  const own = m.pcp[at];
+  for (let i = 0; i <= SCALE_MAX; i++) {
+    const factor = (own + i) % (SCALE_MAX + 1);
+    if (!fits(m, zone, factor, pages, once)) continue;
+    if (factor === own) return;
+    m.pcp[at] = factor;
+    score.assumptions.allocFactors++;
+    return;
+  }
+}
+
+function fits(m: Memory, zone: number, first: number, pages: number, once: boolean): boolean {
+  let sum = 0;
+  for (let factor = first; sum < pages; factor++) {
+    sum += refillOfFactor(m, zone, Math.min(factor, SCALE_MAX));
+    if (once) break;
+  }
+  return sum === pages;
+}
