@@ -16,8 +16,8 @@ import {
   PCP_LISTS,
   PCP_WORDS,
 } from "./memory.ts";
-import { countFree } from "./queue.ts";
-import { PCP_TYPES } from "./rule.ts";
+import { countPages } from "./queue.ts";
+import { ISOLATE, PCP_TYPES } from "./rule.ts";
 import { SCALE_MAX } from "./words.ts";
 
 function listOrder(m: Memory, list: number): number {
@@ -77,13 +77,13 @@ function drainOne(m: Memory, zone: number, words: number, row: number, order: nu
   m.prev[after] = before;
   m.pcp[words + P_COUNT] -= 1 << order;
   // Since 6.10 lists keep to their pageblocks' type, whatever the page was taken or freed as.
-  const type = m.rule.mergeRetypes
-    ? m.blockType[row >> m.pageblockOrder]
-    : m.state[row] & ORDER_MASK;
+  const block = m.blockType[row >> m.pageblockOrder];
+  const kept = m.rule.mergeRetypes || block === ISOLATE;
+  const type = kept ? block : m.state[row] & ORDER_MASK;
   m.state[row] = 0;
   m.events?.drain(zone, row, order, type);
+  countPages(m, zone, row, 1 << order);
   giveBlock(m, zone, row, order, type, false);
-  countFree(m, zone, 1 << order);
 }
 
 /** Empties the lists of one CPU. Linux: drain_pages() */
@@ -91,6 +91,13 @@ export function drainCpu(m: Memory, cpu: number): void {
   for (let zone = 0; zone < m.zoneCount; zone++) {
     const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
     drainFrom(m, zone, cpu, m.pcp[words + P_COUNT], 0);
+  }
+}
+
+/** Empties all CPUs' lists of one zone. Linux: drain_all_pages(), drain_pages_zone() */
+export function drainZone(m: Memory, zone: number): void {
+  for (let cpu = 0; cpu < m.cpuCount; cpu++) {
+    drainFrom(m, zone, cpu, m.pcp[(zone * m.cpuCount + cpu) * PCP_WORDS + P_COUNT], 0);
   }
 }
 

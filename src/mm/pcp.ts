@@ -34,7 +34,8 @@ import {
   ZONE_RECLAIM_ACTIVE,
   ZONE_WORDS,
 } from "./memory.ts";
-import { countFree, takeFromZone } from "./queue.ts";
+import { countCma, countFree, takeFromZone } from "./queue.ts";
+import { CMA, MOVABLE } from "./rule.ts";
 import { SCALE_MAX } from "./words.ts";
 
 /**
@@ -89,6 +90,8 @@ function refill(
 ): void {
   const { next, prev, state } = m;
   const wanted = refillCount(m, zone, words, order);
+  const each = m.rule.refillCountsEach;
+  const lent = m.cma && type === MOVABLE;
   let taken = 0;
   while (taken < wanted) {
     const row = takeFromZone(m, zone, order, type, allocFlags);
@@ -100,10 +103,15 @@ function refill(
     prev[head] = row;
     state[row] = PCP | type;
     taken++;
+    if (each) countFree(m, zone, -(1 << order));
+    if (lent && m.blockType[row >> m.pageblockOrder] === CMA) {
+      state[row] = PCP | CMA;
+      countCma(m, zone, -(1 << order));
+    }
   }
   if (taken === 0) return;
   m.pcp[words + P_COUNT] += taken << order;
-  countFree(m, zone, -(taken << order));
+  if (!each) countFree(m, zone, -(taken << order));
 }
 
 /** Blocks that a refill asks for. Linux: rmqueue_pcplist(); 6.7: nr_pcp_alloc() */

@@ -13,14 +13,14 @@
  * Linux: rmqueue_pcplist(), free_unref_page(), __alloc_pages_bulk(), mm/page_alloc.c
  */
 import { allocPagesBulk } from "../mm/bulk.ts";
-import { type Memory, PCP_LISTS, pfnOf, rowOf, zoneOf } from "../mm/memory.ts";
+import { KIND_MASK, type Memory, PCP, PCP_LISTS, pfnOf, rowOf, zoneOf } from "../mm/memory.ts";
 import { PCP_TYPES } from "../mm/rule.ts";
 import type { ReplayEvent } from "./event.ts";
 import { Bursts } from "./inputs.ts";
 import type { Scanner } from "./look-ahead.ts";
 import { adaptFactor, RefillRuns } from "./refill-runs.ts";
 import type { Score } from "./score.ts";
-import { takeOff } from "./surgery.ts";
+import { stockList, takeOff } from "./surgery.ts";
 
 /** What becomes of a page next. */
 type Fate = "free" | "alloc" | "drain" | "refill";
@@ -139,27 +139,31 @@ export class Assumptions implements Scanner {
     return burst.past;
   }
 
-  /** Somebody has the page after `line`, though a list of ours holds it. */
-  #isGone(pfn: number, line: number): boolean {
+  /** Somebody has the page after `line`, though a list of ours holds it; null: nobody tells. */
+  #isGone(pfn: number, line: number): boolean | null {
     const next = this.#fates.get(pfn)?.find((own) => own.line > line && own.fate !== "refill");
     if (next !== undefined) return next.fate === "free";
-    return this.#whole && this.#end !== null && !this.#end.any.has(pfn);
+    return this.#whole && this.#end !== null ? !this.#end.any.has(pfn) : null;
   }
 
   /** Before a request: pages before its own were taken by bulk calls. */
   beforeRequest(m: Memory, e: ReplayEvent, score: Score): void {
     if (e.order !== 0) return;
-    if (this.hiddenBulks) this.#takeGone(m, e, score);
-    const own = this.#refilled[e.cpu];
-    if (own === undefined || own.length === 0) return;
+    const own = this.#refilled[e.cpu] ?? [];
+    const refilled = own[0]?.pfn === e.pfn;
+    if (this.hiddenBulks) this.#takeGone(m, e, refilled || isListed(m, e), score);
+    if (own.length === 0) return;
     this.#refilled[e.cpu] = [];
-    if (own[0].pfn === e.pfn && headOf(m, e) < 0) adaptFactor(m, e, own.length, true, score);
+    if (refilled && headOf(m, e) < 0) adaptFactor(m, e, own.length, true, score);
   }
 
-  /** Takes what is gone off the list that serves `e`, up to its own page. Returns whether it is empty. */
-  #takeGone(m: Memory, e: ReplayEvent, score: Score): boolean {
+  /**
+   * Takes what is gone off the list that serves `e`, up to its own page. With `sure`, what stands
+   * before that page must be gone if nobody tells otherwise. Returns whether the list is empty.
+   */
+  #takeGone(m: Memory, e: ReplayEvent, sure: boolean, score: Score): boolean {
     for (let pfn = headOf(m, e); pfn >= 0; pfn = headOf(m, e)) {
-      if (pfn === e.pfn || !this.#isGone(pfn, e.line)) return false;
+      if (pfn === e.pfn || !(this.#isGone(pfn, e.line) ?? sure)) return false;
       if (!takeHidden(m, e.type, score)) return false;
     }
     return true;
@@ -189,7 +193,7 @@ export class Assumptions implements Scanner {
   #bulkRefills(m: Memory, run: readonly ReplayEvent[], score: Score): void {
     const [first] = run;
     for (let left = run.length; left > 0; ) {
-      if (!this.#takeGone(m, first, score)) return;
+      if (!this.#takeGone(m, first, true, score)) return;
       if (left === run.length) adaptFactor(m, first, left, false, score);
       if (!takeHidden(m, first.type, score)) return;
       score.assumptions.hiddenBulkRefills++;
@@ -229,6 +233,13 @@ function stockLength(m: Memory, e: ReplayEvent): number {
   let length = 0;
   for (let row = m.next[head]; row !== head; row = m.next[row]) length++;
   return length;
+}
+
+/** Whether that list holds the request's own page. */
+function isListed(m: Memory, e: ReplayEvent): boolean {
+  const row = rowOf(m, e.pfn);
+  const own = row >= m.firstRow && (m.state[row] & KIND_MASK) === PCP;
+  return own && m.pcpHeads + stockList(m, row) === headRow(m, e);
 }
 
 /** First page of the list that would serve the request from the recorded zone, -1 for none. */

@@ -15,10 +15,11 @@ import { giveBlock } from "../mm/buddy.ts";
 import { allocPagesBulk } from "../mm/bulk.ts";
 import { parseGfp } from "../mm/gfp-text.ts";
 import { KIND_MASK, type Memory, MOBILE, PCP, rowOf, zoneOf } from "../mm/memory.ts";
-import { countFree } from "../mm/queue.ts";
+import { countPages } from "../mm/queue.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
 import { Checks } from "./checks.ts";
+import { ContigCalls } from "./contig.ts";
 import type { ReplayEvent } from "./event.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { drainOutside } from "./remote-drain.ts";
@@ -48,6 +49,7 @@ export class Driver {
   readonly #options: DriveOptions;
   readonly #checks: Checks;
   readonly #reclaim: ReclaimState;
+  readonly #contig: ContigCalls;
   readonly #gfp: Map<string, { readonly bits: number; readonly cache: boolean }> = new Map();
   /** Requests that an assumption served before their event. */
   readonly #served: Map<ReplayEvent, number> = new Map();
@@ -67,6 +69,7 @@ export class Driver {
     });
     state.m.events = this.#checks;
     this.#reclaim = new ReclaimState(state.m);
+    this.#contig = new ContigCalls(state.m);
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;
     this.score.extfrags = this.#checks.extfrags;
@@ -98,7 +101,9 @@ export class Driver {
     }
     this.#at = e;
     m.cpu = e.cpu;
-    this.#reclaim.note(e);
+    const due = e.kind === "drain" && this.#checks.isDrainDue(e.cpu);
+    if (!this.#contig.before(e, due)) this.#reclaim.note(e);
+    this.score.inputs.contigCalls = this.#contig.begun;
     if (e.kind !== "refill" && e.kind !== "extfrag") {
       this.#options.assumptions?.endRun(m, e, this.score);
     }
@@ -108,6 +113,7 @@ export class Driver {
       this.#checks.beginCall(e.cpu);
     }
     this.#replay(e);
+    this.#contig.after(e);
     this.#checks.settleFrags();
     const node = e.passEnd ? this.#nodeOf.get(e.pid) : undefined;
     if (node !== undefined) this.#reclaim.passEnds(node);
@@ -274,8 +280,8 @@ export class Driver {
     // Made whole first: its other pages may be somebody's here.
     settle(m, row, e.order);
     m.state[row] = 0;
+    countPages(m, zoneOf(m, row), row, 1 << e.order);
     giveBlock(m, zoneOf(m, row), row, e.order, this.#state.typeOf(e.type), false);
-    countFree(m, zoneOf(m, row), 1 << e.order);
   }
 
   #takeBulk(e: ReplayEvent): void {

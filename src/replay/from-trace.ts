@@ -113,6 +113,7 @@ function record(kind: ReplayKind, e: TraceHead, fields: Fields): ReplayEvent {
     bulk: null,
     passEnd: false,
     lockedBy: -1,
+    contig: null,
     drainRun: 0,
   };
 }
@@ -150,6 +151,10 @@ function toReplay(e: TraceEvent): ReplayEvent | null {
       return record("kswapd", e, { a: e.nid });
     case "mm_compaction_suitable":
       return record("suitable", e, {});
+    case "mm_compaction_isolate_migratepages":
+      return record("scan", e, { pfn: e.start, a: e.end });
+    case "cma_alloc_start":
+      return record("cma", e, {});
     case "mm_compaction_isolate_freepages":
       return record("isolate", e, { pfn: e.start, a: e.end, b: e.scanned, c: e.taken });
     case "probe":

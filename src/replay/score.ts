@@ -23,6 +23,8 @@ export interface InputCounts {
   /** Bulk calls and the pages they took. */
   bulkCalls: number;
   bulkPages: number;
+  /** Ranges that somebody took by their pfns. */
+  contigCalls: number;
   /** Free blocks that compaction took: ranges and single finds. */
   compaction: number;
   remoteDrains: number;
@@ -103,6 +105,7 @@ export function emptyScore(): Score {
     inputs: {
       bulkCalls: 0,
       bulkPages: 0,
+      contigCalls: 0,
       compaction: 0,
       remoteDrains: 0,
       decays: 0,
