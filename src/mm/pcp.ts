@@ -122,7 +122,7 @@ function refillCount(m: Memory, zone: number, words: number, order: number): num
     const base = batch;
     if (clampHigh(m, words) < base) return 1;
     const factor = pcp[words + P_FACTOR];
-    const grown = grownHigh(m, zone, words);
+    const grown = grownHigh(m, zone, words, order === 0 ? base << factor : base);
     pcp[words + P_HIGH] = grown;
     if (order === 0) {
       const most = Math.max(grown - pcp[words + P_COUNT] - base, base);
@@ -134,13 +134,13 @@ function refillCount(m: Memory, zone: number, words: number, order: number): num
   return batch > 1 ? Math.max(batch >> order, 2) : batch;
 }
 
-/** `high` after a refill of a tuned pageset. */
-function grownHigh(m: Memory, zone: number, words: number): number {
+/** `high` after a refill of a tuned pageset that asked for `by` pages at first. */
+function grownHigh(m: Memory, zone: number, words: number, by: number): number {
   const { pcp } = m;
   const high = clampHigh(m, words);
   const fixed = pcp[words + P_HIGH_MIN] === pcp[words + P_HIGH_MAX];
   if (fixed || (m.zone[zone * ZONE_WORDS + Z_FLAGS] & ZONE_BELOW_HIGH) !== 0) return high;
-  return Math.min(high + pcp[words + P_BATCH], pcp[words + P_HIGH_MAX]);
+  return Math.min(high + by, pcp[words + P_HIGH_MAX]);
 }
 
 /** Single pages that would refill this CPU's tuned pageset, had it this alloc_factor. */
@@ -148,7 +148,7 @@ export function refillOfFactor(m: Memory, zone: number, factor: number): number 
   const words = (zone * m.cpuCount + m.cpu) * PCP_WORDS;
   const base = m.pcp[words + P_BATCH];
   if (clampHigh(m, words) < base) return 1;
-  const room = grownHigh(m, zone, words) - m.pcp[words + P_COUNT] - base;
+  const room = grownHigh(m, zone, words, base << factor) - m.pcp[words + P_COUNT] - base;
   return Math.min(base << factor, Math.max(room, base));
 }
 
@@ -230,22 +230,31 @@ function freeCount(m: Memory, words: number, high: number): number {
 function giveTuned(m: Memory, zone: number, words: number, order: number, list: number): void {
   const { pcp } = m;
   const batch = pcp[words + P_BATCH];
-  const flags = m.zone[zone * ZONE_WORDS + Z_FLAGS];
   const highOrder = order > 0 && order <= COSTLY_ORDER;
   const everything =
     highOrder && pcp[words + P_FREE_COUNT] >= batch && pcp[words + P_FREED_HIGH_ORDER] !== 0;
   pcp[words + P_FREED_HIGH_ORDER] = highOrder ? 1 : 0;
   pcp[words + P_FACTOR] >>= 1;
   if (pcp[words + P_FREE_COUNT] < batch << SCALE_MAX) pcp[words + P_FREE_COUNT] += 1 << order;
+  const high = clampHigh(m, words);
+  if (everything && high > 0) {
+    const least = pcp[words + P_HIGH_MIN];
+    pcp[words + P_HIGH] = Math.max(high - (batch << SCALE_MAX), least);
+    drainFrom(m, zone, m.cpu, Math.min(pcp[words + P_COUNT], batch << SCALE_MAX), list);
+    return;
+  }
+  giveBeyondHigh(m, zone, words, list);
+}
+
+/** Linux: nr_pcp_high(), nr_pcp_free(), mm/page_alloc.c */
+function giveBeyondHigh(m: Memory, zone: number, words: number, list: number): void {
+  const { pcp } = m;
+  const batch = pcp[words + P_BATCH];
+  const flags = m.zone[zone * ZONE_WORDS + Z_FLAGS];
   const count = pcp[words + P_COUNT];
   const min = pcp[words + P_HIGH_MIN];
   const max = pcp[words + P_HIGH_MAX];
-  let high = clampHigh(m, words);
-  if (everything && high > 0) {
-    pcp[words + P_HIGH] = Math.max(high - (batch << SCALE_MAX), min);
-    drainFrom(m, zone, m.cpu, Math.min(count, batch << SCALE_MAX), list);
-    return;
-  }
+  let high = pcp[words + P_HIGH];
   const freed = Math.max(pcp[words + P_FREE_COUNT], batch);
   if (high > 0 && (flags & ZONE_RECLAIM_ACTIVE) !== 0) {
     pcp[words + P_HIGH] = Math.max(high - freed, min);
@@ -259,9 +268,26 @@ function giveTuned(m: Memory, zone: number, words: number, order: number, list: 
       if (high < needed) pcp[words + P_HIGH] = Math.max(min, Math.min(max, needed));
     }
   }
-  if (count < high) return;
-  const most = high - batch;
-  const pages =
-    high < batch ? 1 : Math.min(Math.max(pcp[words + P_FREE_COUNT], batch), Math.max(most, batch));
-  drainFrom(m, zone, m.cpu, pages, list);
+  if (count >= high) drainFrom(m, zone, m.cpu, tunedFreeCount(m, words, high), list);
+}
+
+/** How many pages go back from a tuned pageset that is full at `high`. Linux: nr_pcp_free() */
+function tunedFreeCount(m: Memory, words: number, high: number): number {
+  const batch = m.pcp[words + P_BATCH];
+  if (high < batch) return 1;
+  return Math.min(Math.max(m.pcp[words + P_FREE_COUNT], batch), Math.max(high - batch, batch));
+}
+
+/**
+ * This CPU's tuned pageset turned out to be full with what it holds: `high` was lowered meanwhile.
+ * Gives back what that free to `list` then gave back, if that is `pages`. Returns whether it is.
+ */
+export function relieveFull(m: Memory, zone: number, list: number, pages: number): boolean {
+  const words = (zone * m.cpuCount + m.cpu) * PCP_WORDS;
+  const count = m.pcp[words + P_COUNT];
+  const lowered = count < m.pcp[words + P_HIGH] && count >= m.pcp[words + P_HIGH_MIN];
+  if (!lowered || tunedFreeCount(m, words, count) !== pages) return false;
+  m.pcp[words + P_HIGH] = count;
+  giveBeyondHigh(m, zone, words, list);
+  return true;
 }

@@ -22,7 +22,7 @@ import { Checks } from "./checks.ts";
 import { ContigCalls } from "./contig.ts";
 import type { ReplayEvent } from "./event.ts";
 import { ReclaimState } from "./reclaim.ts";
-import { drainOutside } from "./remote-drain.ts";
+import { drainOutside, type LastFree } from "./remote-drain.ts";
 import { request } from "./request.ts";
 import { emptyScore, type Miss, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
@@ -56,6 +56,8 @@ export class Driver {
   /** By task: pages of its last bulk call, as we took them. */
   readonly #bulked: Map<number, number[]> = new Map();
   readonly #inBulk: Set<number> = new Set();
+  /** By CPU: where the page went that the last event freed; null when it was no such event. */
+  readonly #freed: (LastFree | null)[] = [];
   /** Node of each kswapd, by its wake-ups. */
   readonly #nodeOf: Map<number, number> = new Map();
   #at: ReplayEvent | null = null;
@@ -112,6 +114,7 @@ export class Driver {
     if (!e.interrupt && (e.kind === "alloc" || e.kind === "free" || e.kind === "batched")) {
       this.#checks.beginCall(e.cpu);
     }
+    if (e.kind !== "drain") this.#freed[e.cpu] = null;
     this.#replay(e);
     this.#contig.after(e);
     this.#checks.settleFrags();
@@ -243,7 +246,10 @@ export class Driver {
       this.score.inputs.unseenTakers++;
       if (this.score.unseenLine === 0) this.score.unseenLine = e.line;
     }
-    if (this.#isLocked(e)) freePagesPastPcp(m, e.pfn, order);
+    const past = this.#isLocked(e);
+    const list = m.pcpListOf[order * 8 + m.blockType[row >> m.pageblockOrder]] ?? -1;
+    if (list >= 0 && !past) this.#freed[e.cpu] = { pid: e.pid, zone: zoneOf(m, row), list };
+    if (past) freePagesPastPcp(m, e.pfn, order);
     else freePages(m, e.pfn, order);
   }
 
@@ -261,9 +267,16 @@ export class Driver {
 
   #drain(e: ReplayEvent): void {
     if (!this.#checks.isDrainDue(e.cpu)) {
-      const kind = drainOutside(this.#m, e, this.#state.typeOf(e.type), e.drainRun);
+      const kind = drainOutside(
+        this.#m,
+        e,
+        this.#state.typeOf(e.type),
+        e.drainRun,
+        this.#freed[e.cpu] ?? null,
+      );
       if (kind === "remote") this.score.inputs.remoteDrains++;
       else if (kind === "decay") this.score.inputs.decays++;
+      else if (kind === "lowered") this.score.inputs.loweredHighs++;
       else this.#strangeDrain(e);
     }
     this.#checks.realDrain(e);

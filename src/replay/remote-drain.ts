@@ -7,6 +7,8 @@
  *   all of a pageset    its count is not above the run, and its last page has the first
  *                       drain's order; of several the first zone of the drainer's own CPU
  *   a decay (6.7+)      what a decay would give back is the run
+ *   a full pageset      (6.7+) a free comes right before it, and what a free to a full pageset would
+ *                       give back is the run: decays that gave nothing back had lowered its high
  *
  * Linux: drain_pages_zone(), decay_pcp_high(), mm/page_alloc.c
  */
@@ -23,11 +25,19 @@ import {
   PCP_LISTS,
   PCP_WORDS,
 } from "../mm/memory.ts";
+import { relieveFull } from "../mm/pcp.ts";
 import { PCP_TYPES } from "../mm/rule.ts";
 import { SCALE_MAX } from "../mm/words.ts";
 import type { ReplayEvent } from "./event.ts";
 
-export type DrainKind = "remote" | "decay";
+export type DrainKind = "remote" | "decay" | "lowered";
+
+/** Where the last free went that a per-CPU list took. */
+export interface LastFree {
+  readonly pid: number;
+  readonly zone: number;
+  readonly list: number;
+}
 
 /** Does what the run of `pages` drained pages that begins with `e` shows; null when no pageset can be it. */
 export function drainOutside(
@@ -35,7 +45,10 @@ export function drainOutside(
   e: ReplayEvent,
   type: number,
   pages: number,
+  free: LastFree | null,
 ): DrainKind | null {
+  const tuned = m.rule.pcp === "tuned";
+  if (tuned && free?.pid === e.pid && relieveFull(m, free.zone, free.list, pages)) return "lowered";
   const whole: number[] = [];
   const decayed: number[] = [];
   for (let zone = 0; zone < m.zoneCount; zone++) {
@@ -44,7 +57,7 @@ export function drainOutside(
       const count = m.pcp[set * PCP_WORDS + P_COUNT];
       if (count === 0 || !startsWith(m, set, e.order, type)) continue;
       if (count <= pages) whole.push(set);
-      else if (m.rule.pcp === "tuned" && decaySize(m, set) === pages) decayed.push(set);
+      else if (tuned && decaySize(m, set) === pages) decayed.push(set);
     }
   }
   const exact = whole.find((set) => m.pcp[set * PCP_WORDS + P_COUNT] === pages);

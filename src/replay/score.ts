@@ -29,6 +29,8 @@ export interface InputCounts {
   compaction: number;
   remoteDrains: number;
   decays: number;
+  /** Frees that filled a pageset whose high such decays must have lowered before. */
+  loweredHighs: number;
   /** Frees in an interrupt between two frees of a batch: this CPU's lists were locked. */
   lockedFrees: number;
   /** Pages freed while our lists held them: taken by somebody unrecorded. */
@@ -109,6 +111,7 @@ export function emptyScore(): Score {
       compaction: 0,
       remoteDrains: 0,
       decays: 0,
+      loweredHighs: 0,
       lockedFrees: 0,
       unseenTakers: 0,
     },
