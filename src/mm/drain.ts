@@ -108,17 +108,19 @@ export function drainAllPages(m: Memory): void {
 
 /**
  * What the statistics worker does to tuned pagesets (6.7+) once in a while: an
- * eighth off `high`, and what is above it goes back to the zone.
+ * eighth off `high`, and what is above it goes back to the zone. For those who
+ * know how many `pages` went back, but not from which `high`: 0 when they do not.
  *
  * Linux: decay_pcp_high(), mm/page_alloc.c
  */
-export function decayPcp(m: Memory, zone: number, cpu: number): void {
+export function decayPcp(m: Memory, zone: number, cpu: number, pages: number = 0): void {
   const { pcp } = m;
   const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
   const batch = pcp[words + P_BATCH];
   const high = pcp[words + P_HIGH];
   const least = pcp[words + P_HIGH_MIN];
-  if (high > least) {
+  if (pages > 0) pcp[words + P_HIGH] = pcp[words + P_COUNT] - pages;
+  else if (high > least) {
     const floor = pcp[words + P_COUNT] - (batch << SCALE_MAX);
     pcp[words + P_HIGH] = Math.max(floor, high - (high >> 3), least);
   }

@@ -14,7 +14,7 @@
  */
 import { allocPagesBulk } from "../mm/bulk.ts";
 import { KIND_MASK, type Memory, PCP, PCP_LISTS, pfnOf, rowOf, zoneOf } from "../mm/memory.ts";
-import { PCP_TYPES } from "../mm/rule.ts";
+import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
 import type { ReplayEvent } from "./event.ts";
 import { Bursts } from "./inputs.ts";
 import type { Scanner } from "./look-ahead.ts";
@@ -164,13 +164,14 @@ export class Assumptions implements Scanner {
   #takeGone(m: Memory, e: ReplayEvent, sure: boolean, score: Score): boolean {
     for (let pfn = headOf(m, e); pfn >= 0; pfn = headOf(m, e)) {
       if (pfn === e.pfn || !(this.#isGone(pfn, e.line) ?? sure)) return false;
-      if (!takeHidden(m, e.type, score)) return false;
+      if (!takeHidden(m, listType(e), score)) return false;
     }
     return true;
   }
 
-  noteRefill(e: ReplayEvent): void {
-    this.#runs.note(e);
+  /** `type` is ours. */
+  noteRefill(e: ReplayEvent, type: number): void {
+    this.#runs.note(e, type);
   }
 
   /**
@@ -184,7 +185,7 @@ export class Assumptions implements Scanner {
     const { bulk } = run;
     for (let at = 0; this.hiddenBulks && at < bulk.length; ) {
       let end = at + 1;
-      while (end < bulk.length && bulk[end].type === bulk[at].type) end++;
+      while (end < bulk.length && listType(bulk[end]) === listType(bulk[at])) end++;
       this.#bulkRefills(m, bulk.slice(at, end), score);
       at = end;
     }
@@ -195,7 +196,7 @@ export class Assumptions implements Scanner {
     for (let left = run.length; left > 0; ) {
       if (!this.#takeGone(m, first, true, score)) return;
       if (left === run.length) adaptFactor(m, first, left, false, score);
-      if (!takeHidden(m, first.type, score)) return;
+      if (!takeHidden(m, listType(first), score)) return;
       score.assumptions.hiddenBulkRefills++;
       left -= 1 + stockLength(m, first);
     }
@@ -218,6 +219,11 @@ export class Assumptions implements Scanner {
       }
     }
   }
+}
+
+/** What the list is for that the block goes to. */
+function listType({ type }: ReplayEvent): number {
+  return type < PCP_TYPES ? type : MOVABLE;
 }
 
 function takeHidden(m: Memory, type: number, score: Score): boolean {

@@ -136,7 +136,9 @@ export class Driver {
         if (e.batchOrder >= 0) this.#free(e, e.batchOrder);
         return;
       case "refill":
-        if (!this.#checks.isRefillDue(e.cpu)) assumptions?.noteRefill(e);
+        if (!this.#checks.isRefillDue(e.cpu)) {
+          assumptions?.noteRefill(e, this.#state.typeOf(e.type));
+        }
         this.#checks.realRefill(e);
         if (assumptions?.hiddenBulks === true) this.#checks.settleRefills(e.cpu);
         return;

@@ -10,6 +10,7 @@
  */
 import { type Memory, P_FACTOR, PCP_WORDS, rowOf, zoneOf } from "../mm/memory.ts";
 import { refillOfFactor } from "../mm/pcp.ts";
+import { CMA } from "../mm/rule.ts";
 import { SCALE_MAX } from "../mm/words.ts";
 import type { ReplayEvent } from "./event.ts";
 import type { Score } from "./score.ts";
@@ -26,8 +27,9 @@ export class RefillRuns {
   /** By CPU: single pages that the recording told since the CPU's last other event. */
   readonly #runs: ReplayEvent[][] = [];
 
-  note(e: ReplayEvent): void {
-    if (!e.flag || e.order !== 0) return;
+  /** `type` is ours. A refill with CMA pages is not flagged as one. */
+  note(e: ReplayEvent, type: number): void {
+    if (e.order !== 0 || (!e.flag && type !== CMA)) return;
     this.#runs[e.cpu] ??= [];
     this.#runs[e.cpu].push(e);
   }
