@@ -15,6 +15,7 @@
 import { allocPagesBulk } from "../mm/bulk.ts";
 import { KIND_MASK, type Memory, PCP, PCP_LISTS, pfnOf, rowOf, zoneOf } from "../mm/memory.ts";
 import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
+import { fitDrifts } from "./counter-folds.ts";
 import type { ReplayEvent } from "./event.ts";
 import { Bursts } from "./inputs.ts";
 import type { Scanner } from "./look-ahead.ts";
@@ -154,7 +155,7 @@ export class Assumptions implements Scanner {
     if (this.hiddenBulks) this.#takeGone(m, e, refilled || isListed(m, e), score);
     if (own.length === 0) return;
     this.#refilled[e.cpu] = [];
-    if (refilled && headOf(m, e) < 0) adaptFactor(m, e, own.length, true, score);
+    if (refilled && headOf(m, e) < 0) this.#fit(m, own, true, score);
   }
 
   /**
@@ -191,11 +192,23 @@ export class Assumptions implements Scanner {
     }
   }
 
+  /** What no snapshot holds, as the refill that comes next needs it; `once` if it is one alone. */
+  #fit(m: Memory, run: readonly ReplayEvent[], once: boolean, score: Score): void {
+    const [first] = run;
+    const row = rowOf(m, first.pfn);
+    const zone = row < 0 ? -1 : zoneOf(m, row);
+    if (zone < 0 || zone >= m.zoneCount) return;
+    if (adaptFactor(m, zone, run.length, once)) score.assumptions.allocFactors++;
+    if (once && listType(first) === MOVABLE && fitDrifts(m, zone, run)) {
+      score.assumptions.counterFolds++;
+    }
+  }
+
   #bulkRefills(m: Memory, run: readonly ReplayEvent[], score: Score): void {
     const [first] = run;
     for (let left = run.length; left > 0; ) {
       if (!this.#takeGone(m, first, true, score)) return;
-      if (left === run.length) adaptFactor(m, first, left, false, score);
+      if (left === run.length) this.#fit(m, run, false, score);
       if (!takeHidden(m, listType(first), score)) return;
       score.assumptions.hiddenBulkRefills++;
       left -= 1 + stockLength(m, first);

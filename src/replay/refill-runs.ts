@@ -8,12 +8,11 @@
  *
  * Linux: __alloc_pages_bulk(), nr_pcp_alloc(), mm/page_alloc.c
  */
-import { type Memory, P_FACTOR, PCP_WORDS, rowOf, zoneOf } from "../mm/memory.ts";
+import { type Memory, P_FACTOR, PCP_WORDS } from "../mm/memory.ts";
 import { refillOfFactor } from "../mm/pcp.ts";
 import { CMA } from "../mm/rule.ts";
 import { SCALE_MAX } from "../mm/words.ts";
 import type { ReplayEvent } from "./event.ts";
-import type { Score } from "./score.ts";
 
 export interface Run {
   /** Blocks that no request explains, and those of the request whose page is the first of them. */
@@ -45,30 +44,20 @@ export class RefillRuns {
 }
 
 /**
- * Sets this CPU's alloc_factor so that refills of the list that `first` is for, one after the
- * other, take `pages` together, or just one when `once`.
+ * Sets this CPU's alloc_factor so that refills one after the other take `pages` together, or just
+ * one when `once`. Returns whether it had to, and could.
  */
-export function adaptFactor(
-  m: Memory,
-  first: ReplayEvent,
-  pages: number,
-  once: boolean,
-  score: Score,
-): void {
-  if (m.rule.pcp !== "tuned") return;
-  const row = rowOf(m, first.pfn);
-  const zone = row < 0 ? -1 : zoneOf(m, row);
-  if (zone < 0 || zone >= m.zoneCount) return;
+export function adaptFactor(m: Memory, zone: number, pages: number, once: boolean): boolean {
+  if (m.rule.pcp !== "tuned") return false;
   const at = (zone * m.cpuCount + m.cpu) * PCP_WORDS + P_FACTOR;
   const own = m.pcp[at];
   for (let i = 0; i <= SCALE_MAX; i++) {
     const factor = (own + i) % (SCALE_MAX + 1);
     if (!fits(m, zone, factor, pages, once)) continue;
-    if (factor === own) return;
     m.pcp[at] = factor;
-    score.assumptions.allocFactors++;
-    return;
+    return factor !== own;
   }
+  return false;
 }
 
 function fits(m: Memory, zone: number, first: number, pages: number, once: boolean): boolean {

@@ -48,6 +48,8 @@ export interface AssumptionCounts {
   hiddenBulkRefills: number;
   /** alloc_factor of a tuned pageset, read off the length of a recorded refill. */
   allocFactors: number;
+  /** What a CPU keeps back of counts, read off the types of a recorded refill's pages. */
+  counterFolds: number;
   /** Such pages that were noticed only at the end. */
   hiddenAtEnd: number;
 }
@@ -121,6 +123,7 @@ export function emptyScore(): Score {
       hiddenBulkPages: 0,
       hiddenBulkRefills: 0,
       allocFactors: 0,
+      counterFolds: 0,
       hiddenAtEnd: 0,
     },
   };
