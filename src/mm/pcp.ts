@@ -26,6 +26,7 @@ import {
   P_HIGH,
   P_HIGH_MAX,
   P_HIGH_MIN,
+  P_KEEPS_SMALL,
   PCP,
   PCP_LISTS,
   PCP_WORDS,
@@ -231,8 +232,9 @@ function giveTuned(m: Memory, zone: number, words: number, order: number, list: 
   const { pcp } = m;
   const batch = pcp[words + P_BATCH];
   const highOrder = order > 0 && order <= COSTLY_ORDER;
-  const everything =
-    highOrder && pcp[words + P_FREE_COUNT] >= batch && pcp[words + P_FREED_HIGH_ORDER] !== 0;
+  const inRow = highOrder && pcp[words + P_FREED_HIGH_ORDER] !== 0;
+  const enough = pcp[words + P_KEEPS_SMALL] === 0 || pcp[words + P_COUNT] >= batch;
+  const everything = inRow && enough && pcp[words + P_FREE_COUNT] >= batch;
   pcp[words + P_FREED_HIGH_ORDER] = highOrder ? 1 : 0;
   pcp[words + P_FACTOR] >>= 1;
   if (pcp[words + P_FREE_COUNT] < batch << SCALE_MAX) pcp[words + P_FREE_COUNT] += 1 << order;

@@ -21,8 +21,9 @@ import type { Assumptions } from "./assumptions.ts";
 import { Checks } from "./checks.ts";
 import { ContigCalls } from "./contig.ts";
 import type { ReplayEvent } from "./event.ts";
+import { beforeFree, decayLowered, drainFull, type LastFree } from "./pageset-highs.ts";
 import { ReclaimState } from "./reclaim.ts";
-import { drainOutside, type LastFree } from "./remote-drain.ts";
+import { drainOutside } from "./remote-drain.ts";
 import { request } from "./request.ts";
 import { emptyScore, type Miss, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
@@ -250,7 +251,11 @@ export class Driver {
     }
     const past = this.#isLocked(e);
     const list = m.pcpListOf[order * 8 + m.blockType[row >> m.pageblockOrder]] ?? -1;
-    if (list >= 0 && !past) this.#freed[e.cpu] = { pid: e.pid, zone: zoneOf(m, row), list };
+    if (list >= 0 && !past && this.#options.assumptions !== null) {
+      const zone = zoneOf(m, row);
+      this.#freed[e.cpu] = { pid: e.pid, zone, list };
+      beforeFree(m, zone, order, e.drains, this.score);
+    }
     if (past) freePagesPastPcp(m, e.pfn, order);
     else freePages(m, e.pfn, order);
   }
@@ -269,19 +274,24 @@ export class Driver {
 
   #drain(e: ReplayEvent): void {
     if (!this.#checks.isDrainDue(e.cpu)) {
-      const kind = drainOutside(
-        this.#m,
-        e,
-        this.#state.typeOf(e.type),
-        e.drainRun,
-        this.#freed[e.cpu] ?? null,
-      );
-      if (kind === "remote") this.score.inputs.remoteDrains++;
-      else if (kind === "decay") this.score.inputs.decays++;
-      else if (kind === "lowered") this.score.inputs.loweredHighs++;
-      else this.#strangeDrain(e);
+      if (!this.#drainAssumed(e)) this.#drainOutside(e);
     }
     this.#checks.realDrain(e);
+  }
+
+  #drainAssumed(e: ReplayEvent): boolean {
+    if (this.#options.assumptions === null) return false;
+    return drainFull(this.#m, e, this.#freed[e.cpu] ?? null, this.score);
+  }
+
+  #drainOutside(e: ReplayEvent): void {
+    const m = this.#m;
+    const type = this.#state.typeOf(e.type);
+    const kind = drainOutside(m, e, type);
+    if (kind === "remote") this.score.inputs.remoteDrains++;
+    else if (kind === "decay") this.score.inputs.decays++;
+    else if (this.#options.assumptions !== null && decayLowered(m, e, type, this.score)) return;
+    else this.#strangeDrain(e);
   }
 
   /** A block that we hold on another list, or not at all: repaired, it goes where it went. */

@@ -84,6 +84,8 @@ export interface ReplayEvent {
   lockedBy: number;
   /** Here begins a call for this range. */
   contig: ContigCall | null;
+  /** free, batched: the next event of this CPU is a drain by the same task. */
+  drains: boolean;
   /** drain: pages from here to the end of the run of drains on this CPU. */
   drainRun: number;
 }

@@ -114,6 +114,7 @@ function record(kind: ReplayKind, e: TraceHead, fields: Fields): ReplayEvent {
     passEnd: false,
     lockedBy: -1,
     contig: null,
+    drains: false,
     drainRun: 0,
   };
 }

@@ -173,8 +173,14 @@ class LockedBursts {
 
 class DrainRuns {
   readonly #runs: ReplayEvent[][] = [];
+  /** By CPU: the event before. */
+  readonly #last: ReplayEvent[] = [];
 
   note(e: ReplayEvent): void {
+    const last = this.#last[e.cpu];
+    e.drains = false;
+    if (e.kind === "drain" && last !== undefined) last.drains = last.pid === e.pid;
+    this.#last[e.cpu] = e;
     const run = this.#runs[e.cpu];
     if (e.kind !== "drain") {
       if (run !== undefined && run.length > 0) closeRun(run);

@@ -29,8 +29,6 @@ export interface InputCounts {
   compaction: number;
   remoteDrains: number;
   decays: number;
-  /** Frees that filled a pageset whose high such decays must have lowered before. */
-  loweredHighs: number;
   /** Frees in an interrupt between two frees of a batch: this CPU's lists were locked. */
   lockedFrees: number;
   /** Pages freed while our lists held them: taken by somebody unrecorded. */
@@ -48,6 +46,11 @@ export interface AssumptionCounts {
   hiddenBulkRefills: number;
   /** alloc_factor of a tuned pageset, read off the length of a recorded refill. */
   allocFactors: number;
+  /** Where a tuned pageset is full, read off drains that came, or did not come, after a free. */
+  loweredHighs: number;
+  raisedHighs: number;
+  /** Whether frees of larger blocks empty a pageset of less than a batch, read off the same. */
+  smallDrains: number;
   /** What a CPU keeps back of counts, read off the types of a recorded refill's pages. */
   counterFolds: number;
   /** Such pages that were noticed only at the end. */
@@ -113,7 +116,6 @@ export function emptyScore(): Score {
       compaction: 0,
       remoteDrains: 0,
       decays: 0,
-      loweredHighs: 0,
       lockedFrees: 0,
       unseenTakers: 0,
     },
@@ -123,6 +125,9 @@ export function emptyScore(): Score {
       hiddenBulkPages: 0,
       hiddenBulkRefills: 0,
       allocFactors: 0,
+      loweredHighs: 0,
+      raisedHighs: 0,
+      smallDrains: 0,
       counterFolds: 0,
       hiddenAtEnd: 0,
     },
