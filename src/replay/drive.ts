@@ -137,9 +137,7 @@ export class Driver {
         if (e.batchOrder >= 0) this.#free(e, e.batchOrder);
         return;
       case "refill":
-        if (!this.#checks.isRefillDue(e.cpu)) {
-          assumptions?.noteRefill(e, this.#state.typeOf(e.type));
-        }
+        this.#noteRefill(e);
         this.#checks.realRefill(e);
         if (assumptions?.hiddenBulks === true) this.#checks.settleRefills(e.cpu);
         return;
@@ -147,6 +145,7 @@ export class Driver {
         this.#drain(e);
         return;
       case "extfrag":
+        if (this.#m.rule.fallback === "claim") this.#noteRefill(e);
         this.#checks.realFrag(e);
         return;
       case "kswapd":
@@ -168,6 +167,11 @@ export class Driver {
       default:
         return;
     }
+  }
+
+  #noteRefill(e: ReplayEvent): void {
+    if (this.#checks.isRefillDue(e.cpu)) return;
+    this.#options.assumptions?.noteRefill(e, this.#state.typeOf(e.type));
   }
 
   #alloc(e: ReplayEvent): void {

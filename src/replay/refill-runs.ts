@@ -26,11 +26,15 @@ export class RefillRuns {
   /** By CPU: single pages that the recording told since the CPU's last other event. */
   readonly #runs: ReplayEvent[][] = [];
 
-  /** `type` is ours. A refill with CMA pages is not flagged as one. */
+  /**
+   * A refill, or a fallback, whose page comes without one where its block is claimed whole or gives
+   * no more than that page. `type` is ours. Refills with CMA pages are not flagged as such.
+   */
   note(e: ReplayEvent, type: number): void {
-    if (e.order !== 0 || (!e.flag && type !== CMA)) return;
+    if (e.order !== 0 || (e.kind === "refill" && !e.flag && type !== CMA)) return;
     this.#runs[e.cpu] ??= [];
-    this.#runs[e.cpu].push(e);
+    const run = this.#runs[e.cpu];
+    if (e.kind === "refill" || run.at(-1)?.pfn !== e.pfn) run.push(e);
   }
 
   /** The CPU's run, parted at the page of the request that comes next; null for no run. */
