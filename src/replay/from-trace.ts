@@ -167,7 +167,7 @@ function toReplay(e: TraceEvent): ReplayEvent | null {
 
 function fromProbe(e: ProbeHit): ReplayEvent | null {
   const isReturn = e.caller !== null;
-  if (e.symbol === "__alloc_pages_bulk") {
+  if (e.symbol === "__alloc_pages_bulk" || e.symbol === "alloc_pages_bulk_noprof") {
     if (isReturn) return record("bulk-end", e, { a: numberOf(e, "n") });
     return record("bulk", e, { gfp: String(numberOf(e, "gfp")) });
   }
