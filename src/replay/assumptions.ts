@@ -206,6 +206,8 @@ export class Assumptions implements Scanner {
 
   #bulkRefills(m: Memory, run: readonly ReplayEvent[], score: Score): void {
     const [first] = run;
+    // A page that is in no zone refills no list.
+    if (headRow(m, first) < 0) return;
     for (let left = run.length; left > 0; ) {
       if (!this.#takeGone(m, first, true, score)) return;
       if (left === run.length) this.#fit(m, run, false, score);
