@@ -24,6 +24,7 @@ import {
   TAKEN,
   Z_CMA,
   Z_MANAGED,
+  Z_PRESENT,
   ZONE_WORDS,
   zoneOf,
 } from "./memory.ts";
@@ -103,6 +104,8 @@ export function lendCma(m: Memory, pfn: number, pages: number): void {
     m.touched[row >> m.sectionShift] = 1;
     m.blockType[row >> m.pageblockOrder] = CMA;
     m.state[row] = TAKEN | m.pageblockOrder;
+    // A hole until now, as all that nobody may allocate.
+    m.zone[words + Z_PRESENT] += size;
     m.zone[words + Z_MANAGED] += size;
     m.zone[words + Z_CMA] += size;
     freePages(m, at, m.pageblockOrder);

@@ -13,7 +13,6 @@
 import { freePages, freePagesPastPcp } from "../mm/allocate.ts";
 import { giveBlock } from "../mm/buddy.ts";
 import { allocPagesBulk } from "../mm/bulk.ts";
-import { parseGfp } from "../mm/gfp-text.ts";
 import { KIND_MASK, type Memory, MOBILE, PCP, rowOf, zoneOf } from "../mm/memory.ts";
 import { countPages } from "../mm/queue.ts";
 import { MOVABLE } from "../mm/rule.ts";
@@ -21,6 +20,7 @@ import type { Assumptions } from "./assumptions.ts";
 import { Checks } from "./checks.ts";
 import { ContigCalls } from "./contig.ts";
 import type { ReplayEvent } from "./event.ts";
+import { GfpReader } from "./gfp-words.ts";
 import { beforeFree, decayLowered, drainFull, type LastFree } from "./pageset-highs.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { drainOutside } from "./remote-drain.ts";
@@ -38,9 +38,6 @@ export interface DriveOptions {
   readonly before?: (e: ReplayEvent, score: Score) => boolean;
 }
 
-/** Page cache, by its flags; not kernel memory that a task pays for. */
-const PAGE_CACHE = /HARDWALL|GFP_USER|GFP_HIGHUSER/;
-
 const hex = (pfn: number): string => (pfn < 0 ? "none" : `0x${pfn.toString(16)}`);
 
 export class Driver {
@@ -51,7 +48,7 @@ export class Driver {
   readonly #checks: Checks;
   readonly #reclaim: ReclaimState;
   readonly #contig: ContigCalls;
-  readonly #gfp: Map<string, { readonly bits: number; readonly cache: boolean }> = new Map();
+  readonly #gfp: GfpReader;
   /** Requests that an assumption served before their event. */
   readonly #served: Map<ReplayEvent, number> = new Map();
   /** By task: pages of its last bulk call, as we took them. */
@@ -73,6 +70,7 @@ export class Driver {
     state.m.events = this.#checks;
     this.#reclaim = new ReclaimState(state.m);
     this.#contig = new ContigCalls(state.m);
+    this.#gfp = new GfpReader(state.m);
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;
     this.score.extfrags = this.#checks.extfrags;
@@ -215,7 +213,7 @@ export class Driver {
 
   #request(e: ReplayEvent): number {
     const m = this.#m;
-    const { bits, cache } = this.#gfpOf(e.gfp);
+    const { bits, cache } = this.#gfp.read(e.gfp);
     const rights = {
       past: this.#reclaim.takePast(e),
       reclaimer: this.#reclaim.isReclaimer(e),
@@ -223,16 +221,6 @@ export class Driver {
     const pfn = request(m, bits, e.order, rights);
     if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
     return pfn;
-  }
-
-  #gfpOf(text: string): { readonly bits: number; readonly cache: boolean } {
-    let known = this.#gfp.get(text);
-    if (known === undefined) {
-      const cache = PAGE_CACHE.test(text) && !text.includes("ACCOUNT");
-      known = { bits: parseGfp(text, this.#m.gfp.era).value, cache };
-      this.#gfp.set(text, known);
-    }
-    return known;
   }
 
   #serveEarly(e: ReplayEvent): void {
