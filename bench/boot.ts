@@ -4,8 +4,8 @@
  */
 import { spawnSync } from "node:child_process";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { workerPath } from "./bundle.ts";
 import { measure, median } from "./measure.ts";
 import { ENGINE, scriptPeer } from "./peers.ts";
 import type { RunOptions } from "./run.ts";
@@ -80,8 +80,7 @@ export function runBoot({ rounds, quick, say }: RunOptions): boolean {
 }
 
 function bootOnce(): z.infer<typeof Answer> {
-  const worker = fileURLToPath(new URL("boot-worker.ts", import.meta.url));
-  const args = [worker, String(TIB_FRAMES), String(TOUCHED_FRAMES)];
+  const args = [workerPath("boot-worker"), String(TIB_FRAMES), String(TOUCHED_FRAMES)];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
   if (status !== 0) return { skipped: `it ended with ${status}: ${stderr.trim().split("\n")[0]}` };
   return Answer.parse(JSON.parse(stdout));

@@ -11,6 +11,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { workerPath } from "./bundle.ts";
 import { compileTwin, findCompiler, TWINS } from "./native.ts";
 import { FRAMES, type Workload } from "./workloads.ts";
 
@@ -42,14 +43,13 @@ const PACKAGE_SCALES: Readonly<Record<string, Readonly<Record<Workload, number>>
 };
 const QUADRATIC = { name: "thi.ng-dense", frames: 16384 };
 
-/** A peer in JavaScript; `more` is passed on to `worker.ts`. */
+/** A peer in JavaScript; `more` is passed on to the worker. */
 export function scriptPeer(name: string, more: readonly string[] = []): Peer {
-  const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
   return {
     name,
     program: process.execPath,
     // One of the packages uses functions of Node that are on their way out.
-    args: ["--no-deprecation", worker, name],
+    args: ["--no-deprecation", workerPath("worker"), name],
     more,
     frames: name === QUADRATIC.name ? QUADRATIC.frames : FRAMES,
     scales: PACKAGE_SCALES[name] ?? NO_SCALE,

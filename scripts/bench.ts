@@ -15,6 +15,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { runBoot } from "../bench/boot.ts";
+import { bundleWorkers } from "../bench/bundle.ts";
 import { runReplay } from "../bench/replay.ts";
 import { FULL_ROUNDS, runFrames } from "../bench/run.ts";
 import { WORKLOADS } from "../bench/workloads.ts";
@@ -22,7 +23,7 @@ import { WORKLOADS } from "../bench/workloads.ts";
 const BENCHMARKS = { frames: runFrames, boot: runBoot, replay: runReplay };
 const QUICK_ROUNDS = 3;
 
-function main(): number {
+async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -51,6 +52,7 @@ function main(): number {
     json: values.json ?? null,
     say: progress,
   };
+  await bundleWorkers();
   const passed = wanted.map(([name, run]) => {
     console.log(`# ${name}`);
     return run(options);
@@ -75,7 +77,7 @@ function refuse(text: string): number {
 }
 
 try {
-  process.exitCode = main();
+  process.exitCode = await main();
 } catch (error) {
   if (!(error instanceof TypeError) || !("code" in error)) throw error;
   process.exitCode = refuse(error.message);

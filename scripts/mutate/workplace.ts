@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import {
   cpSync,
+  existsSync,
   globSync,
   mkdtempSync,
   readdirSync,
@@ -13,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 
 /** Sources, which Node must find outside of links to run them in the copy. */
@@ -28,12 +29,24 @@ const COPIED = [
 ];
 const LEFT_OUT = [".git", "dist"];
 
+const TYPES_LIMIT_MS = 120_000;
+
+/** Loaded before each test: the same programs each time, and no search for a smaller one that fails. */
+const failFast = (seed: number): string => `
+try {
+  const { default: fc } = await import("fast-check");
+  fc.configureGlobal({ endOnFailure: true, seed: ${seed} });
+} catch {}
+`;
+
 export type Verdict = "passed" | "failed" | "hung";
 
 export class Workplace {
   readonly root: string;
+  /** Of what runs here now. */
+  #pid: number | undefined;
 
-  constructor(repository: string) {
+  constructor(repository: string, seed: number) {
     this.root = mkdtempSync(join(tmpdir(), "zonewright-mutate-"));
     for (const name of readdirSync(repository)) {
       const from = join(repository, name);
@@ -41,41 +54,45 @@ export class Workplace {
       if (COPIED.includes(name)) cpSync(from, join(this.root, name), { recursive: true });
       else symlinkSync(from, join(this.root, name));
     }
+    this.write("fail-fast.mjs", failFast(seed));
   }
 
   write(file: string, text: string): void {
     writeFileSync(join(this.root, file), text);
   }
 
+  /** Ends what runs here, too. */
   remove(): void {
+    if (this.#pid !== undefined) killGroup(this.#pid);
     rmSync(this.root, { recursive: true, force: true });
   }
 
-  /**
-   * Runs test files in two batches, those named after `file` first, and ends at the first failure.
-   * "hung" when they take longer than `limitMs` together.
-   */
-  async test(tests: readonly string[], file: string | null, limitMs: number): Promise<Verdict> {
-    const stem = file === null ? null : basename(file, ".ts");
-    const isNamesake = (test: string): boolean => stem !== null && basename(test).startsWith(stem);
-    const ends = performance.now() + limitMs;
-    for (const batch of [tests.filter(isNamesake), tests.filter((test) => !isNamesake(test))]) {
-      if (batch.length === 0) continue;
-      const verdict = await this.#run(batch, Math.max(1, ends - performance.now()));
-      if (verdict !== "passed") return verdict;
+  /** Whether the project that `file` belongs to compiles; no project compiles too. */
+  async compiles(file: string): Promise<boolean> {
+    let project = dirname(file);
+    while (project !== "." && !existsSync(join(this.root, project, "tsconfig.json"))) {
+      project = dirname(project);
     }
-    return "passed";
+    if (project === ".") return true;
+    const tsc = join(this.root, "node_modules/typescript/bin/tsc");
+    return (await this.#run([tsc, "-b", project], TYPES_LIMIT_MS)) !== "failed";
   }
 
-  #run(tests: readonly string[], limitMs: number): Promise<Verdict> {
-    const args = ["--test", "--test-concurrency=1", "--test-force-exit", "--test-reporter=tap"];
+  /** Runs one test file up to its first failure. "hung" when that takes longer than `limitMs`. */
+  test(file: string, limitMs: number): Promise<Verdict> {
+    const options = ["--test-force-exit", "--test-reporter=tap", "--import", "./fail-fast.mjs"];
+    return this.#run([...options, file], limitMs);
+  }
+
+  #run(args: readonly string[], limitMs: number): Promise<Verdict> {
     const { NODE_TEST_CONTEXT: _, NODE_OPTIONS: __, ...env } = process.env;
-    const child = spawn(process.execPath, [...args, ...tests], {
+    const child = spawn(process.execPath, args, {
       cwd: this.root,
       env,
-      detached: true, // a group of its own, so that the files' processes end with it
+      detached: true, // a group of its own, so that what it starts ends with it
       stdio: ["ignore", "pipe", "ignore"],
     });
+    this.#pid = child.pid;
     return new Promise((resolve) => {
       let verdict: Verdict | null = null;
       const end = (why: Verdict): void => {
@@ -90,6 +107,7 @@ export class Workplace {
       child.on("error", () => end("failed"));
       child.on("close", (code) => {
         clearTimeout(timer);
+        this.#pid = undefined;
         resolve(verdict ?? (code === 0 ? "passed" : "failed"));
       });
     });

@@ -231,7 +231,8 @@ function slowPath(
 export function freePages(m: Memory, pfn: number, order: number): void {
   const row = rowOf(m, pfn);
   // TAKEN and MOBILE differ in one bit. Rows below 0 read undefined, which is no state.
-  if ((m.state[row] | (TAKEN ^ MOBILE)) !== MOBILE + order) refuseFree(m, row, pfn, order);
+  const kind = m.state[row] | (TAKEN ^ MOBILE);
+  if (order < 0 || kind !== MOBILE + order) refuseFree(m, row, pfn, order);
   const block = row >> m.pageblockOrder;
   const own = m.blockZone[block];
   const zone = own === MIXED ? zoneOf(m, row) : own;

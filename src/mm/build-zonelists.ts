@@ -15,7 +15,6 @@ export function buildZonelists(m: Memory, zones: readonly ZoneSpec[]): void {
   const orders = nodeFallbackOrders(m.nodes, {
     nodes: withMemory,
     distance: (from, to) => (from === to ? 10 : 20),
-    hasCpus: () => false,
   });
   let at = 0;
   m.nodes.forEach((node, place) => {
@@ -45,13 +44,13 @@ export function buildZonelists(m: Memory, zones: readonly ZoneSpec[]): void {
 
 /**
  * Whether a list that prefers `zone` tries lower zones before types mix: only
- * from Normal, and on several nodes only beside a DMA32 zone with memory.
+ * from Normal, and on several nodes only beside a DMA32 zone with memory (5.0).
  *
  * Linux: alloc_flags_nofragment(), mm/page_alloc.c
  */
 function nofragment(m: Memory, zones: readonly ZoneSpec[], zone: number): number {
   const preferred = zones[zone];
-  if (!m.rule.nofragment || preferred?.name !== "Normal") return 0;
+  if (m.rule.fallback === "none" || preferred?.name !== "Normal") return 0;
   const below = zones.find((own) => own.node === preferred.node && own.name === "DMA32");
   if (below === undefined || (m.nodes.length > 1 && below.ram.length === 0)) return 0;
   return ALLOC_NOFRAGMENT;

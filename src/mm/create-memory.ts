@@ -86,14 +86,14 @@ export class PageMemory {
   readonly #place: Parameters<typeof viewPages>[1];
 
   constructor(options: CreateOptions) {
-    checkOptions(options);
+    const { pageSize = 4096, maxOrder = 10, offset = 0 } = options;
+    checkOptions(options.zones, pageSize, maxOrder, offset);
     const zones = placed(options.zones);
     const first = zones[0];
     const last = zones.at(-1);
     assert(first !== undefined && last !== undefined, "createMemory needs a zone");
-    const pageSize = options.pageSize ?? 4096;
     this.#place = {
-      offset: options.offset ?? 0,
+      offset,
       firstPfn: first.startPfn,
       endPfn: last.startPfn + last.pages,
       pageSize,
@@ -101,7 +101,6 @@ export class PageMemory {
     this.#source = options.bytes ?? null;
     const bytes = this.#source === null ? null : viewPages(this.#source, this.#place);
     assert(this.#source === null || bytes !== null, "bytes do not hold all pages at this offset");
-    const maxOrder = options.maxOrder ?? 10;
     const bits = zoneBits(zones.map((zone) => zone.name));
     this.engine = bootMemory({
       zones,
@@ -228,7 +227,12 @@ export { NO_PFN };
 /** Zones that a request can tell apart by its zone bits, and that a reserve has entries for. */
 const ZONES_MAX = 8;
 
-function checkOptions({ zones, pageSize = 4096, maxOrder = 10, offset = 0 }: CreateOptions): void {
+function checkOptions(
+  zones: readonly OwnZone[],
+  pageSize: number,
+  maxOrder: number,
+  offset: number,
+): void {
   assert(zones.length > 0 && zones.length <= ZONES_MAX, "1 to 8 zones are possible", zones.length);
   assert(
     pageSize >= 1024 && Number.isInteger(Math.log2(pageSize)),

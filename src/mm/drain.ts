@@ -48,7 +48,10 @@ export function drainFrom(m: Memory, zone: number, cpu: number, pages: number, l
   }
 }
 
-/** Up to 5.12: one page of the first list, two of the next, three of the next. */
+/**
+ * Up to 5.12: a page of each list in turn, from the second on; what an empty list does not give,
+ * the next one does. Linux: free_pcppages_bulk(), mm/page_alloc.c
+ */
 export function drainRoundRobin(m: Memory, zone: number, cpu: number, pages: number): void {
   const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
   let left = Math.min(pages, m.pcp[words + P_COUNT]);
@@ -86,11 +89,12 @@ function drainOne(m: Memory, zone: number, words: number, row: number, order: nu
   giveBlock(m, zone, row, order, type, false);
 }
 
-/** Empties the lists of one CPU. Linux: drain_pages() */
+/** Empties the lists of one CPU, in the order of the era. Linux: drain_pages() */
 export function drainCpu(m: Memory, cpu: number): void {
   for (let zone = 0; zone < m.zoneCount; zone++) {
-    const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
-    drainFrom(m, zone, cpu, m.pcp[words + P_COUNT], 0);
+    const pages = m.pcp[(zone * m.cpuCount + cpu) * PCP_WORDS + P_COUNT];
+    if (m.rule.pcp === "batch") drainRoundRobin(m, zone, cpu, pages);
+    else drainFrom(m, zone, cpu, pages, 0);
   }
 }
 

@@ -28,9 +28,12 @@ import {
   ZONE_BOOSTED,
   ZONE_WORDS,
 } from "./memory.ts";
-import { HIGHATOMIC, MOVABLE, PCP_TYPES, RECLAIMABLE, UNMOVABLE } from "./rule.ts";
+import { HIGHATOMIC, MOVABLE, RECLAIMABLE, UNMOVABLE } from "./rule.ts";
 
-/** Whom each of the first three types takes from, first choice first: two entries a type. */
+/**
+ * Whom each of the first three types takes from, first choice first: two entries a type. No request
+ * is of another.
+ */
 const FALLBACKS = new Uint8Array([
   RECLAIMABLE,
   MOVABLE, // Unmovable
@@ -53,7 +56,6 @@ export function stealFallback(
   minOrder: number,
   mayBoost: boolean,
 ): boolean {
-  if (type >= PCP_TYPES) return false;
   for (let from = m.maxOrder; from >= minOrder; from--) {
     const other = findFallback(m, zone, from, type);
     if (other < 0) continue;
@@ -242,7 +244,6 @@ export function claimFallback(
   minOrder: number,
   mayBoost: boolean,
 ): number {
-  if (type >= PCP_TYPES) return -1;
   for (let from = m.maxOrder; from >= minOrder; from--) {
     const other = findFallback(m, zone, from, type);
     if (other < 0) continue;
@@ -290,7 +291,6 @@ function claim(
  * first. Returns its row, or -1. Linux: __rmqueue_steal(), mm/page_alloc.c (6.15)
  */
 export function stealOne(m: Memory, zone: number, order: number, type: number): number {
-  if (type >= PCP_TYPES) return -1;
   for (let from = order; from <= m.maxOrder; from++) {
     const other = findFallback(m, zone, from, type);
     if (other < 0) continue;

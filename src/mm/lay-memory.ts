@@ -226,8 +226,8 @@ function sectionPfns(image: Image, sections: number, fits: boolean): Int32Array 
 /** Which list of a pageset serves (order, type): index by order * 8 + type. Linux: order_to_pindex() */
 function pcpLists({ rule, pageblockOrder }: MemorySpec): Int8Array {
   const lists = new Int8Array(ORDERS * 8).fill(-1);
-  for (let type = 0; type < TYPE_COUNT; type++) {
-    // HighAtomic and CMA pages wait among the movable ones.
+  // HighAtomic and CMA pages wait among the movable ones, isolated ones nowhere.
+  for (let type = 0; type < ISOLATE; type++) {
     const kept = type < PCP_TYPES ? type : MOVABLE;
     for (let order = 0; order <= rule.pcpOrderMax; order++) {
       lists[order * 8 + type] = order * PCP_TYPES + kept;
@@ -236,7 +236,6 @@ function pcpLists({ rule, pageblockOrder }: MemorySpec): Int8Array {
       lists[pageblockOrder * 8 + type] = PCP_HUGE_LIST + (kept === MOVABLE ? 1 : 0);
     }
   }
-  for (let order = 0; order < ORDERS; order++) lists[order * 8 + ISOLATE] = -1;
   return lists;
 }
 

@@ -15,6 +15,7 @@
  */
 
 import { drainFrom, drainRoundRobin } from "./drain.ts";
+import { stealOne } from "./fallback.ts";
 import {
   COSTLY_ORDER,
   type Memory,
@@ -35,8 +36,8 @@ import {
   ZONE_RECLAIM_ACTIVE,
   ZONE_WORDS,
 } from "./memory.ts";
-import { countCma, countFree, takeFromZone } from "./queue.ts";
-import { CMA, MOVABLE } from "./rule.ts";
+import { countCma, countFree, takeFromZone, takeMostlyCma } from "./queue.ts";
+import { CMA, MOVABLE, PCP_TYPES } from "./rule.ts";
 import { SCALE_MAX } from "./words.ts";
 
 /**
@@ -94,8 +95,15 @@ function refill(
   const each = m.rule.refillCountsEach;
   const lent = m.cma && type === MOVABLE;
   let taken = 0;
+  let stolen = false;
   while (taken < wanted) {
-    const row = takeFromZone(m, zone, order, type, allocFlags);
+    let row = takeMostlyCma(m, zone, order, allocFlags);
+    if (row < 0) {
+      row = stolen
+        ? stealOne(m, zone, order, type)
+        : takeFromZone(m, zone, order, type, allocFlags);
+      stolen = wasStolen(m, row, type);
+    }
     if (row < 0) break;
     const last = prev[head];
     next[row] = head;
@@ -110,9 +118,17 @@ function refill(
       countCma(m, zone, -(1 << order));
     }
   }
-  if (taken === 0) return;
   m.pcp[words + P_COUNT] += taken << order;
   if (!each) countFree(m, zone, -(taken << order));
+}
+
+/**
+ * Whether a block was taken from a pageblock that could not be claimed (6.15): a refill then goes on
+ * stealing, and does not look for one to claim again. Linux: enum rmqueue_mode, mm/page_alloc.c
+ */
+function wasStolen(m: Memory, row: number, type: number): boolean {
+  const owner = m.blockType[row >> m.pageblockOrder];
+  return m.rule.fallback === "claim" && owner !== type && owner < PCP_TYPES;
 }
 
 /** Blocks that a refill asks for. Linux: rmqueue_pcplist(); 6.7: nr_pcp_alloc() */

@@ -37,13 +37,10 @@ export function takeFromZone(
   type: number,
   allocFlags: number,
 ): number {
-  const lent = m.cma && (allocFlags & ALLOC_CMA) !== 0;
-  if (lent && isMostlyCma(m, zone)) {
-    const row = takeSmallest(m, zone, order, CMA);
-    if (row >= 0) return row;
-  }
-  let row = takeSmallest(m, zone, order, type);
-  if (row < 0 && lent) row = takeSmallest(m, zone, order, CMA);
+  let row = takeMostlyCma(m, zone, order, allocFlags);
+  if (row >= 0) return row;
+  row = takeSmallest(m, zone, order, type);
+  if (row < 0 && m.cma && (allocFlags & ALLOC_CMA) !== 0) row = takeSmallest(m, zone, order, CMA);
   if (row >= 0 || m.rule.fallback === "none") return row;
   const whole = (allocFlags & ALLOC_NOFRAGMENT) !== 0;
   const minOrder = whole && order < m.pageblockOrder ? m.pageblockOrder : order;
@@ -57,10 +54,15 @@ export function takeFromZone(
   return stealOne(m, zone, order, type);
 }
 
-/** Linux: __rmqueue(), mm/page_alloc.c */
-function isMostlyCma(m: Memory, zone: number): boolean {
+/**
+ * A CMA block for a request that may have one, while CMA's are more than half of the zone's free
+ * pages; -1 else. Linux: __rmqueue(), mm/page_alloc.c
+ */
+export function takeMostlyCma(m: Memory, zone: number, order: number, allocFlags: number): number {
+  if (!m.cma || (allocFlags & ALLOC_CMA) === 0) return -1;
   const words = zone * ZONE_WORDS;
-  return m.zone[words + Z_FREE_CMA] > m.zone[words + Z_FREE] >> 1;
+  if (m.zone[words + Z_FREE_CMA] <= m.zone[words + Z_FREE] >> 1) return -1;
+  return takeSmallest(m, zone, order, CMA);
 }
 
 /**

@@ -49,8 +49,6 @@ export interface AllocatorRule {
   readonly highatomic: boolean;
   /** The reserve is whole pageblocks within a hundredth of the zone, none in a small one (6.8). */
   readonly highatomicWhole: boolean;
-  /** Lower zones are tried before types mix (ALLOC_NOFRAGMENT, 5.0). */
-  readonly nofragment: boolean;
   /** low and high: by the larger of a quarter of the share and the scale factor (4.6), or by quarters of the share. */
   readonly marks: "gap" | "quarters";
   /** When Movable has a min of its own outside lowmem: always (6.12), or while HighMem feeds it. */
@@ -74,7 +72,6 @@ export const RULE_6_1: AllocatorRule = {
   boostFactor: 15000,
   highatomic: true,
   highatomicWhole: false,
-  nofragment: true,
   marks: "gap",
   movableIsSpecial: "with-highmem",
   watermark: "types",
@@ -114,7 +111,6 @@ export const RULE_2_6: AllocatorRule = {
   pcp: "batch",
   boostFactor: 0,
   highatomic: false,
-  nofragment: false,
   marks: "quarters",
   watermark: "orders",
 };

@@ -144,8 +144,9 @@ export function watermarkFast(
     if (usable > mark + row[at + Z_RESERVE + highest]) return true;
   }
   if (watermarkOk(row, at, order, mark, highest, allocFlags, rule)) return true;
-  const atomic = (allocFlags & ALLOC_MIN_RESERVE) !== 0;
-  if (order > 0 || !atomic || row[at + Z_BOOST] === 0) return false;
+  // Up to 6.2 it is for __GFP_ATOMIC, which makes a request try harder.
+  const atomic = rule.harderAlone ? ALLOC_NON_BLOCK : ALLOC_MIN_RESERVE;
+  if (order > 0 || (allocFlags & atomic) === 0 || row[at + Z_BOOST] === 0) return false;
   if ((allocFlags & ALLOC_WMARK_MASK) !== ALLOC_WMARK_MIN) return false;
   return watermarkOk(row, at, 0, row[at + Z_MIN], highest, allocFlags, rule);
 }

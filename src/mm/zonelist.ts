@@ -11,7 +11,7 @@ export interface NodeTopology {
   /** Distance as in the SLIT: 10 to itself. */
   distance(from: number, to: number): number;
   /** Whether CPUs of the node are known when the lists are built: at boot, none is yet. */
-  hasCpus(node: number): boolean;
+  hasCpus?(node: number): boolean;
 }
 
 /** MAX_NUMNODES of x86-64 and arm64 distribution kernels; only its size against `load` matters. */
@@ -57,7 +57,7 @@ function nextBestNode(
   for (const node of topology.nodes) {
     if (used.includes(node)) continue;
     let score = topology.distance(local, node) + (node < local ? 1 : 0);
-    if (topology.hasCpus(node)) score += 1; // PENALTY_FOR_NODE_WITH_CPUS
+    if (topology.hasCpus?.(node) === true) score += 1; // PENALTY_FOR_NODE_WITH_CPUS
     score = score * MAX_NUMNODES + (load.get(node) ?? 0);
     if (score < bestScore) {
       best = node;

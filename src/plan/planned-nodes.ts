@@ -97,6 +97,5 @@ function fallbackOrders(
     nodes: [...new Set(populated.map((zone) => zone.node))],
     distance: (from, to) => input.distances?.get(from)?.get(to) ?? (from === to ? 10 : 20),
     // When the lists are built no CPU has been added to a node yet.
-    hasCpus: () => false,
   });
 }

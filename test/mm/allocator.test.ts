@@ -1,4 +1,4 @@
-// Goal: the allocator of 6.1 answers with the kernel's pfns and leaves every list in the kernel's
+// Goal: the allocator of each era answers with that kernel's pfns and leaves every list in its
 // order. Method: random programs over small machines of many shapes, run beside a naive twin;
 // after every step the answers, all lists, counts and types are equal and verify() finds nothing.
 import { strict as expect } from "node:assert";
@@ -7,10 +7,21 @@ import fc from "fast-check";
 import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import { type BootZone, bootMemory } from "../../src/mm/boot-memory.ts";
 import { type BoundMemory, bindMemory } from "../../src/mm/bound.ts";
-import { drainAllPages } from "../../src/mm/drain.ts";
+import { decayPcp, drainAllPages } from "../../src/mm/drain.ts";
 import { restore, type Snapshot, snapshot } from "../../src/mm/image.ts";
 import { setMarks } from "../../src/mm/marks.ts";
-import { type Memory, P_BATCH, P_HIGH, PCP_WORDS } from "../../src/mm/memory.ts";
+import {
+  type Memory,
+  P_BATCH,
+  P_HIGH,
+  P_HIGH_MAX,
+  P_HIGH_MIN,
+  PCP_WORDS,
+  Z_FLAGS,
+  ZONE_BELOW_HIGH,
+  ZONE_RECLAIM_ACTIVE,
+  ZONE_WORDS,
+} from "../../src/mm/memory.ts";
 import { verify } from "../../src/mm/verify.ts";
 import type { NaiveState } from "../support/naive-buddy.ts";
 import type { NaiveMemory } from "../support/naive-memory.ts";
@@ -29,20 +40,33 @@ interface Shape {
   readonly bound: boolean;
   /** Pages of a refill; machines this small have 1 by themselves. */
   readonly batch: number;
+  /** How far a tuned pageset's high may rise above what it is at least. */
+  readonly room: number;
 }
 
 type Step =
   | { readonly alloc: number; readonly order: number; readonly cpu: number }
   | { readonly free: number; readonly cpu: number }
+  | { readonly fill: number; readonly order: number; readonly cpu: number }
   | { readonly marks: number }
+  | { readonly flag: "reclaimed" | "belowHigh"; readonly zone: number }
+  | { readonly decay: number; readonly cpu: number }
   | "drain"
   | "snapshot"
   | "restore";
 
 /** GFP_KERNEL, _DMA, _DMA32; reclaimable; user movable; atomic; nowait; memalloc; this node. */
-const MASKS = [
-  0xcc0, 0xcc1, 0xcc4, 0xcd0, 0x100cca, 0xa20, 0xa21, 0xa30, 0x800, 0x20cc0, 0x200cc0, 0x0,
-] as const;
+const MASKS_6_1 = [
+  0xcc0, 0xcc1, 0xcc4, 0xcd0, 0x100cca, 0xa20, 0xa21, 0xa30, 0x800, 0x20cc0, 0xa0a20, 0x200cc0, 0x0,
+];
+const MASKS: ReadonlyMap<string, readonly number[]> = new Map([
+  // With and without __GFP_WAIT (0x10) and __GFP_HIGH (0x20).
+  ["2.6", [0xd0, 0xd1, 0xd4, 0x20, 0x21, 0x30, 0x0]],
+  // __GFP_ATOMIC (0x200) without __GFP_HIGH, and the other way round.
+  ["5.10", [...MASKS_6_1, 0xa00, 0x820]],
+  ["6.1", MASKS_6_1],
+  ["6.12", [...MASKS_6_1, 0x820]],
+]);
 
 const shape: fc.Arbitrary<Shape> = fc
   .record({
@@ -52,13 +76,14 @@ const shape: fc.Arbitrary<Shape> = fc
     pages: fc.tuple(
       fc.integer({ min: 1, max: 60 }),
       fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 60 })),
-      fc.integer({ min: 1, max: 200 }),
+      fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 200, max: 450 })),
     ),
     nodes: fc.constantFrom(1, 1, 2),
     cpus: fc.constantFrom(1, 2),
     minFreeKbytes: fc.constantFrom(0, 20, 60),
     bound: fc.boolean(),
     batch: fc.constantFrom(1, 1, 2, 3, 7),
+    room: fc.constantFrom(0, 5, 40),
   })
   .map(({ below, ...rest }) => ({
     ...rest,
@@ -70,28 +95,37 @@ const order = fc.oneof(
   { weight: 4, arbitrary: fc.integer({ min: 1, max: 5 }) },
 );
 const cpu = fc.nat(1);
-const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 12, arbitrary: fc.record({ alloc: fc.constantFrom(...MASKS), order, cpu }) },
-  { weight: 7, arbitrary: fc.record({ free: fc.nat(), cpu }) },
-  { weight: 1, arbitrary: fc.constantFrom<Step>("drain", "snapshot", "restore") },
-  { weight: 1, arbitrary: fc.record({ marks: fc.constantFrom(0, 8, 32, 100) }) },
-);
+function stepOf(masks: readonly number[]): fc.Arbitrary<Step> {
+  const flag = fc.constantFrom("reclaimed" as const, "belowHigh" as const);
+  return fc.oneof(
+    { weight: 24, arbitrary: fc.record({ alloc: fc.constantFrom(...masks), order, cpu }) },
+    { weight: 14, arbitrary: fc.record({ free: fc.nat(), cpu }) },
+    { weight: 1, arbitrary: fc.record({ fill: fc.constantFrom(...masks), order, cpu }) },
+    { weight: 2, arbitrary: fc.constantFrom<Step>("drain", "snapshot", "restore") },
+    { weight: 2, arbitrary: fc.record({ marks: fc.constantFrom(0, 8, 32, 100) }) },
+    { weight: 1, arbitrary: fc.record({ flag, zone: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ decay: fc.nat(), cpu }) },
+  );
+}
 
-test("random programs leave the same pfns, counts and list order as the naive twin", () => {
-  const program = fc.array(step, { maxLength: 120, size: "max" });
-  fc.assert(fc.property(shape, program, run), { numRuns: 400 });
-});
+for (const [era, masks] of MASKS) {
+  test(`${era}: random programs leave the same pfns, counts and list order as the naive twin`, () => {
+    const program = fc.array(stepOf(masks), { maxLength: 120, size: "max" });
+    const property = fc.property(shape, program, (own, steps) => run(era, own, steps));
+    fc.assert(property, { numRuns: 200 });
+  });
+}
 
 interface Machine {
   readonly m: Memory;
   readonly calls: Pick<BoundMemory, "allocPages" | "freePages">;
-  readonly batch: number;
+  readonly shape: Shape;
   readonly twin: NaiveMemory;
   held: number[];
   saved: { image: Snapshot; naive: NaiveState; held: number[] } | null;
 }
 
-function build(own: Shape): Machine {
+function build(era: string, own: Shape): Machine {
   const zones: BootZone[] = [];
   let at = own.start;
   const add = (name: string, node: number, pages: number): void => {
@@ -104,7 +138,7 @@ function build(own: Shape): Machine {
   // The second node begins at a whole block: what a block on two nodes would do is undefined.
   at = Math.ceil(at / 32) * 32;
   if (own.nodes === 2) add("Normal", 1, 100);
-  const m = bootMemory({ ...own, era: "6.1", zones, cpuNode: own.nodes === 2 ? [0, 1] : [0, 0] });
+  const m = bootMemory({ ...own, era, zones, cpuNode: own.nodes === 2 ? [0, 1] : [0, 0] });
   const ranges = zones.map(({ startPfn, pages }) => ({ start: startPfn, end: startPfn + pages }));
   const general = {
     allocPages: (gfp: number, wanted: number): number => allocPages(m, gfp, wanted),
@@ -113,19 +147,22 @@ function build(own: Shape): Machine {
     },
   };
   const calls = own.bound ? bindMemory(m) : general;
-  setBatch(m, own.batch);
-  return { m, calls, batch: own.batch, twin: naiveTwin(m, ranges), held: [], saved: null };
+  setBatch(m, own);
+  return { m, calls, shape: own, twin: naiveTwin(m, ranges), held: [], saved: null };
 }
 
-function setBatch(m: Memory, batch: number): void {
+function setBatch(m: Memory, { batch, room }: Shape): void {
   for (let words = 0; words < m.pcp.length; words += PCP_WORDS) {
+    const high = Math.max(m.pcp[words + P_HIGH] ?? 0, 4 * batch);
     m.pcp[words + P_BATCH] = batch;
-    m.pcp[words + P_HIGH] = Math.max(m.pcp[words + P_HIGH] ?? 0, 4 * batch);
+    m.pcp[words + P_HIGH] = high;
+    m.pcp[words + P_HIGH_MIN] = high;
+    m.pcp[words + P_HIGH_MAX] = high + room;
   }
 }
 
-function run(own: Shape, steps: readonly Step[]): void {
-  const machine = build(own);
+function run(era: string, own: Shape, steps: readonly Step[]): void {
+  const machine = build(era, own);
   compare(machine, "boot");
   steps.forEach((one, i) => {
     apply(machine, one);
@@ -148,8 +185,22 @@ function apply(machine: Machine, one: Step): void {
     machine.held = [...machine.saved.held];
   } else if ("marks" in one) {
     setMarks(m, { minFreeKbytes: one.marks });
-    setBatch(m, machine.batch);
+    setBatch(m, machine.shape);
     takeMarks(twin, m);
+  } else if ("flag" in one) {
+    const zone = one.zone % m.zoneCount;
+    const bit = one.flag === "reclaimed" ? ZONE_RECLAIM_ACTIVE : ZONE_BELOW_HIGH;
+    m.zone[zone * ZONE_WORDS + Z_FLAGS] = (m.zone[zone * ZONE_WORDS + Z_FLAGS] ?? 0) ^ bit;
+    const own = twin.state.zones[zone];
+    if (own !== undefined) own[one.flag] = !own[one.flag];
+  } else if ("decay" in one) {
+    if (m.rule.pcp !== "tuned") return;
+    const zone = one.decay % m.zoneCount;
+    m.cpu = one.cpu % m.cpuCount;
+    decayPcp(m, zone, m.cpu);
+    const own = twin.state.zones[zone];
+    const set = own?.pcp[m.cpu];
+    if (own !== undefined && set !== undefined) twin.decay(own, set);
   } else if ("free" in one) {
     const pfn = held[one.free % held.length];
     if (pfn === undefined) return;
@@ -157,13 +208,22 @@ function apply(machine: Machine, one: Step): void {
     m.cpu = one.cpu % m.cpuCount;
     calls.freePages(pfn, twin.state.taken[pfn]?.order ?? -1);
     twin.free(pfn, m.cpu);
+  } else if ("fill" in one) {
+    m.cpu = one.cpu % m.cpuCount;
+    while (take(machine, one.fill, one.order) >= 0);
   } else {
     m.cpu = one.cpu % m.cpuCount;
-    const wanted = Math.min(one.order, m.maxOrder);
-    const pfn = calls.allocPages(one.alloc, wanted);
-    expect.equal(pfn, twin.alloc(one.alloc, wanted, m.cpu), JSON.stringify(one));
-    if (pfn >= 0) held.push(pfn);
+    take(machine, one.alloc, one.order);
   }
+}
+
+/** A block for both, or for neither: its pfn. */
+function take({ m, calls, twin, held }: Machine, gfp: number, wanted: number): number {
+  const most = Math.min(wanted, m.maxOrder);
+  const pfn = calls.allocPages(gfp, most);
+  expect.equal(pfn, twin.alloc(gfp, most, m.cpu), `${gfp} ${most}`);
+  if (pfn >= 0) held.push(pfn);
+  return pfn;
 }
 
 function compare({ m, twin }: Machine, when: string): void {

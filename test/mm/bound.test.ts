@@ -4,7 +4,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
-import { __GFP_RECLAIMABLE, __GFP_ZERO } from "../../src/mm/gfp.ts";
+import { __GFP_RECLAIMABLE, __GFP_THISNODE, __GFP_ZERO } from "../../src/mm/gfp.ts";
 import {
   allocPages,
   bindMemory,
@@ -20,6 +20,7 @@ import {
   NO_PFN,
   snapshot,
 } from "../../src/mm/index.ts";
+import { FREE, KIND_MASK, pfnOf } from "../../src/mm/memory.ts";
 import { verify } from "../../src/mm/verify.ts";
 
 const GFPS = [
@@ -29,6 +30,9 @@ const GFPS = [
   GFP_ATOMIC,
   GFP_KERNEL | GFP_DMA,
   GFP_KERNEL | __GFP_ZERO,
+  GFP_KERNEL | __GFP_THISNODE,
+  // Nothing on a node that has no such zone.
+  GFP_KERNEL | GFP_DMA | __GFP_THISNODE,
 ];
 
 const step = fc.oneof(
@@ -42,24 +46,33 @@ function order(): fc.Arbitrary<number> {
   return fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: 0, max: 10 }));
 }
 
-function small(era: string): Memory {
+/** The bound functions differ by whether rows follow pfns: where the zones leave a hole they do not. */
+type Shape = "hole" | "straight" | "two nodes";
+
+function small(era: string, shape: Shape = "hole"): Memory {
+  const normal = shape === "hole" ? 1048576 : 4096;
+  const node = shape === "two nodes" ? 1 : 0;
   return bootMemory({
     era,
     cpus: 2,
+    cpuNode: [0, node],
     zones: [
       { name: "DMA", startPfn: 1, pages: 1023 },
       { name: "DMA32", startPfn: 1024, pages: 3000 },
-      { name: "Normal", startPfn: 1048576, pages: 6144 },
+      { name: "Normal", startPfn: normal, pages: 6144, node },
     ],
   });
 }
 
-for (const era of ["2.6", "5.10", "6.1", "6.12"]) {
-  test(`${era}: bound and general calls leave the same image`, () => {
+const eras = ["2.6", "5.10", "6.1", "6.12"];
+const shapes: readonly Shape[] = ["hole", "straight", "two nodes"];
+
+for (const [era, shape] of eras.flatMap((era) => shapes.map((shape) => [era, shape] as const))) {
+  test(`${era}, ${shape}: bound and general calls leave the same image`, () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 400 }), (program) => {
-        const general = small(era);
-        const other = small(era);
+        const general = small(era, shape);
+        const other = small(era, shape);
         const bound = bindMemory(other);
         const held: { pfn: number; order: number }[] = [];
         for (const one of program) {
@@ -88,14 +101,30 @@ for (const era of ["2.6", "5.10", "6.1", "6.12"]) {
   });
 }
 
-test("a bound memory refuses what the general functions refuse, in their words", () => {
-  const bound = bindMemory(small("6.1"));
-  const pfn = bound.allocPages(GFP_KERNEL, 0);
-  assert.throws(() => bound.allocPages(GFP_KERNEL, 11), /order out of range/);
-  assert.throws(() => bound.freePages(pfn, 1), /another order/);
-  bound.freePages(pfn, 0);
-  assert.throws(() => bound.freePages(pfn, 0), /does not head an allocated block/);
-  assert.throws(() => bound.freePages(2 ** 40, 0), /not in this memory/);
-  assert.throws(() => bound.freePages(-1, 0), /not in this memory/);
-  assert.throws(() => bound.freePages(900_000, 0), /not in this memory/);
-});
+for (const shape of shapes) {
+  test(`${shape}: a bound memory refuses what the general functions refuse, in their words`, () => {
+    const bound = bindMemory(small("6.1", shape));
+    const pfn = bound.allocPages(GFP_KERNEL, 0);
+    const block = bound.allocPages(GFP_KERNEL, 2);
+    for (const order of [11, -1, Number.NaN])
+      assert.throws(() => bound.allocPages(GFP_KERNEL, order), /order out of range/);
+    for (const order of [1, -1, 0.5, -64])
+      assert.throws(() => bound.freePages(pfn, order), /another order/);
+    assert.throws(() => bound.freePages(block, 0), /another order/);
+    assert.throws(() => bound.freePages(block + 1, 0), /does not head an allocated block/);
+    assert.throws(() => bound.freePages(pfn + 2 ** 32, 0), /not in this memory/);
+    assert.throws(() => bound.freePages(block + 2 ** 32, 2), /not in this memory/);
+    bound.freePages(pfn, 0);
+    assert.throws(() => bound.freePages(pfn, 0), /does not head an allocated block/);
+    for (const far of [2 ** 40, 2 ** 31, -1, -(2 ** 31), 900_000])
+      assert.throws(() => bound.freePages(far, 0), /not in this memory/);
+    for (const far of [pfn + 0.5, Number.NaN]) assert.throws(() => bound.freePages(far, 0), /./);
+    // An order that would make a free block look taken.
+    drainAllPages(bound.memory);
+    const { state } = bound.memory;
+    const row = state.findIndex((kind) => (kind & KIND_MASK) === FREE);
+    const order = (state[row] ?? 0) - FREE;
+    assert.throws(() => bound.freePages(pfnOf(bound.memory, row), order - 64), /does not head/);
+    assert.deepEqual(verify(bound.memory), []);
+  });
+}

@@ -199,6 +199,23 @@ test("kswapd is woken for a boosted zone once, by the first who may wake it", ()
   expect.equal(m.zone[ZONE_WORDS + Z_FLAGS], 0);
 });
 
+test("a request that finds no zone above its low mark wakes kswapd for all of its zones", () => {
+  const m = bootMemory({ ...SMALL, minFreeKbytes: 64, lowmemReserveRatio: [0] });
+  takeAll(m, 0x1, 0);
+  takeAll(m, 0x0, 0);
+  const woken: string[] = [];
+  const nothing = (): void => undefined;
+  const wakeKswapd = (zone: number, order: number): void => void woken.push(`${zone} ${order}`);
+  m.events = { refill: nothing, drain: nothing, extfrag: nothing, wakeKswapd };
+  allocPages(m, 0x0, 2);
+  expect.deepEqual(woken, [], "who may not wake it does not");
+  allocPages(m, 0x800, 2);
+  expect.deepEqual(woken, ["1 2", "0 2"]);
+  woken.length = 0;
+  allocPages(m, 0x801, 0);
+  expect.deepEqual(woken, ["0 0"]);
+});
+
 const RESERVE: BootOptions = {
   ...SMALL,
   minFreeKbytes: 256,

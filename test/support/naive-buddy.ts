@@ -1,4 +1,4 @@
-// Free lists of 6.1 a second time, written for reading: a list is an array of pfns whose head is at
+// Free lists of 5.10 and 6.1 a second time, written for reading: a list is an array of pfns whose head is at
 // index 0. Splitting, merging, stealing between types, and the HighAtomic reserve.
 export interface NaiveZone {
   readonly node: number;
@@ -10,14 +10,29 @@ export interface NaiveZone {
   marks: { min: number; low: number; high: number };
   reserve: number[];
   batch: number;
-  pcpHigh: number;
+  /** Between which a tuned pageset's `high` moves. */
+  highMin: number;
+  highMax: number;
+  /** Somebody reclaims the zone; it was found below its high mark. */
+  reclaimed: boolean;
+  belowHigh: boolean;
   boost: number;
   boosted: boolean;
   highatomic: number;
   /** free[type][order] */
   free: number[][][];
-  /** One for each CPU; lists by "order/type". */
-  pcp: { lists: Record<string, { pfn: number; type: number }[]>; factor: number }[];
+  /** One for each CPU. */
+  pcp: NaivePcp[];
+}
+
+export interface NaivePcp {
+  /** By "order/type". */
+  lists: Record<string, { pfn: number; type: number }[]>;
+  high: number;
+  /** free_factor; alloc_factor where pagesets are tuned, and there only the other two. */
+  factor: number;
+  freeCount: number;
+  blockBefore: boolean;
 }
 
 export interface NaiveState {
@@ -77,19 +92,40 @@ export class NaiveBuddy {
     for (let from = order; from <= this.maxOrder; from++) {
       const pfn = zone.free[type]?.[from]?.shift();
       if (pfn === undefined) continue;
-      for (let half = from - 1; half >= order; half--) {
-        zone.free[type]?.[half]?.unshift(pfn + 2 ** half);
-      }
+      this.halve(zone, pfn, from, order, type);
       return pfn;
     }
     return -1;
   }
 
+  halve(zone: NaiveZone, pfn: number, from: number, order: number, type: number): void {
+    for (let half = from - 1; half >= order; half--) {
+      zone.free[type]?.[half]?.unshift(pfn + 2 ** half);
+    }
+  }
+
+  /** What a zone finds for a request: the smallest of its own type, else of another. */
+  fromBuddy(zone: NaiveZone, request: Wish, whole: boolean): number {
+    const pfn = this.smallest(zone, request.order, request.type);
+    if (pfn >= 0 || !this.fallback(zone, request, whole)) return pfn;
+    return this.smallest(zone, request.order, request.type);
+  }
+
+  /** `count` blocks for a per-CPU list, or as many as there are. */
+  many(zone: NaiveZone, request: Wish, whole: boolean, count: number): number[] {
+    const pfns: number[] = [];
+    while (pfns.length < count) {
+      const pfn = this.fromBuddy(zone, request, whole);
+      if (pfn < 0) break;
+      pfns.push(pfn);
+    }
+    return pfns;
+  }
+
   fallback(zone: NaiveZone, request: Wish, whole: boolean): boolean {
     const { order, type } = request;
-    const has = (from: number): number =>
-      FALLBACKS[type]?.find((other) => (zone.free[other]?.[from]?.length ?? 0) > 0) ?? -1;
-    const wholly = (from: number): boolean => from >= Math.floor(this.pageblock / 2) || type !== 1;
+    const has = (from: number): number => this.otherType(zone, from, type);
+    const wholly = (from: number): boolean => this.wholly(from, type);
     const least = whole ? Math.max(order, this.pageblock) : order;
     let from = this.maxOrder;
     while (from >= least && has(from) < 0) from--;
@@ -100,6 +136,16 @@ export class NaiveBuddy {
     }
     this.steal(zone, has(from), from, request, wholly(from));
     return true;
+  }
+
+  /** The first type that `type` may take a block of this order from. */
+  otherType(zone: NaiveZone, order: number, type: number): number {
+    return FALLBACKS[type]?.find((other) => (zone.free[other]?.[order]?.length ?? 0) > 0) ?? -1;
+  }
+
+  /** Whether a block of this order stands for its pageblock. */
+  wholly(order: number, type: number): boolean {
+    return order >= Math.floor(this.pageblock / 2) || type !== MOVABLE;
   }
 
   steal(zone: NaiveZone, other: number, order: number, request: Wish, wholly: boolean): void {
@@ -159,7 +205,7 @@ export class NaiveBuddy {
     return start >= zone.start ? start : pfn;
   }
 
-  reserve(zone: NaiveZone, pfn: number): void {
+  reserve(zone: NaiveZone, pfn: number, _order: number): void {
     const size = 2 ** this.pageblock;
     if (zone.highatomic >= Math.floor(zone.managed / 100) + size || this.typeOf(pfn) > 2) return;
     zone.highatomic += size;
@@ -204,14 +250,25 @@ export class NaiveBuddy {
       const other = this.typeOf(buddy);
       if (order >= this.pageblock && other !== type && (other > 2 || type > 2)) break;
       this.unlist(zone, buddy);
+      this.meet(buddy, order, type);
       pfn = Math.min(pfn, buddy);
       order++;
     }
     const above = this.find((pfn - (pfn % 2 ** (order + 1))) ^ (2 ** (order + 1)));
     const likely = above !== null && above.zone === zone && above.order === order + 1;
+    this.putBack(zone, pfn, order, type, likely && order < this.maxOrder - 1);
+  }
+
+  /** Last when the block may soon be part of a larger one. */
+  putBack(zone: NaiveZone, pfn: number, order: number, type: number, waits: boolean): void {
     const list = zone.free[type]?.[order];
-    if (likely && order < this.maxOrder - 1) list?.push(pfn);
+    if (waits) list?.push(pfn);
     else list?.unshift(pfn);
+  }
+
+  /** A block of another type is about to be merged with. */
+  meet(_buddy: number, _order: number, _type: number): void {
+    // Up to 6.9 each pageblock keeps its type.
   }
 
   find(pfn: number): { zone: NaiveZone; order: number } | null {

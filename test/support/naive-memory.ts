@@ -1,9 +1,14 @@
 // The page allocator of 6.1 a second time, written for reading: lists are arrays of pfns with
 // their head at index 0, counts are counted when they are asked for. Marks, reserves and pageset
 // sizes are given; everything that an allocation or a free changes is worked out here.
-import { HIGHATOMIC, MOVABLE, NaiveBuddy, type NaiveZone, type Wish } from "./naive-buddy.ts";
-
-type NaivePcp = NaiveZone["pcp"][number];
+import {
+  HIGHATOMIC,
+  MOVABLE,
+  NaiveBuddy,
+  type NaivePcp,
+  type NaiveZone,
+  type Wish,
+} from "./naive-buddy.ts";
 
 /** In the order in which a drain goes round. */
 const PCP_LISTS: readonly string[] = [
@@ -12,14 +17,14 @@ const PCP_LISTS: readonly string[] = [
   "huge/1",
 ];
 
-interface Pass {
+export interface Pass {
   mark: "min" | "low" | null;
   half: boolean;
   harder: boolean;
   highatomic: boolean;
   whole: boolean;
 }
-interface Request extends Wish {
+export interface Request extends Wish {
   highest: number;
   cpu: number;
 }
@@ -36,7 +41,7 @@ export class NaiveMemory extends NaiveBuddy {
       (zone.node === node ? 0 : 100) - this.names.indexOf(zone.name);
     const request: Request = {
       order,
-      type: (gfp & 8) !== 0 ? 1 : (gfp & 16) !== 0 ? 2 : 0,
+      type: this.mobilityOf(gfp),
       highest,
       wakes: (gfp & 0x800) !== 0,
       cpu,
@@ -50,6 +55,28 @@ export class NaiveMemory extends NaiveBuddy {
     return pfn;
   }
 
+  mobilityOf(gfp: number): number {
+    return (gfp & 8) !== 0 ? MOVABLE : (gfp & 16) !== 0 ? 2 : 0;
+  }
+
+  /** Who may wait is helped by a drain; who frees memory may have all of it. */
+  mayWait(gfp: number): boolean {
+    return (gfp & 0x400) !== 0;
+  }
+
+  mayHaveAll(gfp: number): boolean {
+    return (gfp & 0x20000) !== 0 && (gfp & 0x80000) === 0;
+  }
+
+  triesHarder(gfp: number): boolean {
+    return (gfp & 0x400) === 0 && (gfp & 0x80000) === 0;
+  }
+
+  /** Whether blocks of the reserve are for a request with these rights. */
+  mayReserve(high: boolean, harder: boolean): boolean {
+    return high && harder;
+  }
+
   passes(request: Request, gfp: number): number {
     const first = request.zones[0];
     const near = this.state.zones.find((z) => z.node === first?.node && z.name === "DMA32");
@@ -58,16 +85,16 @@ export class NaiveMemory extends NaiveBuddy {
     let pfn = this.pass(request, { ...plain, mark: "low", whole });
     if (pfn >= 0) return pfn;
     const high = (gfp & 0x20) !== 0;
-    const harder = (gfp & 0x400) === 0 && (gfp & 0x80000) === 0;
-    const highatomic = harder && high && request.order > 0;
+    const harder = this.triesHarder(gfp);
+    const highatomic = request.order > 0 && this.mayReserve(high, harder);
     const slow: Pass = { mark: "min", half: high, harder, highatomic, whole: false };
     pfn = this.pass(request, slow);
     if (pfn >= 0) return pfn;
-    if ((gfp & 0x20000) !== 0 && (gfp & 0x80000) === 0) {
+    if (this.mayHaveAll(gfp)) {
       pfn = this.pass(request, { ...plain, mark: null });
       if (pfn >= 0) return pfn;
     }
-    if ((gfp & 0x400) === 0) return -1;
+    if (!this.mayWait(gfp)) return -1;
     this.drainAll();
     do pfn = this.pass(request, slow);
     while (pfn < 0 && this.unreserve(request));
@@ -81,7 +108,7 @@ export class NaiveMemory extends NaiveBuddy {
       const pfn = this.fromZone(zone, request, pass);
       if (request.wakes) zone.boosted = false;
       if (pfn < 0) continue;
-      if (pass.highatomic) this.reserve(zone, pfn);
+      if (pass.highatomic) this.reserve(zone, pfn, request.order);
       return pfn;
     }
     return pass.whole ? this.pass(request, { ...pass, whole: false }) : -1;
@@ -89,21 +116,35 @@ export class NaiveMemory extends NaiveBuddy {
 
   mayGive(zone: NaiveZone, request: Request, pass: Pass, name: "min" | "low"): boolean {
     const { order } = request;
-    const rights = pass.half || pass.harder || pass.highatomic;
-    const free = this.freePages(zone) - (rights ? 0 : zone.highatomic);
+    const free = this.freePages(zone) - (this.opensReserve(pass) ? 0 : zone.highatomic);
     const above = zone.reserve[request.highest] ?? 0;
-    const enough = (mark: number): boolean => {
-      let min = mark;
-      if (pass.half) min -= Math.floor(min / 2);
-      if (pass.half && pass.harder) min -= Math.floor(min / 4);
-      return free - (2 ** order - 1) > min + above;
-    };
+    const enough = (mark: number): boolean =>
+      free - (2 ** order - 1) > this.lowered(mark, pass) + above;
     const mark = zone.marks[name];
     if (order === 0) {
       if (Math.max(0, free) > mark + zone.boost + above || enough(mark + zone.boost)) return true;
-      return pass.half && zone.boost > 0 && name === "min" && enough(mark);
+      return this.isAtomic(pass) && zone.boost > 0 && name === "min" && enough(mark);
     }
-    if (!enough(mark + zone.boost)) return false;
+    return enough(mark + zone.boost) && this.hasBlock(zone, order, mark, pass);
+  }
+
+  opensReserve(pass: Pass): boolean {
+    return pass.half || pass.harder || pass.highatomic;
+  }
+
+  lowered(mark: number, pass: Pass): number {
+    let min = mark;
+    if (pass.half) min -= Math.floor(min / 2);
+    if (pass.half && pass.harder) min -= Math.floor(min / 4);
+    return min;
+  }
+
+  /** Who has a second chance without the boost. */
+  isAtomic(pass: Pass): boolean {
+    return pass.half;
+  }
+
+  hasBlock(zone: NaiveZone, order: number, _mark: number, pass: Pass): boolean {
     const types = pass.highatomic ? [0, 1, 2, HIGHATOMIC] : [0, 1, 2];
     return types.some((type) => zone.free[type]?.some((list, o) => o >= order && list.length > 0));
   }
@@ -111,30 +152,39 @@ export class NaiveMemory extends NaiveBuddy {
   fromZone(zone: NaiveZone, request: Request, pass: Pass): number {
     const { order, type } = request;
     const set = zone.pcp[request.cpu];
-    if (set !== undefined && (order <= 3 || order === this.pageblock)) {
+    if (set !== undefined && this.keeps(order)) {
       const list = this.pcpList(set, order, type);
-      set.factor >>= 1;
+      this.taking(set);
       if (list.length === 0) {
-        const wanted = zone.batch > 1 ? Math.max(zone.batch >> order, 2) : zone.batch;
-        for (let i = 0; i < wanted; i++) {
-          const pfn = this.fromBuddy(zone, request, pass);
-          if (pfn < 0) break;
-          list.push({ pfn, type });
-        }
+        const pfns = this.many(zone, request, pass.whole, this.refill(zone, set, order));
+        list.push(...pfns.map((pfn) => ({ pfn, type })));
       }
       const page = list.shift();
       if (page !== undefined) return page.pfn;
     }
     let pfn = pass.highatomic ? this.smallest(zone, order, HIGHATOMIC) : -1;
-    if (pfn < 0) pfn = this.fromBuddy(zone, request, pass);
-    if (pfn < 0 && pass.harder) pfn = this.smallest(zone, order, HIGHATOMIC);
+    if (pfn < 0) pfn = this.fromBuddy(zone, request, pass.whole);
+    if (pfn < 0 && this.hasLastResort(pass)) pfn = this.smallest(zone, order, HIGHATOMIC);
     return pfn;
   }
 
-  fromBuddy(zone: NaiveZone, request: Request, pass: Pass): number {
-    const pfn = this.smallest(zone, request.order, request.type);
-    if (pfn >= 0 || !this.fallback(zone, request, pass.whole)) return pfn;
-    return this.smallest(zone, request.order, request.type);
+  hasLastResort(pass: Pass): boolean {
+    return pass.harder;
+  }
+
+  /** Whether blocks of this order wait on per-CPU lists. */
+  keeps(order: number): boolean {
+    return order <= 3 || order === this.pageblock;
+  }
+
+  /** A request came to this CPU's lists. */
+  taking(set: NaivePcp): void {
+    set.factor >>= 1;
+  }
+
+  /** Blocks of a refill. */
+  refill(zone: NaiveZone, _set: NaivePcp, order: number): number {
+    return zone.batch > 1 ? Math.max(zone.batch >> order, 2) : zone.batch;
   }
 
   free(pfn: number, cpu: number): void {
@@ -144,20 +194,31 @@ export class NaiveMemory extends NaiveBuddy {
     const set = zone?.pcp[cpu];
     if (zone === undefined || set === undefined) throw new Error(`pfn ${pfn} is in no zone`);
     const type = this.typeOf(pfn);
-    if (order > 3 && order !== this.pageblock) {
-      this.give(zone, pfn, order, type);
+    if (!this.keeps(order)) {
+      this.giveLarge(zone, pfn, order, type);
       return;
     }
     this.pcpList(set, order, type).unshift({ pfn, type });
+    this.relieve(zone, set, order, type);
+  }
+
+  giveLarge(zone: NaiveZone, pfn: number, order: number, type: number): void {
+    this.give(zone, pfn, order, type);
+  }
+
+  /** After a free: where there are too many pages now, the oldest go. */
+  relieve(zone: NaiveZone, set: NaivePcp, order: number, type: number): void {
     const count = this.pcpPages(set);
-    const all = order > 0 && order <= 3 && set.factor > 0;
-    if (all) this.drain(zone, set, count, order, type);
-    else if (count >= zone.pcpHigh) {
-      const most = zone.pcpHigh - zone.batch;
-      const scaled = zone.batch * 2 ** set.factor;
-      if (scaled < most && set.factor < 5) set.factor++;
-      this.drain(zone, set, Math.max(zone.batch, Math.min(scaled, most)), order, type);
+    if (order > 0 && order <= 3 && set.factor > 0) {
+      this.drain(zone, set, count, order, type);
+      return;
     }
+    const high = zone.reclaimed ? Math.min(4 * zone.batch, set.high) : set.high;
+    if (count < high) return;
+    const most = high - zone.batch;
+    const scaled = zone.batch * 2 ** set.factor;
+    if (scaled < most && set.factor < 5) set.factor++;
+    this.drain(zone, set, Math.max(zone.batch, Math.min(scaled, most)), order, type);
   }
 
   /** Oldest first: all of the list of (order, type), then of those after it, round and round. */
@@ -170,7 +231,7 @@ export class NaiveMemory extends NaiveBuddy {
       while (left > 0 && list.length > 0) {
         const page = list.pop();
         if (page === undefined) break;
-        this.give(zone, page.pfn, this.orderOf(key), page.type);
+        this.give(zone, page.pfn, this.orderOf(key), this.drainedAs(page));
         left -= 2 ** this.orderOf(key);
       }
     }
@@ -181,9 +242,23 @@ export class NaiveMemory extends NaiveBuddy {
     for (let cpu = 0; cpu < cpus; cpu++) {
       for (const zone of this.state.zones) {
         const set = zone.pcp[cpu];
-        if (set !== undefined) this.drain(zone, set, this.pcpPages(set), 0, 0);
+        if (set !== undefined) this.empty(zone, set);
       }
     }
+  }
+
+  empty(zone: NaiveZone, set: NaivePcp): void {
+    this.drain(zone, set, this.pcpPages(set), 0, 0);
+  }
+
+  /** Only pagesets that adapt (6.7+) are looked after by the statistics worker. */
+  decay(_zone: NaiveZone, _set: NaivePcp): void {
+    // Nothing adapts.
+  }
+
+  /** As what a page goes back: what it was when it was freed. */
+  drainedAs(page: { pfn: number; type: number }): number {
+    return page.type;
   }
 
   pcpPages(set: NaivePcp): number {

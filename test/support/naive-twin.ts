@@ -1,4 +1,4 @@
-// A memory of 6.1 and its naive twin, side by side: built alike, and compared down to list order.
+// A memory and the naive twin of its era, side by side: built alike, and compared down to list order.
 import {
   FREE,
   freeHead,
@@ -8,7 +8,11 @@ import {
   P_BATCH,
   P_COUNT,
   P_FACTOR,
+  P_FREE_COUNT,
+  P_FREED_HIGH_ORDER,
   P_HIGH,
+  P_HIGH_MAX,
+  P_HIGH_MIN,
   PCP_LISTS,
   PCP_WORDS,
   pfnOf,
@@ -27,7 +31,8 @@ import {
 } from "../../src/mm/memory.ts";
 import { TYPE_COUNT } from "../../src/mm/rule.ts";
 import type { NaiveZone } from "./naive-buddy.ts";
-import { NaiveMemory } from "./naive-memory.ts";
+import { naiveMemory } from "./naive-eras.ts";
+import type { NaiveMemory } from "./naive-memory.ts";
 
 /** pfns of a free list in order, the blocks of an extent one by one. */
 export function freeList(m: Memory, zone: number, type: number, order: number): number[] {
@@ -73,17 +78,27 @@ export function naiveTwin(
       marks: { min: 0, low: 0, high: 0 },
       reserve: [],
       batch: 0,
-      pcpHigh: 0,
+      highMin: 0,
+      highMax: 0,
+      reclaimed: false,
+      belowHigh: false,
       boost: 0,
       boosted: false,
       highatomic: 0,
       free: Array.from({ length: TYPE_COUNT }, () =>
         Array.from({ length: m.maxOrder + 1 }, (): number[] => []),
       ),
-      pcp: Array.from({ length: m.cpuCount }, () => ({ lists: {}, factor: 0 })),
+      pcp: Array.from({ length: m.cpuCount }, () => ({
+        lists: {},
+        high: 0,
+        factor: 0,
+        freeCount: 0,
+        blockBefore: false,
+      })),
     }),
   );
-  const twin = new NaiveMemory({ zones, types: {}, taken: {} }, m.maxOrder, m.pageblockOrder);
+  const state = { zones, types: {}, taken: {} };
+  const twin = naiveMemory(m.rule.name, state, m.maxOrder, m.pageblockOrder);
   takeMarks(twin, m);
   twin.boot();
   return twin;
@@ -94,8 +109,11 @@ export function takeMarks(twin: NaiveMemory, m: Memory): void {
   twin.state.zones.forEach((zone, z) => {
     zone.marks = { min: word(m, z, Z_MIN), low: word(m, z, Z_LOW), high: word(m, z, Z_HIGH) };
     zone.reserve = m.zoneNames.map((_, index) => word(m, z, Z_RESERVE + index));
-    zone.batch = m.pcp[z * m.cpuCount * PCP_WORDS + P_BATCH] ?? 0;
-    zone.pcpHigh = m.pcp[z * m.cpuCount * PCP_WORDS + P_HIGH] ?? 0;
+    const words = z * m.cpuCount * PCP_WORDS;
+    zone.batch = m.pcp[words + P_BATCH] ?? 0;
+    zone.highMin = m.pcp[words + P_HIGH_MIN] ?? 0;
+    zone.highMax = m.pcp[words + P_HIGH_MAX] ?? 0;
+    for (const set of zone.pcp) set.high = m.pcp[words + P_HIGH] ?? 0;
     zone.boost = 0;
   });
 }
@@ -119,7 +137,15 @@ export function stateOf(m: Memory): object {
     pcp: Array.from({ length: m.cpuCount }, (_cpu, cpu) => {
       const words = (z * m.cpuCount + cpu) * PCP_WORDS;
       const lists = Array.from({ length: PCP_LISTS }, (_list, list) => pcpList(m, z, cpu, list));
-      return { count: m.pcp[words + P_COUNT], factor: m.pcp[words + P_FACTOR], lists };
+      const own = (at: number): number => m.pcp[words + at] ?? 0;
+      return {
+        count: own(P_COUNT),
+        high: own(P_HIGH),
+        factor: own(P_FACTOR),
+        freeCount: own(P_FREE_COUNT),
+        blockBefore: own(P_FREED_HIGH_ORDER) === 1,
+        lists,
+      };
     }),
   }));
   return { zones, types };
@@ -134,7 +160,10 @@ export function naiveStateOf(twin: NaiveMemory): object {
     free,
     pcp: pcp.map((set) => ({
       count: twin.pcpPages(set),
+      high: set.high,
       factor: set.factor,
+      freeCount: set.freeCount,
+      blockBefore: set.blockBefore,
       lists: twin.pcpLists(set),
     })),
   }));
