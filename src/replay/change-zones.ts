@@ -179,7 +179,8 @@ function countersOf(
         .filter(here)
         .reduce((sum, { list, pfns }) => sum + (pfns.length << orderOf(list)), 0);
       const old = snap.counters.find(here);
-      return { node, index, cpu, high: 0, batch: 1, factor: 0, ...old, count };
+      const tuned = { allocFactor: null, highMin: null, highMax: null };
+      return { node, index, cpu, high: 0, batch: 1, factor: 0, ...tuned, ...old, count };
     }),
   );
 }

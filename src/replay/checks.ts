@@ -90,7 +90,7 @@ export class Checks implements EventSink {
 
   /** Blocks of a refill of ours that the recording has not told yet. */
   isRefillDue(cpu: number): boolean {
-    return this.#ownRefills[cpu].length > 0;
+    return this.#ownRefills[cpu].length > this.#realRefills[cpu].length;
   }
 
   realRefill(e: ReplayEvent): void {

@@ -12,12 +12,14 @@
  */
 import { freePages, freePagesPastPcp } from "../mm/allocate.ts";
 import { allocPagesBulk } from "../mm/bulk.ts";
-import { parseGfp } from "../mm/gfp-text.ts";
 import { type Memory, MOBILE, rowOf, zoneOf } from "../mm/memory.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
 import { Checks, type MissSink } from "./checks.ts";
+import { ContigCalls } from "./contig.ts";
 import type { ReplayEvent } from "./event.ts";
+import { GfpReader } from "./gfp-words.ts";
+import { beforeFree, decayLowered, drainFull, type LastFree } from "./pageset-highs.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { drainOutside } from "./remote-drain.ts";
 import { request } from "./request.ts";
@@ -37,9 +39,6 @@ export interface DriveOptions {
   readonly before?: (e: ReplayEvent, score: Score) => boolean;
 }
 
-/** Page cache, by its flags; not kernel memory that a task pays for. */
-const PAGE_CACHE = /HARDWALL|GFP_USER|GFP_HIGHUSER/;
-
 const hex = (pfn: number): string => (pfn < 0 ? "none" : `0x${pfn.toString(16)}`);
 
 export class Driver {
@@ -49,12 +48,15 @@ export class Driver {
   readonly #options: DriveOptions;
   readonly #checks: Checks;
   readonly #reclaim: ReclaimState;
-  readonly #gfp: Map<string, { readonly bits: number; readonly cache: boolean }> = new Map();
+  readonly #contig: ContigCalls;
+  readonly #gfp: GfpReader;
   /** Requests that an assumption served before their event. */
   readonly #served: Map<ReplayEvent, number> = new Map();
   /** By task: pages of its last bulk call, as we took them. */
   readonly #bulked: Map<number, number[]> = new Map();
   readonly #inBulk: Set<number> = new Set();
+  /** By CPU: where the page went that the last event freed; null when it was no such event. */
+  readonly #freed: (LastFree | null)[] = [];
   /** Node of each kswapd, by its wake-ups. */
   readonly #nodeOf: Map<number, number> = new Map();
   #at: ReplayEvent | null = null;
@@ -69,6 +71,8 @@ export class Driver {
     state.m.events = this.#checks;
     this.#reclaim = new ReclaimState(state.m, watch?.compacted);
     if (assumptions !== null) assumptions.watch = watch ?? null;
+    this.#contig = new ContigCalls(state.m);
+    this.#gfp = new GfpReader(state.m);
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;
     this.score.extfrags = this.#checks.extfrags;
@@ -102,14 +106,21 @@ export class Driver {
     m.cpu = e.cpu;
     const { watch } = this.#options;
     watch?.event(e);
-    this.#reclaim.note(e);
+    const due = e.kind === "drain" && this.#checks.isDrainDue(e.cpu);
+    if (!this.#contig.before(e, due)) this.#reclaim.note(e);
+    this.score.inputs.contigCalls = this.#contig.begun;
+    if (e.kind !== "refill" && e.kind !== "extfrag") {
+      this.#options.assumptions?.endRun(m, e, this.score);
+    }
     if (e.kind === "isolate" || e.kind === "take") watch?.compactionDone(e);
     this.#takeBulk(e);
     this.#serveEarly(e);
     if (!e.interrupt && (e.kind === "alloc" || e.kind === "free" || e.kind === "batched")) {
       this.#checks.beginCall(e.cpu);
     }
+    if (e.kind !== "drain") this.#freed[e.cpu] = null;
     this.#replay(e);
+    this.#contig.after(e);
     this.#checks.settleFrags();
     const node = e.passEnd ? this.#nodeOf.get(e.pid) : undefined;
     if (node !== undefined) {
@@ -132,7 +143,7 @@ export class Driver {
         if (e.batchOrder >= 0) this.#free(e, e.batchOrder);
         return;
       case "refill":
-        assumptions?.beforeRefill(this.#m, e, this.#checks, this.score);
+        this.#noteRefill(e);
         this.#checks.realRefill(e);
         if (assumptions?.hiddenBulks === true) this.#checks.settleRefills(e.cpu);
         return;
@@ -140,6 +151,7 @@ export class Driver {
         this.#drain(e);
         return;
       case "extfrag":
+        if (this.#m.rule.fallback === "claim") this.#noteRefill(e);
         this.#checks.realFrag(e);
         return;
       case "kswapd":
@@ -161,6 +173,11 @@ export class Driver {
       default:
         return;
     }
+  }
+
+  #noteRefill(e: ReplayEvent): void {
+    if (this.#checks.isRefillDue(e.cpu)) return;
+    this.#options.assumptions?.noteRefill(e, this.#state.typeOf(e.type));
   }
 
   #alloc(e: ReplayEvent): void {
@@ -199,7 +216,7 @@ export class Driver {
 
   #request(e: ReplayEvent): number {
     const m = this.#m;
-    const { bits, cache } = this.#gfpOf(e.gfp);
+    const { bits, cache } = this.#gfp.read(e.gfp);
     const rights = {
       past: this.#reclaim.takePast(e),
       reclaimer: this.#reclaim.isReclaimer(e),
@@ -208,16 +225,6 @@ export class Driver {
     this.#options.watch?.request(e, { gfp: bits, rights, cache }, pfn);
     if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
     return pfn;
-  }
-
-  #gfpOf(text: string): { readonly bits: number; readonly cache: boolean } {
-    let known = this.#gfp.get(text);
-    if (known === undefined) {
-      const cache = PAGE_CACHE.test(text) && !text.includes("ACCOUNT");
-      known = { bits: parseGfp(text, this.#m.gfp.era).value, cache };
-      this.#gfp.set(text, known);
-    }
-    return known;
   }
 
   #serveEarly(e: ReplayEvent): void {
@@ -239,6 +246,12 @@ export class Driver {
       if (this.score.unseenLine === 0) this.score.unseenLine = e.line;
     }
     const past = this.#isLocked(e);
+    const list = m.pcpListOf[order * 8 + m.blockType[row >> m.pageblockOrder]] ?? -1;
+    if (list >= 0 && !past && this.#options.assumptions !== null) {
+      const zone = zoneOf(m, row);
+      this.#freed[e.cpu] = { pid: e.pid, zone, list };
+      beforeFree(m, zone, order, e.drains, this.score);
+    }
     if (past) freePagesPastPcp(m, e.pfn, order);
     else freePages(m, e.pfn, order);
     this.#options.watch?.free(e, order, past);
@@ -258,14 +271,26 @@ export class Driver {
 
   #drain(e: ReplayEvent): void {
     if (!this.#checks.isDrainDue(e.cpu)) {
-      const own = drainOutside(this.#m, e, this.#state.typeOf(e.type), e.drainRun);
-      if (own === null) this.#strangeDrain(e);
-      else {
-        this.score.inputs[own.kind === "remote" ? "remoteDrains" : "decays"]++;
-        this.#options.watch?.drained(own.kind, own.zone, own.cpu);
-      }
+      if (!this.#drainAssumed(e)) this.#drainOutside(e);
     }
     this.#checks.realDrain(e);
+  }
+
+  #drainAssumed(e: ReplayEvent): boolean {
+    if (this.#options.assumptions === null) return false;
+    return drainFull(this.#m, e, this.#freed[e.cpu] ?? null, this.score);
+  }
+
+  #drainOutside(e: ReplayEvent): void {
+    const m = this.#m;
+    const type = this.#state.typeOf(e.type);
+    const own = drainOutside(m, e, type);
+    if (own?.kind === "remote") this.score.inputs.remoteDrains++;
+    else if (own?.kind === "decay") this.score.inputs.decays++;
+    const lowered = own === null && this.#options.assumptions !== null;
+    const done = lowered ? decayLowered(m, e, type, this.score) : own;
+    if (done === null) this.#strangeDrain(e);
+    else this.#options.watch?.drained(done.kind, done.zone, done.cpu);
   }
 
   /** A block that we hold on another list, or not at all: repaired, it goes where it went. */

@@ -12,11 +12,13 @@
  *   bulk, bulk-end      gfp, and how many pages            (vmap: their pfns)
  *   reclaim, reclaim-end, kswapd, suitable                 -
  *   isolate, take       what compaction took               -
+ *   scan, cma           which range somebody wants         -
  *
  * The pfn of a checked event is never looked at before the engine has answered.
  *
  * Linux: include/trace/events/{kmem,vmscan,compaction}.h
  */
+import type { ContigCall } from "./contig-scan.ts";
 
 export type ReplayKind =
   | "alloc"
@@ -33,7 +35,9 @@ export type ReplayKind =
   | "kswapd"
   | "suitable"
   | "isolate"
-  | "take";
+  | "take"
+  | "scan"
+  | "cma";
 
 export interface ReplayEvent {
   readonly kind: ReplayKind;
@@ -48,7 +52,7 @@ export interface ReplayEvent {
   readonly reclaimer: boolean;
   /** In a hard or soft interrupt. */
   readonly interrupt: boolean;
-  /** First page; -1 for none. isolate: start of the range. */
+  /** First page; -1 for none. isolate, scan: start of the range. */
   readonly pfn: number;
   readonly order: number;
   /** Migratetype by the kernel's number; -1 for none. */
@@ -57,7 +61,7 @@ export interface ReplayEvent {
   readonly gfp: string;
   /** refill: it fills a per-CPU list. extfrag: the block changes its owner. */
   readonly flag: boolean;
-  /** isolate: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd: node. */
+  /** isolate, scan: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd: node. */
   readonly a: number;
   /** isolate: frames scanned. extfrag: the fallback's type. vmap: number of the first page. */
   readonly b: number;
@@ -78,6 +82,10 @@ export interface ReplayEvent {
   passEnd: boolean;
   /** In an interrupt between two frees of a batch: pfn of the free before it; -1 for none. */
   lockedBy: number;
+  /** Here begins a call for this range. */
+  contig: ContigCall | null;
+  /** free, batched: the next event of this CPU is a drain by the same task. */
+  drains: boolean;
   /** drain: pages from here to the end of the run of drains on this CPU. */
   drainRun: number;
 }

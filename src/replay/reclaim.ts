@@ -24,7 +24,7 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "../mm/memory.ts";
-import { countFree } from "../mm/queue.ts";
+import { countPages } from "../mm/queue.ts";
 import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
 import type { ReplayEvent } from "./event.ts";
 
@@ -138,7 +138,7 @@ function isolateRange(m: Memory, from: number, to: number, taken: TakenSink | nu
     const order = state & ORDER_MASK;
     const zone = zoneOf(m, row);
     unlink(m, zone, row, order);
-    countFree(m, zone, -(1 << order));
+    countPages(m, zone, row, -(1 << order));
     if (order >= m.pageblockOrder - 1) claimBlocks(m, row, order);
     m.state.fill(TAKEN, row, row + (1 << order));
     taken?.(row, order);

@@ -33,23 +33,16 @@ export interface OutsideDrain {
   readonly cpu: number;
 }
 
-/** Does what the run of `pages` drained pages that begins with `e` shows; null when no pageset can be it. */
-export function drainOutside(
-  m: Memory,
-  e: ReplayEvent,
-  type: number,
-  pages: number,
-): OutsideDrain | null {
+/** Does what the run of drained pages that begins with `e` shows; null when no pageset can be it. */
+export function drainOutside(m: Memory, e: ReplayEvent, type: number): OutsideDrain | null {
+  const pages = e.drainRun;
+  const tuned = m.rule.pcp === "tuned";
   const whole: number[] = [];
   const decayed: number[] = [];
-  for (let zone = 0; zone < m.zoneCount; zone++) {
-    for (let step = 0; step < m.cpuCount; step++) {
-      const set = zone * m.cpuCount + ((e.cpu + step) % m.cpuCount);
-      const count = m.pcp[set * PCP_WORDS + P_COUNT];
-      if (count === 0 || !startsWith(m, set, e.order, type)) continue;
-      if (count <= pages) whole.push(set);
-      else if (m.rule.pcp === "tuned" && decaySize(m, set) === pages) decayed.push(set);
-    }
+  for (const set of setsAt(m, e, type)) {
+    const count = m.pcp[set * PCP_WORDS + P_COUNT];
+    if (count <= pages) whole.push(set);
+    else if (tuned && decaySize(m, set) === pages) decayed.push(set);
   }
   const exact = whole.find((set) => m.pcp[set * PCP_WORDS + P_COUNT] === pages);
   const set = exact ?? whole[0];
@@ -66,6 +59,18 @@ export function drainOutside(
 
 function placeOf(m: Memory, set: number): { zone: number; cpu: number } {
   return { zone: Math.floor(set / m.cpuCount), cpu: set % m.cpuCount };
+}
+
+/** Pagesets whose drain from the first list on would begin as `e` tells; the CPU's own first. */
+export function setsAt(m: Memory, e: ReplayEvent, type: number): number[] {
+  const sets: number[] = [];
+  for (let zone = 0; zone < m.zoneCount; zone++) {
+    for (let step = 0; step < m.cpuCount; step++) {
+      const set = zone * m.cpuCount + ((e.cpu + step) % m.cpuCount);
+      if (m.pcp[set * PCP_WORDS + P_COUNT] > 0 && startsWith(m, set, e.order, type)) sets.push(set);
+    }
+  }
+  return sets;
 }
 
 /** Whether a drain of the pageset from its first list on begins with such a block. */

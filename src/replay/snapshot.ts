@@ -52,6 +52,10 @@ export interface SnapCounters {
   readonly batch: number;
   /** free_factor; free_count since 6.7. */
   readonly factor: number;
+  /** Of tuned pagesets, null where the snapshot does not tell. Pages, but the factor. */
+  readonly allocFactor: number | null;
+  readonly highMin: number | null;
+  readonly highMax: number | null;
 }
 
 export interface ListSnapshot {

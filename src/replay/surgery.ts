@@ -21,7 +21,7 @@ import {
   TAKEN,
   zoneOf,
 } from "../mm/memory.ts";
-import { countFree } from "../mm/queue.ts";
+import { countPages } from "../mm/queue.ts";
 import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
 
 /**
@@ -131,7 +131,7 @@ function takeOne(m: Memory, row: number, order: number): boolean {
       } else linkHead(m, zone, upper, own, type);
     }
     m.state[row] = 0;
-    countFree(m, zone, -(1 << order));
+    countPages(m, zone, row, -(1 << order));
     return true;
   }
   return false;
@@ -198,8 +198,8 @@ export function putDown(m: Memory, row: number, order: number, type: number): bo
   // Made whole first: its other pages may be somebody's here.
   settle(m, row, order);
   m.state[row] = 0;
+  countPages(m, zoneOf(m, row), row, 1 << order);
   giveBlock(m, zoneOf(m, row), row, order, type, false);
-  countFree(m, zoneOf(m, row), 1 << order);
   return true;
 }
 
@@ -210,8 +210,8 @@ function putBack(m: Memory, row: number, order: number): void {
   m.state[row] = 0;
   const list = order > m.pageblockOrder ? -1 : m.pcpListOf[order * 8 + (movable ? MOVABLE : type)];
   if (list === undefined || list < 0) {
+    countPages(m, zone, row, 1 << order);
     giveBlock(m, zone, row, order, type, false);
-    countFree(m, zone, 1 << order);
     return;
   }
   const set = zone * m.cpuCount + m.cpu;
