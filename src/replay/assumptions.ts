@@ -24,6 +24,7 @@ import type { Scanner } from "./look-ahead.ts";
 import { adaptFactor, RefillRuns } from "./refill-runs.ts";
 import type { Score } from "./score.ts";
 import { stockList, takeOff } from "./surgery.ts";
+import type { Watch } from "./watch.ts";
 
 /** What becomes of a page next. */
 type Fate = "free" | "alloc" | "drain" | "refill";
@@ -68,6 +69,8 @@ export class Assumptions implements Scanner {
   readonly #refilled: (readonly ReplayEvent[])[] = [];
   /** By pfn: what becomes of it within the window, soonest first. */
   readonly #fates: Map<number, Fated[]> = new Map();
+  /** Told of pages taken by hidden bulk calls. */
+  watch: Watch | null = null;
   /** What the driver has got, and is through with when it gets more. */
   #driven: readonly ReplayEvent[] = [];
   /** The window reaches the end of the recording. */
@@ -167,7 +170,7 @@ export class Assumptions implements Scanner {
   #takeGone(m: Memory, e: ReplayEvent, sure: boolean, score: Score): boolean {
     for (let pfn = headOf(m, e); pfn >= 0; pfn = headOf(m, e)) {
       if (pfn === e.pfn || !(this.#isGone(pfn, e.line) ?? sure)) return false;
-      if (!takeHidden(m, listType(e), score)) return false;
+      if (!takeHidden(m, listType(e), score, this.watch)) return false;
     }
     return true;
   }
@@ -213,7 +216,7 @@ export class Assumptions implements Scanner {
     for (let left = run.length; left > 0; ) {
       if (!this.#takeGone(m, first, true, score)) return;
       if (left === run.length) this.#fit(m, run, false, score);
-      if (!takeHidden(m, listType(first), score)) return;
+      if (!takeHidden(m, listType(first), score, this.watch)) return;
       score.assumptions.hiddenBulkRefills++;
       left -= 1 + stockLength(m, first);
     }
@@ -243,9 +246,12 @@ function listType({ type }: ReplayEvent): number {
   return type < PCP_TYPES ? type : MOVABLE;
 }
 
-function takeHidden(m: Memory, type: number, score: Score): boolean {
+function takeHidden(m: Memory, type: number, score: Score, watch: Watch | null): boolean {
   // Mobility is in bits 3 and 4 of the flags.
-  const taken = allocPagesBulk(m, GFP_KERNEL_BITS | (type << 3), 1, []);
+  const gfp = GFP_KERNEL_BITS | (type << 3);
+  const pfns: number[] = [];
+  const taken = allocPagesBulk(m, gfp, 1, pfns);
+  if (taken > 0) watch?.bulk(gfp, pfns);
   score.assumptions.hiddenBulkPages += taken;
   return taken === 1;
 }

@@ -11,13 +11,11 @@
  * first: its free says that somebody had it.
  */
 import { freePages, freePagesPastPcp } from "../mm/allocate.ts";
-import { giveBlock } from "../mm/buddy.ts";
 import { allocPagesBulk } from "../mm/bulk.ts";
-import { KIND_MASK, type Memory, MOBILE, PCP, rowOf, zoneOf } from "../mm/memory.ts";
-import { countPages } from "../mm/queue.ts";
+import { type Memory, MOBILE, rowOf, zoneOf } from "../mm/memory.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
-import { Checks } from "./checks.ts";
+import { Checks, type MissSink } from "./checks.ts";
 import { ContigCalls } from "./contig.ts";
 import type { ReplayEvent } from "./event.ts";
 import { GfpReader } from "./gfp-words.ts";
@@ -27,13 +25,16 @@ import { drainOutside } from "./remote-drain.ts";
 import { request } from "./request.ts";
 import { emptyScore, type Miss, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
-import { isBlock, isTaken, mend, settle } from "./surgery.ts";
+import { isBlock, mendAnswer, putDown, settle } from "./surgery.ts";
+import type { Watch } from "./watch.ts";
 
 export interface DriveOptions {
   /** null: blind. */
   readonly assumptions: Assumptions | null;
   /** The answer to each mm_page_alloc, before it is compared; -1 for no page, no zone. */
   readonly decide?: (e: ReplayEvent, pfn: number, zone: number) => void;
+  /** Told of what the run does to its memory. */
+  readonly watch?: Watch;
   /** Called before an event is replayed; false ends the run there. */
   readonly before?: (e: ReplayEvent, score: Score) => boolean;
 }
@@ -64,13 +65,14 @@ export class Driver {
     this.#state = state;
     this.#m = state.m;
     this.#options = options;
-    this.#checks = new Checks(state.m, state.typeOf, (kind, ours, theirs) => {
-      this.#miss(kind, ours, theirs);
-    });
+    const { assumptions, watch } = options;
+    const miss: MissSink = (kind, ours, theirs) => this.#miss(kind, ours, theirs);
+    this.#checks = new Checks(state.m, state.typeOf, miss, watch?.wake);
     state.m.events = this.#checks;
-    this.#reclaim = new ReclaimState(state.m);
-    this.#contig = new ContigCalls(state.m);
+    this.#reclaim = new ReclaimState(state.m, watch?.compacted);
+    this.#contig = new ContigCalls(state.m, watch);
     this.#gfp = new GfpReader(state.m);
+    if (assumptions !== null) assumptions.watch = watch ?? null;
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;
     this.score.extfrags = this.#checks.extfrags;
@@ -102,9 +104,12 @@ export class Driver {
     }
     this.#at = e;
     m.cpu = e.cpu;
+    const { watch } = this.#options;
+    watch?.event(e);
     const due = e.kind === "drain" && this.#checks.isDrainDue(e.cpu);
     if (!this.#contig.before(e, due)) this.#reclaim.note(e);
     this.score.inputs.contigCalls = this.#contig.begun;
+    if (e.kind === "isolate" || e.kind === "take") watch?.compactionDone(e);
     if (e.kind !== "refill" && e.kind !== "extfrag") {
       this.#options.assumptions?.endRun(m, e, this.score);
     }
@@ -118,7 +123,10 @@ export class Driver {
     this.#contig.after(e);
     this.#checks.settleFrags();
     const node = e.passEnd ? this.#nodeOf.get(e.pid) : undefined;
-    if (node !== undefined) this.#reclaim.passEnds(node);
+    if (node !== undefined) {
+      this.#reclaim.passEnds(node);
+      watch?.passEnds(node);
+    }
   }
 
   #replay(e: ReplayEvent): void {
@@ -184,6 +192,7 @@ export class Driver {
       this.score.failed++;
       if (own < 0) this.score.failedEqual++;
       else this.#wrongPage(e, own);
+      this.#options.watch?.answered(e, own);
       this.#checks.settleRefills(e.cpu);
       return;
     }
@@ -193,22 +202,16 @@ export class Driver {
     else if (ownZone === zoneOf(m, row)) this.score.zoneEqual++;
     if (own === e.pfn) this.score.pfnEqual++;
     else this.#wrongPage(e, own);
+    this.#options.watch?.answered(e, own);
     this.#checks.settleRefills(e.cpu);
     if (this.#inBulk.has(e.pid) && !e.interrupt) this.#bulked.get(e.pid)?.push(own);
   }
 
   #wrongPage(e: ReplayEvent, own: number): void {
-    const m = this.#m;
     this.#miss("page", hex(own), hex(e.pfn));
     if (this.#options.assumptions === null) return;
     this.score.repairs++;
-    const real = e.pfn < 0 ? -1 : rowOf(m, e.pfn);
-    const row = own < 0 ? -1 : rowOf(m, own);
-    // What was taken early may be freed by now: a recording that was right would not free it.
-    const kept = isTaken(m, row, e.order);
-    if (isBlock(m, real, e.order)) {
-      mend(m, kept ? row : -1, real, e.order, e.type === MOVABLE);
-    } else if (kept) freePages(m, own, e.order);
+    mendAnswer(this.#m, own, e.pfn, e.order, e.type === MOVABLE);
   }
 
   #request(e: ReplayEvent): number {
@@ -219,6 +222,7 @@ export class Driver {
       reclaimer: this.#reclaim.isReclaimer(e),
     };
     const pfn = request(m, bits, e.order, rights);
+    this.#options.watch?.request(e, { gfp: bits, rights, cache }, pfn);
     if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
     return pfn;
   }
@@ -250,6 +254,7 @@ export class Driver {
     }
     if (past) freePagesPastPcp(m, e.pfn, order);
     else freePages(m, e.pfn, order);
+    this.#options.watch?.free(e, order, past);
   }
 
   /** The lock is one zone's: a page of another zone still gets onto its list. */
@@ -277,28 +282,24 @@ export class Driver {
   }
 
   #drainOutside(e: ReplayEvent): void {
-    const m = this.#m;
+    const { assumptions, watch } = this.#options;
     const type = this.#state.typeOf(e.type);
-    const kind = drainOutside(m, e, type);
-    if (kind === "remote") this.score.inputs.remoteDrains++;
-    else if (kind === "decay") this.score.inputs.decays++;
-    else if (this.#options.assumptions !== null && decayLowered(m, e, type, this.score)) return;
-    else this.#strangeDrain(e);
+    const own = drainOutside(this.#m, e, type);
+    if (own !== null) this.score.inputs[own.kind === "remote" ? "remoteDrains" : "decays"]++;
+    const lowered = assumptions !== null && own === null;
+    const found = lowered ? decayLowered(this.#m, e, type, this.score) : own;
+    if (found === null) this.#strangeDrain(e);
+    else watch?.drained(found.kind, found.zone, found.cpu);
   }
 
   /** A block that we hold on another list, or not at all: repaired, it goes where it went. */
   #strangeDrain(e: ReplayEvent): void {
     const m = this.#m;
     this.score.strangeDrains++;
-    const row = rowOf(m, e.pfn);
-    if (this.#options.assumptions === null || !isBlock(m, row, e.order)) return;
-    if ((m.state[row] & KIND_MASK) !== PCP) return;
+    const type = this.#state.typeOf(e.type);
+    if (this.#options.assumptions === null || !putDown(m, rowOf(m, e.pfn), e.order, type)) return;
     this.score.repairs++;
-    // Made whole first: its other pages may be somebody's here.
-    settle(m, row, e.order);
-    m.state[row] = 0;
-    countPages(m, zoneOf(m, row), row, 1 << e.order);
-    giveBlock(m, zoneOf(m, row), row, e.order, this.#state.typeOf(e.type), false);
+    this.#options.watch?.putDown(e, type);
   }
 
   #takeBulk(e: ReplayEvent): void {
@@ -308,6 +309,7 @@ export class Driver {
     const taken = allocPagesBulk(this.#m, call.gfp, call.pages, pfns);
     this.score.inputs.bulkCalls++;
     this.score.inputs.bulkPages += call.pages;
+    this.#options.watch?.bulk(call.gfp, pfns);
     if (taken !== call.pages) this.#miss("bulk", `${taken} pages`, `${call.pages} pages`);
     this.#bulked.set(e.pid, [...(this.#bulked.get(e.pid) ?? []), ...pfns]);
   }

@@ -43,7 +43,7 @@ export interface ReplayEvent {
   readonly kind: ReplayKind;
   /** 1-based line in the trace. */
   readonly line: number;
-  /** Seconds of the trace's clock. */
+  /** The trace's clock, microseconds. */
   readonly time: number;
   readonly cpu: number;
   readonly pid: number;

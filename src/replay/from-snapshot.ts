@@ -29,6 +29,9 @@ const MOVABLE_CLASSES: ReadonlySet<PageClass> = new Set<PageClass>([
   "thp",
 ]);
 
+/** Frames that no zone manages. */
+const UNMANAGED_CLASSES: ReadonlySet<PageClass> = new Set<PageClass>(["no-page", "reserved"]);
+
 /** Null, with errors, when the lists cannot be read whole. */
 export function listSnapshot(texts: SnapTexts): Outcome<ListSnapshot | null> {
   const lists = readText(freelistsReader(), texts.freelists);
@@ -41,7 +44,10 @@ export function listSnapshot(texts: SnapTexts): Outcome<ListSnapshot | null> {
   ];
   if (issues.some(({ severity }) => severity === "error")) return { value: null, issues };
   const { zones, free, pcp, pcpLists } = lists.value;
-  const runs = (flags?.value ?? []).filter((run) => MOVABLE_CLASSES.has(run.class));
+  const runsOf = (classes: ReadonlySet<PageClass>): { pfn: number; pages: number }[] =>
+    (flags?.value ?? [])
+      .filter((run) => classes.has(run.class))
+      .map(({ start, end }) => ({ pfn: start, pages: end - start }));
   const value: ListSnapshot = {
     zones: zones.map((z) => ({ ...z, index: z.zone })),
     free: free.map((f) => ({ ...f, index: f.zone, type: f.migratetype })),
@@ -51,7 +57,8 @@ export function listSnapshot(texts: SnapTexts): Outcome<ListSnapshot | null> {
       pfn: firstPfn,
       types: migratetypes,
     })),
-    movable: runs.map(({ start, end }) => ({ pfn: start, pages: end - start })),
+    movable: runsOf(MOVABLE_CLASSES),
+    unmanaged: flags === null ? null : runsOf(UNMANAGED_CLASSES),
   };
   return { value, issues };
 }
@@ -98,6 +105,7 @@ export function factsOf(
     cpus,
     cpuNode,
     reserveRatios: ratios,
+    sysctls,
     zones: zoneFacts(zoneinfo.zones),
   };
   return { value, issues };

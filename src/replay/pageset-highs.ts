@@ -29,7 +29,7 @@ import {
 import { relieveFull } from "../mm/pcp.ts";
 import { SCALE_MAX } from "../mm/words.ts";
 import type { ReplayEvent } from "./event.ts";
-import { setsAt } from "./remote-drain.ts";
+import { type OutsideDrain, placeOf, setsAt } from "./remote-drain.ts";
 import type { Score } from "./score.ts";
 
 /** Where the last free went that a per-CPU list took. */
@@ -47,19 +47,25 @@ export function drainFull(m: Memory, e: ReplayEvent, free: LastFree | null, scor
   return true;
 }
 
-/** A drain that a decay explains whose high was below ours. Returns whether there can be one. */
-export function decayLowered(m: Memory, e: ReplayEvent, type: number, score: Score): boolean {
-  if (m.rule.pcp !== "tuned") return false;
+/** A drain that a decay explains whose high was below ours; null where there can be none. */
+export function decayLowered(
+  m: Memory,
+  e: ReplayEvent,
+  type: number,
+  score: Score,
+): OutsideDrain | null {
+  if (m.rule.pcp !== "tuned") return null;
   const set = setsAt(m, e, type).find((own) => {
     const at = own * PCP_WORDS;
     const high = m.pcp[at + P_COUNT] - e.drainRun;
     const within = high >= m.pcp[at + P_HIGH_MIN] && high <= m.pcp[at + P_HIGH];
     return within && e.drainRun <= m.pcp[at + P_BATCH] << SCALE_MAX;
   });
-  if (set === undefined) return false;
-  decayPcp(m, Math.floor(set / m.cpuCount), set % m.cpuCount, e.drainRun);
+  if (set === undefined) return null;
+  const place = placeOf(m, set);
+  decayPcp(m, place.zone, place.cpu, e.drainRun);
   score.assumptions.loweredHighs++;
-  return true;
+  return { kind: "decay", ...place };
 }
 
 /** Before a free of `order` to this CPU's lists; `drains`: the recording goes on with drained blocks. */

@@ -27,8 +27,14 @@ import { PCP_TYPES } from "../mm/rule.ts";
 import { SCALE_MAX } from "../mm/words.ts";
 import type { ReplayEvent } from "./event.ts";
 
+export interface OutsideDrain {
+  readonly kind: "remote" | "decay";
+  readonly zone: number;
+  readonly cpu: number;
+}
+
 /** Does what the run of drained pages that begins with `e` shows; null when no pageset can be it. */
-export function drainOutside(m: Memory, e: ReplayEvent, type: number): "remote" | "decay" | null {
+export function drainOutside(m: Memory, e: ReplayEvent, type: number): OutsideDrain | null {
   const pages = e.drainRun;
   const tuned = m.rule.pcp === "tuned";
   const whole: number[] = [];
@@ -41,13 +47,19 @@ export function drainOutside(m: Memory, e: ReplayEvent, type: number): "remote" 
   const exact = whole.find((set) => m.pcp[set * PCP_WORDS + P_COUNT] === pages);
   const set = exact ?? whole[0];
   if (set !== undefined) {
-    const count = m.pcp[set * PCP_WORDS + P_COUNT];
-    drainFrom(m, Math.floor(set / m.cpuCount), set % m.cpuCount, count, 0);
-    return "remote";
+    const own = placeOf(m, set);
+    drainFrom(m, own.zone, own.cpu, m.pcp[set * PCP_WORDS + P_COUNT], 0);
+    return { kind: "remote", ...own };
   }
   if (decayed.length === 0) return null;
-  decayPcp(m, Math.floor(decayed[0] / m.cpuCount), decayed[0] % m.cpuCount);
-  return "decay";
+  const own = placeOf(m, decayed[0]);
+  decayPcp(m, own.zone, own.cpu);
+  return { kind: "decay", ...own };
+}
+
+/** Zone and CPU of a pageset. */
+export function placeOf(m: Memory, set: number): { zone: number; cpu: number } {
+  return { zone: Math.floor(set / m.cpuCount), cpu: set % m.cpuCount };
 }
 
 /** Pagesets whose drain from the first list on would begin as `e` tells; the CPU's own first. */

@@ -8,6 +8,7 @@
 import type { Issue, Outcome } from "../base/issue.ts";
 import type { AllocatorRule } from "../mm/rule.ts";
 import { Assumptions, type FreeAtEnd } from "./assumptions.ts";
+import type { Change } from "./change.ts";
 import { type Comparison, compareWith } from "./compare.ts";
 import { type Divergence, divergenceOf } from "./divergence.ts";
 import { type DriveOptions, Driver } from "./drive.ts";
@@ -17,7 +18,9 @@ import type { Recording } from "./recording.ts";
 import type { Score } from "./score.ts";
 import type { ListSnapshot, MachineFacts } from "./snapshot.ts";
 import { type StartState, startState } from "./start-state.ts";
-import { Timeline, type TimelinePart } from "./timeline.ts";
+import { type RunTimeline, Timeline } from "./timeline.ts";
+import { WhatIfRun } from "./what-if.ts";
+import { changedState, type WhatIf, whatIfOf } from "./what-if-result.ts";
 
 export interface ReplayTask {
   readonly from: ListSnapshot;
@@ -27,8 +30,18 @@ export interface ReplayTask {
   readonly change?: Partial<AllocatorRule>;
   /** Each answer of the blind run, before it is compared; -1 for no page, no zone. */
   readonly decide?: DriveOptions["decide"];
+  /** A changed machine, for the same demand. */
+  readonly whatIf?: Change;
+  /** Sees each event of the blind run before it is replayed; called once, with the memory at its start. */
+  readonly observe?: (state: StartState) => NonNullable<DriveOptions["before"]>;
   /** After each block: events done over all runs, and of how many once that is known. False stops. */
   readonly pause?: (done: number, all: number | null) => Promise<boolean>;
+}
+
+export interface ZoneMarks {
+  readonly min: number;
+  readonly low: number;
+  readonly high: number;
 }
 
 export interface Run {
@@ -44,7 +57,13 @@ export interface Replay {
   /** The blind run itself where nothing was to be repaired. */
   readonly repaired: Run;
   readonly divergence: Divergence | null;
-  readonly timeline: readonly TimelinePart[];
+  readonly pageSize: number;
+  /** Marks at the start by zone number, pages. */
+  readonly marks: readonly ZoneMarks[];
+  /** Of the blind run. */
+  readonly timeline: RunTimeline;
+  /** null where nothing was changed, or when it was stopped. */
+  readonly whatIf: WhatIf | null;
   /** The caller stopped it: scores are of what was done. */
   readonly stopped: boolean;
 }
@@ -56,16 +75,19 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   const fresh = state();
   if (fresh.value === null) return { value: null, issues: fresh.issues };
   const start = fresh.value;
+  const changed = task.whatIf === undefined ? null : changedState(task, task.whatIf);
+  if (changed !== null && changed.value === null) return { value: null, issues: changed.issues };
+  const observe = task.observe?.(start);
   const timeline = new Timeline(start.m);
   const progress = new Progress(task.pause);
   let hiddenBulks = true;
   const first = new Driver(start, {
     assumptions: null,
     ...(task.decide === undefined ? {} : { decide: task.decide }),
-    before: (e) => {
+    before: (e, score) => {
       if (e.kind === "bulk") hiddenBulks = false;
       timeline.note(e);
-      return true;
+      return observe?.(e, score) ?? true;
     },
   });
   let done = await drive(first, recording, progress);
@@ -74,7 +96,8 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   const blind = runOf(first, start, to, done);
   const whole = isWhole(blind);
   const { firstMiss, events } = blind.score;
-  progress.expect(whole ? events : 2 * events + (firstMiss?.events ?? 0));
+  const runs = (whole ? 1 : 2) + (changed === null ? 0 : 1);
+  progress.expect(runs * events + (firstMiss?.events ?? 0));
   let divergence: Divergence | null = null;
   const again = firstMiss === null || !done ? null : state().value;
   if (firstMiss !== null && again !== null) {
@@ -85,17 +108,33 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   let repaired = blind;
   const second = whole || !done ? null : state().value;
   if (second !== null) {
-    const end = to === null ? null : freeAtEnd(to);
-    const assumptions = new Assumptions({ hiddenBulks, end });
+    const assumptions = new Assumptions({ hiddenBulks, end: freeAtEnd(to) });
     const driver = new Driver(second, { assumptions });
     done = await drive(driver, recording, progress, assumptions);
     repaired = runOf(driver, second, to, done);
   }
-  const value = { facts, zoneNames: start.m.names, blind, repaired, divergence };
+  let whatIf: WhatIf | null = null;
+  const third = changed === null || !done ? null : state().value;
+  if (third !== null && changed?.value != null) {
+    // Beside the run that is the recording's in every page, so that each owner is known.
+    const assumptions = whole ? null : new Assumptions({ hiddenBulks, end: freeAtEnd(to) });
+    const watch = new WhatIfRun(third, changed.value);
+    done = await drive(new Driver(third, { assumptions, watch }), recording, progress, assumptions);
+    if (done) whatIf = whatIfOf(watch, task.whatIf?.settings ?? []);
+  }
+  const { names: zoneNames, pageSize } = start.m;
+  const value = { facts, zoneNames, pageSize, blind, repaired, divergence, whatIf };
   return {
-    value: { ...value, timeline: timeline.parts, stopped: !done },
+    value: { ...value, marks: marksOf(from, start), timeline: timeline.run(), stopped: !done },
     issues: strangeIssues(repaired.score),
   };
+}
+
+function marksOf({ zones }: ListSnapshot, start: StartState): ZoneMarks[] {
+  return start.zones.map(({ node, index }) => {
+    const own = zones.find((z) => z.node === node && z.index === index);
+    return { min: own?.min ?? 0, low: own?.low ?? 0, high: own?.high ?? 0 };
+  });
 }
 
 class Progress {
@@ -155,7 +194,9 @@ function isWhole({ score, comparison }: Run): boolean {
   return free.equal === free.lists && pcp.equal === pcp.lists;
 }
 
-function freeAtEnd({ free, pcp }: ListSnapshot): FreeAtEnd {
+function freeAtEnd(to: ListSnapshot | null): FreeAtEnd | null {
+  if (to === null) return null;
+  const { free, pcp } = to;
   const buddy = new Set<number>();
   for (const { pfns, order } of free) {
     for (const pfn of pfns) for (let i = 0; i < 1 << order; i++) buddy.add(pfn + i);

@@ -59,9 +59,9 @@ export interface StartState {
 
 /** Frames of a pageblock in the snapshot's pageblocks file. Measured: huge pages of 2 MiB. */
 export const SNAP_PAGEBLOCK = 512;
-const PAGEBLOCK_ORDER = 9;
+export const PAGEBLOCK_ORDER = 9;
 /** MAX_ORDER with 4 KiB pages, inclusive. */
-const MAX_ORDER = 10;
+export const MAX_ORDER = 10;
 
 /** The memory of `snap`; `change` swaps rules of the era, for tests of what a wrong rule does. */
 export function startState(
