@@ -4,10 +4,11 @@
  * blocks reached beyond the range.
  */
 import { beginContig, endContig, takeContig } from "../mm/contig.ts";
-import { type Memory, rowOf } from "../mm/memory.ts";
+import { type Memory, rowOf, zoneOf } from "../mm/memory.ts";
 import { CMA, MOVABLE } from "../mm/rule.ts";
 import type { ContigCall } from "./contig-scan.ts";
 import type { ReplayEvent } from "./event.ts";
+import type { Watch } from "./watch.ts";
 
 interface OpenCall extends ContigCall {
   /** Of the pageblocks, before and after. */
@@ -21,13 +22,15 @@ interface OpenCall extends ContigCall {
 
 export class ContigCalls {
   readonly #m: Memory;
+  readonly #watch: Watch | undefined;
   /** By task. */
   readonly #open: Map<number, OpenCall> = new Map();
   /** Calls whose range was isolated. */
   begun = 0;
 
-  constructor(m: Memory) {
+  constructor(m: Memory, watch?: Watch) {
     this.#m = m;
+    this.#watch = watch;
   }
 
   /** Before `e` is replayed; `due`: a drain that the engine did by itself. Returns whether it was the call's alone. */
@@ -64,8 +67,13 @@ export class ContigCalls {
 
   #begin(pid: number, own: OpenCall): void {
     own.begun = beginContig(this.#m, own.start, own.end - own.start, own.type);
-    if (own.begun) this.begun++;
-    else this.#open.delete(pid);
+    if (!own.begun) {
+      this.#open.delete(pid);
+      return;
+    }
+    this.begun++;
+    const zone = zoneOf(this.#m, rowOf(this.#m, own.start));
+    for (let cpu = 0; cpu < this.#m.cpuCount; cpu++) this.#watch?.drained("remote", zone, cpu);
   }
 
   #take(pid: number, own: OpenCall): void {
@@ -73,6 +81,9 @@ export class ContigCalls {
     const pages = own.end - own.start;
     const taken = takeContig(this.#m, own.start, pages);
     own.taken = true;
+    for (let i = 0; taken !== null && i < taken.pages; i++) {
+      this.#watch?.compacted(rowOf(this.#m, taken.pfn + i), 0);
+    }
     own.beyond = taken === null ? 0 : taken.pages - pages;
     if (own.beyond === 0) this.#end(pid, own);
   }
