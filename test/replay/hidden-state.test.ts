@@ -172,9 +172,9 @@ describe("where a pageset is full", () => {
     const own = watch(m);
     const type = 0;
     const last = event(1, { kind: "drain", drainRun: 30 });
-    equal(decayLowered(m, { ...last, order: 2 }, type, score), false);
-    equal(decayLowered(m, { ...last, drainRun: 290 }, type, score), false);
-    equal(decayLowered(m, last, type, score), true);
+    equal(decayLowered(m, { ...last, order: 2 }, type, score), null);
+    equal(decayLowered(m, { ...last, drainRun: 290 }, type, score), null);
+    deepEqual(decayLowered(m, last, type, score), { kind: "decay", zone: 0, cpu: 0 });
     deepEqual([own.drains.length, m.pcp[P_HIGH], m.pcp[P_COUNT]], [30, 270, 270]);
     equal(score.assumptions.loweredHighs, 1);
   });
