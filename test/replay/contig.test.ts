@@ -3,10 +3,10 @@
 // then the calls on a small machine, step by step, against the same call made at once.
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { describe, test } from "node:test";
-import { freePages } from "../../src/mm/allocate.ts";
+import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import { bootMemory } from "../../src/mm/boot-memory.ts";
 import { allocContigRange } from "../../src/mm/contig.ts";
-import { type Memory, P_COUNT } from "../../src/mm/memory.ts";
+import { type Memory, P_COUNT, Z_FREE } from "../../src/mm/memory.ts";
 import { ISOLATE, MOVABLE, TYPE_COUNT } from "../../src/mm/rule.ts";
 import { verify } from "../../src/mm/verify.ts";
 import { ContigCalls } from "../../src/replay/contig.ts";
@@ -134,6 +134,28 @@ describe("what a call does", () => {
     own.before(isolate(3, 64, 32), false);
     equal(m.blockType.includes(ISOLATE), false);
     deepEqual([m.pcp[P_COUNT], verify(m).length], [0, 0]);
+  });
+
+  test("where ours has a page of the range in use, the range is taken all the same", () => {
+    const m = boot();
+    const pfn = allocPages(m, 0xcc0, 0);
+    const block = pfn - (pfn % 32);
+    const own = new ContigCalls(m);
+    const call = { start: pfn, end: pfn + 8 };
+    equal(pfn, block);
+    own.before(event(1, { kind: "cma", contig: call }), false);
+    own.before(isolate(2, block, 32), false);
+    deepEqual(verify(m), []);
+    equal(m.zone[Z_FREE], 512 - 32);
+    for (let at = block; at < block + 32; at++) {
+      if (at >= call.start && at < call.end) continue;
+      const e = event(at, { pfn: at });
+      freePages(m, at, 0);
+      own.after(e);
+    }
+    equal(m.blockType.includes(ISOLATE), false);
+    equal(m.zone[Z_FREE], 512 - 8);
+    deepEqual(verify(m), []);
   });
 
   test("a range that is not there, or isolated by somebody else, is left alone", () => {
