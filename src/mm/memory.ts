@@ -25,6 +25,7 @@
  */
 import type { GfpEra } from "../kernels/gfp.ts";
 import type { AllocRule } from "../kernels/gfp-alloc.ts";
+import type { Buddy } from "./buddy.ts";
 import type { Image } from "./image.ts";
 import { type AllocatorRule, TYPE_COUNT } from "./rule.ts";
 import { ORDERS, Z_ROW, Z_ROW_END, ZONE_WORDS } from "./words.ts";
@@ -164,6 +165,8 @@ export interface Memory {
   /** The CPU that calls: whose per-CPU lists are used. The caller sets it. */
   cpu: number;
   events: EventSink | null;
+  /** The buddy's functions, bound to this memory. */
+  readonly buddy: Buddy;
 }
 
 export const MIXED = 0xffff;

@@ -141,7 +141,8 @@ function regroup(
     const boost = snap.zones.find((z) => z.node === node && z.index === index)?.boost ?? 0;
     const highatomic = highatomicIn(snap, start, end);
     const bare = { min: 0, low: 0, high: 0, promo: 0, pagesetHigh: 0 };
-    const spanned = end - start;
+    // Where nothing is managed there is nothing to be laid out.
+    const spanned = managed > 0 ? end - start : 0;
     return { node, index, name, startPfn: start, spanned, managed, ...bare, boost, highatomic };
   });
   const move = <L extends { readonly node: number; readonly pfns: readonly number[] }>(
