@@ -36,6 +36,14 @@ export interface DriveOptions {
   readonly before?: (e: ReplayEvent, score: Score) => boolean;
 }
 
+interface Waiting {
+  readonly e: ReplayEvent;
+  readonly order: number;
+}
+
+/** Frees that may wait for a CPU at a time: far more than a list of pages has. */
+const WAITING_MOST = 65_536;
+
 /** Page cache, by its flags; not kernel memory that a task pays for. */
 const PAGE_CACHE = /HARDWALL|GFP_USER|GFP_HIGHUSER/;
 
@@ -56,6 +64,8 @@ export class Driver {
   readonly #inBulk: Set<number> = new Set();
   /** Node of each kswapd, by its wake-ups. */
   readonly #nodeOf: Map<number, number> = new Map();
+  /** By CPU: frees that are told, but not known to be done. */
+  readonly #waiting: Waiting[][];
   #at: ReplayEvent | null = null;
 
   constructor(state: StartState, options: DriveOptions) {
@@ -67,6 +77,7 @@ export class Driver {
     });
     state.m.events = this.#checks;
     this.#reclaim = new ReclaimState(state.m);
+    this.#waiting = Array.from({ length: state.m.cpuCount }, () => []);
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;
     this.score.extfrags = this.#checks.extfrags;
@@ -84,6 +95,7 @@ export class Driver {
 
   /** The recording is over. Call once. */
   end(): Score {
+    for (let cpu = 0; cpu < this.#m.cpuCount; cpu++) this.#catchUp(cpu, null);
     this.#options.assumptions?.atEnd(this.#m, this.score);
     this.#checks.end();
     return this.score;
@@ -98,6 +110,7 @@ export class Driver {
     }
     this.#at = e;
     m.cpu = e.cpu;
+    this.#catchUp(e.cpu, e);
     this.#reclaim.note(e);
     this.#takeBulk(e);
     this.#serveEarly(e);
@@ -118,10 +131,10 @@ export class Driver {
         return;
       case "free":
         this.score.frees++;
-        if (!e.announced) this.#free(e, e.order);
+        if (!e.announced) this.#waiting[e.cpu].push({ e, order: e.order });
         return;
       case "batched":
-        if (e.batchOrder >= 0) this.#free(e, e.batchOrder);
+        if (e.batchOrder >= 0) this.#waiting[e.cpu].push({ e, order: e.batchOrder });
         return;
       case "refill":
         assumptions?.beforeRefill(this.#m, e, this.#checks, this.score);
@@ -221,6 +234,27 @@ export class Driver {
     if (early !== undefined && !this.#served.has(early)) {
       this.#served.set(early, this.#request(early));
     }
+  }
+
+  /**
+   * Does the frees that wait, before `e`. A list's frees are told first and done afterwards: where
+   * nothing tells when, they are done as late as what comes next allows. So a drain is led up
+   * to by just the frees that it takes.
+   */
+  #catchUp(cpu: number, e: ReplayEvent | null): void {
+    const waiting = this.#waiting[cpu];
+    if (waiting.length === 0) return;
+    if (e?.kind === "free" && !e.interrupt && waiting.length < WAITING_MOST) return;
+    const now = this.#m.cpu;
+    this.#m.cpu = cpu;
+    let done = 0;
+    while (done < waiting.length) {
+      if (e?.kind === "drain" && this.#checks.isDrainDue(cpu)) break;
+      const { e: free, order } = waiting[done++];
+      this.#free(free, order);
+    }
+    waiting.splice(0, done);
+    this.#m.cpu = now;
   }
 
   #free(e: ReplayEvent, order: number): void {
