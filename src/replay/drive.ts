@@ -134,7 +134,9 @@ export class Driver {
         if (!e.announced) this.#waiting[e.cpu].push({ e, order: e.order });
         return;
       case "batched":
-        if (e.batchOrder >= 0) this.#waiting[e.cpu].push({ e, order: e.batchOrder });
+        if (e.batchOrder < 0) return;
+        this.#catchUp(e.cpu, null);
+        this.#free(e, e.batchOrder);
         return;
       case "refill":
         assumptions?.beforeRefill(this.#m, e, this.#checks, this.score);
