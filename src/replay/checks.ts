@@ -9,7 +9,7 @@
  * Linux: mm_page_alloc_zone_locked, mm_page_pcpu_drain, mm_page_alloc_extfrag
  */
 import { type EventSink, type Memory, pfnOf } from "../mm/memory.ts";
-import { BlockQueue, blockWords } from "./block-queue.ts";
+import { type Block, BlockQueue, blockWords } from "./block-queue.ts";
 import type { ReplayEvent } from "./event.ts";
 
 export interface CheckCount {
@@ -26,6 +26,17 @@ interface Fragment {
   readonly owner: boolean;
 }
 
+/** Refills that differ: what the engine took, and what the kernel did. */
+export interface Refills {
+  readonly own: readonly Block[];
+  readonly real: readonly Block[];
+}
+
+const NO_BLOCKS: readonly Block[] = [];
+
+/** Told that the engine wants kswapd for the zones up to `highest`. */
+export type WakeSink = (zone: number, highest: number) => void;
+
 /** Told of every difference: what it is about, ours and theirs, in words. */
 export type MissSink = (kind: "refill" | "drain" | "extfrag", ours: string, theirs: string) => void;
 
@@ -36,6 +47,7 @@ export class Checks implements EventSink {
   readonly #m: Memory;
   readonly #typeOf: (kernel: number) => number;
   readonly #miss: MissSink;
+  readonly #wake: WakeSink;
   readonly #ownRefills: BlockQueue[];
   readonly #realRefills: BlockQueue[];
   /** By CPU, then by zone. */
@@ -45,10 +57,11 @@ export class Checks implements EventSink {
   readonly #ownFrags: Fragment[] = [];
   readonly #realFrags: Fragment[] = [];
 
-  constructor(m: Memory, typeOf: (kernel: number) => number, miss: MissSink) {
+  constructor(m: Memory, typeOf: (kernel: number) => number, miss: MissSink, wake: WakeSink) {
     this.#m = m;
     this.#typeOf = typeOf;
     this.#miss = miss;
+    this.#wake = wake;
     const cpus = Array.from({ length: m.cpuCount });
     this.#ownRefills = cpus.map(() => new BlockQueue());
     this.#realRefills = cpus.map(() => new BlockQueue());
@@ -70,8 +83,8 @@ export class Checks implements EventSink {
     this.#ownFrags.push({ row, text, type, owner: false });
   }
 
-  wakeKswapd(): void {
-    return;
+  wakeKswapd(zone: number, _order: number, highest: number): void {
+    this.#wake(zone, highest);
   }
 
   /** Blocks that the engine drained on this CPU, but that the recording has not told yet. */
@@ -89,7 +102,8 @@ export class Checks implements EventSink {
     this.#realRefills[e.cpu].push(e.pfn, e.order, this.#typeOf(e.type));
   }
 
-  realDrain(e: ReplayEvent): void {
+  /** Returns false when it is none of the blocks that we drain. */
+  realDrain(e: ReplayEvent): boolean {
     this.drains.recorded++;
     const { pfn, order, cpu } = e;
     const type = this.#typeOf(e.type);
@@ -101,14 +115,15 @@ export class Checks implements EventSink {
       queue.shift();
       this.#drainsDue[cpu]--;
       this.drains.equal++;
-      return;
+      return true;
     }
-    const own = first?.firstWords() ?? "none";
-    if (first !== null) {
-      first.shift();
+    this.#miss("drain", first?.firstWords() ?? "none", blockWords(pfn, order, type));
+    for (const queue of this.#ownDrains[cpu]) {
+      if (!queue.remove(pfn, order, type)) continue;
       this.#drainsDue[cpu]--;
+      return true;
     }
-    this.#miss("drain", own, blockWords(pfn, order, type));
+    return false;
   }
 
   realFrag(e: ReplayEvent): void {
@@ -119,32 +134,43 @@ export class Checks implements EventSink {
     this.#realFrags.push({ row: -1, text, type, owner: e.flag });
   }
 
-  /** What both sides have told by now. After a difference the rest of both is dropped. */
-  settleRefills(cpu: number): void {
+  /** What both sides have told by now. After a difference all of it is dropped, and returned. */
+  settleRefills(cpu: number): Refills | null {
     const own = this.#ownRefills[cpu];
     const real = this.#realRefills[cpu];
-    while (own.length > 0 && real.length > 0) {
-      if (!own.startsLike(real)) {
-        this.#miss("refill", own.firstWords(), real.firstWords());
-        own.clear();
-        real.clear();
-        return;
-      }
-      this.refills.equal++;
-      own.shift();
-      real.shift();
-    }
+    const both = Math.min(own.length, real.length);
+    if (both === 0) return null;
+    const alike = own.alikeWith(real);
+    this.refills.equal += alike;
+    if (alike < both) return this.#refillMiss(own, real);
+    own.shift(both);
+    real.shift(both);
+    return null;
   }
 
-  /** A new call begins on this CPU: what one side only has told by now is a difference. */
-  beginCall(cpu: number): void {
-    if (this.#drainsDue[cpu] === 0) return;
+  /** Blocks of a refill that only one side has told; null when there are none. */
+  lopsidedRefills(cpu: number): Refills | null {
+    const own = this.#ownRefills[cpu];
+    const real = this.#realRefills[cpu];
+    return own.length + real.length === 0 ? null : this.#refillMiss(own, real);
+  }
+
+  #refillMiss(own: BlockQueue, real: BlockQueue): Refills {
+    this.#miss("refill", own.firstWords(), real.firstWords());
+    return { own: own.take(), real: real.take() };
+  }
+
+  /** A new call begins on this CPU: what only we have drained by now is a difference, and returned. */
+  beginCall(cpu: number): readonly Block[] {
+    if (this.#drainsDue[cpu] === 0) return NO_BLOCKS;
+    const only: Block[] = [];
     for (const queue of this.#ownDrains[cpu]) {
       if (queue.length === 0) continue;
       this.#miss("drain", `${queue.firstWords()} and ${queue.length - 1} more`, "none");
-      queue.clear();
+      only.push(...queue.take());
     }
     this.#drainsDue[cpu] = 0;
+    return only;
   }
 
   /** The recording is over: what only one side has told. */

@@ -18,11 +18,14 @@ import { KIND_MASK, type Memory, MOBILE, PCP, rowOf, zoneOf } from "../mm/memory
 import { countFree } from "../mm/queue.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
+import type { Block } from "./block-queue.ts";
 import { Checks } from "./checks.ts";
 import type { ReplayEvent } from "./event.ts";
+import type { WrittenMarks } from "./marks.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { drainOutside } from "./remote-drain.ts";
 import { request } from "./request.ts";
+import { restock, undrain } from "./resync.ts";
 import { emptyScore, type Miss, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
 import { isBlock, isTaken, mend, settle } from "./surgery.ts";
@@ -30,15 +33,12 @@ import { isBlock, isTaken, mend, settle } from "./surgery.ts";
 export interface DriveOptions {
   /** null: blind. */
   readonly assumptions: Assumptions | null;
+  /** Of a repaired run: watermarks that the recording does not tell. */
+  readonly marks?: WrittenMarks;
   /** The answer to each mm_page_alloc, before it is compared; -1 for no page, no zone. */
   readonly decide?: (e: ReplayEvent, pfn: number, zone: number) => void;
   /** Called before an event is replayed; false ends the run there. */
   readonly before?: (e: ReplayEvent, score: Score) => boolean;
-}
-
-interface Waiting {
-  readonly e: ReplayEvent;
-  readonly order: number;
 }
 
 /** Frees that may wait for a CPU at a time: far more than a list of pages has. */
@@ -65,18 +65,23 @@ export class Driver {
   /** Node of each kswapd, by its wake-ups. */
   readonly #nodeOf: Map<number, number> = new Map();
   /** By CPU: frees that are told, but not known to be done. */
-  readonly #waiting: Waiting[][];
+  readonly #waiting: ReplayEvent[][];
   #at: ReplayEvent | null = null;
 
   constructor(state: StartState, options: DriveOptions) {
     this.#state = state;
     this.#m = state.m;
     this.#options = options;
-    this.#checks = new Checks(state.m, state.typeOf, (kind, ours, theirs) => {
-      this.#miss(kind, ours, theirs);
-    });
+    this.#checks = new Checks(
+      state.m,
+      state.typeOf,
+      (kind, ours, theirs) => {
+        this.#miss(kind, ours, theirs);
+      },
+      (zone, highest) => this.#reclaim.kswapdWanted(zone, highest),
+    );
     state.m.events = this.#checks;
-    this.#reclaim = new ReclaimState(state.m);
+    this.#reclaim = new ReclaimState(state.m, (gfp) => this.#gfpOf(gfp).bits);
     this.#waiting = Array.from({ length: state.m.cpuCount }, () => []);
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;
@@ -115,7 +120,7 @@ export class Driver {
     this.#takeBulk(e);
     this.#serveEarly(e);
     if (!e.interrupt && (e.kind === "alloc" || e.kind === "free" || e.kind === "batched")) {
-      this.#checks.beginCall(e.cpu);
+      this.#mendDrains(this.#checks.beginCall(e.cpu));
     }
     this.#replay(e);
     this.#checks.settleFrags();
@@ -131,7 +136,7 @@ export class Driver {
         return;
       case "free":
         this.score.frees++;
-        if (!e.announced) this.#waiting[e.cpu].push({ e, order: e.order });
+        if (!e.announced) this.#waiting[e.cpu].push(e);
         return;
       case "batched":
         if (e.batchOrder < 0) return;
@@ -182,7 +187,7 @@ export class Driver {
       this.score.failed++;
       if (own < 0) this.score.failedEqual++;
       else this.#wrongPage(e, own);
-      this.#checks.settleRefills(e.cpu);
+      this.#settleRefills(e);
       return;
     }
     this.score.allocations++;
@@ -191,8 +196,26 @@ export class Driver {
     else if (ownZone === zoneOf(m, row)) this.score.zoneEqual++;
     if (own === e.pfn) this.score.pfnEqual++;
     else this.#wrongPage(e, own);
-    this.#checks.settleRefills(e.cpu);
+    this.#settleRefills(e);
     if (this.#inBulk.has(e.pid) && !e.interrupt) this.#bulked.get(e.pid)?.push(own);
+  }
+
+  #settleRefills(e: ReplayEvent): void {
+    const { assumptions } = this.#options;
+    let refills = this.#checks.settleRefills(e.cpu);
+    // Where bulk calls are hidden, refills may wait for the call that took them.
+    if (assumptions === null || assumptions.hiddenBulks) return;
+    // An interrupt's request comes after the refill of the request that it cuts.
+    if (refills === null && !e.interrupt) refills = this.#checks.lopsidedRefills(e.cpu);
+    if (refills === null) return;
+    this.score.repairs++;
+    restock(this.#m, refills.own, refills.real, e.pfn);
+  }
+
+  #mendDrains(only: readonly Block[]): void {
+    if (only.length === 0 || this.#options.assumptions === null) return;
+    this.score.repairs++;
+    undrain(this.#m, only);
   }
 
   #wrongPage(e: ReplayEvent, own: number): void {
@@ -215,7 +238,12 @@ export class Driver {
     const rights = {
       past: this.#reclaim.takePast(e),
       reclaimer: this.#reclaim.isReclaimer(e),
+      victim: this.#reclaim.isVictim(e),
     };
+    const zone = e.pfn < 0 ? -1 : zoneOf(m, rowOf(m, e.pfn));
+    if (this.#options.marks?.explain(bits, e.order, rights, zone) === true) {
+      this.score.assumptions.marks++;
+    }
     const pfn = request(m, bits, e.order, rights);
     if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
     return pfn;
@@ -252,10 +280,11 @@ export class Driver {
     let done = 0;
     while (done < waiting.length) {
       if (e?.kind === "drain" && this.#checks.isDrainDue(cpu)) break;
-      const { e: free, order } = waiting[done++];
-      this.#free(free, order);
+      const free = waiting[done++];
+      this.#free(free, free.order);
     }
-    waiting.splice(0, done);
+    if (done === waiting.length) waiting.length = 0;
+    else waiting.splice(0, done);
     this.#m.cpu = now;
   }
 
@@ -291,9 +320,8 @@ export class Driver {
       const kind = drainOutside(this.#m, e, this.#state.typeOf(e.type), e.drainRun);
       if (kind === "remote") this.score.inputs.remoteDrains++;
       else if (kind === "decay") this.score.inputs.decays++;
-      else this.#strangeDrain(e);
     }
-    this.#checks.realDrain(e);
+    if (!this.#checks.realDrain(e)) this.#strangeDrain(e);
   }
 
   /** A block that we hold on another list, or not at all: repaired, it goes where it went. */

@@ -10,7 +10,7 @@
  *   drain        that a list is emptied, how far           pfn, order, type
  *   extfrag      -                                         pfn, orders, types, ownership
  *   bulk, bulk-end      gfp, and how many pages            (vmap: their pfns)
- *   reclaim, reclaim-end, kswapd, suitable                 -
+ *   reclaim, reclaim-end, wakeup, kswapd, suitable, victim -
  *   isolate, take       what compaction took               -
  *
  * The pfn of a checked event is never looked at before the engine has answered.
@@ -31,6 +31,8 @@ export type ReplayKind =
   | "reclaim"
   | "reclaim-end"
   | "kswapd"
+  | "wakeup"
+  | "victim"
   | "suitable"
   | "isolate"
   | "take";
@@ -57,7 +59,7 @@ export interface ReplayEvent {
   readonly gfp: string;
   /** refill: it fills a per-CPU list. extfrag: the block changes its owner. */
   readonly flag: boolean;
-  /** isolate: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd: node. */
+  /** isolate: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd, wakeup: node. victim: its task. */
   readonly a: number;
   /** isolate: frames scanned. extfrag: the fallback's type. vmap: number of the first page. */
   readonly b: number;

@@ -143,11 +143,15 @@ function toReplay(e: TraceEvent): ReplayEvent | null {
         b: e.fallbackMigratetype,
       });
     case "mm_vmscan_direct_reclaim_begin":
-      return record("reclaim", e, {});
+      return record("reclaim", e, { order: e.order, gfp: e.gfp });
     case "mm_vmscan_direct_reclaim_end":
       return record("reclaim-end", e, {});
     case "mm_vmscan_kswapd_wake":
       return record("kswapd", e, { a: e.nid });
+    case "mm_vmscan_wakeup_kswapd":
+      return record("wakeup", e, { a: e.nid, gfp: e.gfp ?? "none" });
+    case "mark_victim":
+      return record("victim", e, { a: e.pid });
     case "mm_compaction_suitable":
       return record("suitable", e, {});
     case "mm_compaction_isolate_freepages":

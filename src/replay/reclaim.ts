@@ -15,34 +15,42 @@ import {
   MOBILE,
   ORDER_MASK,
   pfnOf,
+  requestOf,
   rowOf,
   TAKEN,
-  Z_BOOST,
-  Z_FLAGS,
   Z_NODE,
-  ZONE_RECLAIM_ACTIVE,
   ZONE_WORDS,
   zoneOf,
 } from "../mm/memory.ts";
 import { countFree } from "../mm/queue.ts";
 import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
 import type { ReplayEvent } from "./event.ts";
+import { KswapdPasses } from "./kswapd.ts";
+import { wakeAllKswapds } from "./request.ts";
 
 export class ReclaimState {
   readonly #m: Memory;
-  /** Boost of each zone when the running pass of its node began. */
-  readonly #boosts: number[];
-  readonly #reclaiming: Set<number> = new Set();
+  readonly #gfpBits: (text: string) => number;
+  readonly #kswapd: KswapdPasses;
+  /** By task that reclaims: its request's flags. */
+  readonly #reclaiming: Map<number, string> = new Map();
   readonly #past: Set<number> = new Set();
+  readonly #victims: Set<number> = new Set();
 
-  constructor(m: Memory) {
+  constructor(m: Memory, gfpBits: (text: string) => number) {
     this.#m = m;
-    this.#boosts = m.names.map(() => 0);
+    this.#gfpBits = gfpBits;
+    this.#kswapd = new KswapdPasses(m);
   }
 
   /** The task frees memory itself, so that no mark holds it back: PF_MEMALLOC. */
   isReclaimer(e: ReplayEvent): boolean {
     return !e.interrupt && (e.reclaimer || this.#reclaiming.has(e.pid));
+  }
+
+  /** The OOM killer chose the task: half of the min mark is for it. */
+  isVictim(e: ReplayEvent): boolean {
+    return !e.interrupt && this.#victims.has(e.pid);
   }
 
   /** The task's request has reclaimed already: it goes on at the min mark. Asked once a request. */
@@ -52,40 +60,61 @@ export class ReclaimState {
     return past;
   }
 
+  kswapdWanted(zone: number, highest: number): void {
+    this.#kswapd.wanted(this.#m.zone[zone * ZONE_WORDS + Z_NODE], highest);
+  }
+
   /** Before the event is replayed. */
   note(e: ReplayEvent): void {
-    if (e.kind === "reclaim") this.#reclaiming.add(e.pid);
-    else if (e.kind === "reclaim-end") {
-      this.#reclaiming.delete(e.pid);
-      this.#past.add(e.pid);
-    } else if (e.kind === "kswapd") this.#wake(e.a);
-    else if (e.kind === "isolate") {
-      // A scan in strides, after blocks that gave nothing, looks at few frames of the range.
-      if (e.c > 0 || e.b * 2 > e.a - e.pfn) isolateRange(this.#m, e.pfn, e.a);
-    } else if (e.kind === "take") takeFast(this.#m, rowOf(this.#m, e.pfn));
-  }
-
-  #wake(node: number): void {
-    const { zone, zoneCount } = this.#m;
-    for (let z = 0; z < zoneCount; z++) {
-      const at = z * ZONE_WORDS;
-      if (zone[at + Z_NODE] !== node) continue;
-      this.#boosts[z] = zone[at + Z_BOOST];
-      zone[at + Z_FLAGS] |= ZONE_RECLAIM_ACTIVE;
+    switch (e.kind) {
+      case "reclaim":
+        this.#reclaiming.set(e.pid, e.gfp);
+        this.#wakeAll(e.gfp, e.order);
+        return;
+      case "reclaim-end":
+        this.#wakeAll(this.#reclaiming.get(e.pid) ?? "", e.order);
+        this.#reclaiming.delete(e.pid);
+        this.#past.add(e.pid);
+        return;
+      case "wakeup":
+        // Without flags it is for a boosted zone, which the engine tells by itself.
+        if (e.gfp !== NO_FLAGS) this.#kswapd.wanted(e.a, this.#highest(e.gfp));
+        return;
+      case "kswapd":
+        this.#kswapd.begins(e.a);
+        return;
+      case "victim":
+        this.#victims.add(e.a);
+        return;
+      case "isolate":
+        // A scan in strides, after blocks that gave nothing, looks at few frames of the range.
+        if (e.c > 0 || e.b * 2 > e.a - e.pfn) isolateRange(this.#m, e.pfn, e.a);
+        return;
+      case "take":
+        takeFast(this.#m, rowOf(this.#m, e.pfn));
+        return;
+      default:
+        return;
     }
   }
 
-  /** kswapd of `node` is through: what was boosted when it began is paid. */
+  #wakeAll(gfp: string, order: number): void {
+    const bits = this.#gfpBits(gfp);
+    if ((bits & this.#m.gfp.kswapd) !== 0) wakeAllKswapds(this.#m, requestOf(this.#m, bits), order);
+  }
+
+  #highest(gfp: string): number {
+    return (requestOf(this.#m, this.#gfpBits(gfp)) >> 4) & 0xf;
+  }
+
+  /** kswapd of `node` is through. */
   passEnds(node: number): void {
-    const { zone, zoneCount } = this.#m;
-    for (let z = 0; z < zoneCount; z++) {
-      const at = z * ZONE_WORDS;
-      if (zone[at + Z_NODE] !== node) continue;
-      zone[at + Z_FLAGS] &= ~ZONE_RECLAIM_ACTIVE;
-      zone[at + Z_BOOST] -= Math.min(zone[at + Z_BOOST], this.#boosts[z]);
-    }
+    this.#kswapd.ends(node);
   }
 }
+
+/** What the kernel prints for a gfp mask of 0. */
+const NO_FLAGS = "none";
 
 /**
  * A block that compaction found by looking at the lists' ends, without an event:

@@ -7,8 +7,10 @@
  *   all of a pageset    its count is not above the run, and its last page has the first
  *                       drain's order; of several the first zone of the drainer's own CPU
  *   a decay (6.7+)      what a decay would give back is the run
+ *   another node's      the worker gives back a batch of what the CPU keeps of far memory and does not use
  *
- * Linux: drain_pages_zone(), decay_pcp_high(), mm/page_alloc.c
+ * Linux: drain_pages_zone(), decay_pcp_high(), drain_zone_pages(), mm/page_alloc.c;
+ * refresh_cpu_vm_stats(), mm/vmstat.c
  */
 
 import { decayPcp, drainFrom } from "../mm/drain.ts";
@@ -22,6 +24,8 @@ import {
   PCP_HUGE_LIST,
   PCP_LISTS,
   PCP_WORDS,
+  Z_NODE,
+  ZONE_WORDS,
 } from "../mm/memory.ts";
 import { PCP_TYPES } from "../mm/rule.ts";
 import { SCALE_MAX } from "../mm/words.ts";
@@ -38,12 +42,14 @@ export function drainOutside(
 ): DrainKind | null {
   const whole: number[] = [];
   const decayed: number[] = [];
+  const far: number[] = [];
   for (let zone = 0; zone < m.zoneCount; zone++) {
     for (let step = 0; step < m.cpuCount; step++) {
       const set = zone * m.cpuCount + ((e.cpu + step) % m.cpuCount);
       const count = m.pcp[set * PCP_WORDS + P_COUNT];
       if (count === 0 || !startsWith(m, set, e.order, type)) continue;
       if (count <= pages) whole.push(set);
+      else if (step === 0 && isFar(m, set, zone, pages)) far.push(set);
       else if (m.rule.pcp === "tuned" && decaySize(m, set) === pages) decayed.push(set);
     }
   }
@@ -54,9 +60,20 @@ export function drainOutside(
     drainFrom(m, Math.floor(set / m.cpuCount), set % m.cpuCount, count, 0);
     return "remote";
   }
+  if (far.length > 0) {
+    const batch = m.pcp[far[0] * PCP_WORDS + P_BATCH];
+    drainFrom(m, Math.floor(far[0] / m.cpuCount), e.cpu, batch, 0);
+    return "decay";
+  }
   if (decayed.length === 0) return null;
   decayPcp(m, Math.floor(decayed[0] / m.cpuCount), decayed[0] % m.cpuCount);
   return "decay";
+}
+
+/** Whether the zone is of another node than this CPU, and the run has a batch of it. */
+function isFar(m: Memory, set: number, zone: number, pages: number): boolean {
+  const node = m.nodes[m.cpuPlace[m.cpu]];
+  return m.zone[zone * ZONE_WORDS + Z_NODE] !== node && m.pcp[set * PCP_WORDS + P_BATCH] <= pages;
 }
 
 /** Whether a drain of the pageset from its first list on begins with such a block. */

@@ -13,6 +13,7 @@ import { type Divergence, divergenceOf } from "./divergence.ts";
 import { type DriveOptions, Driver } from "./drive.ts";
 import { InputScan } from "./inputs.ts";
 import { CALL_WINDOW, LookAhead, USE_WINDOW } from "./look-ahead.ts";
+import { WrittenMarks } from "./marks.ts";
 import type { Recording } from "./recording.ts";
 import type { Score } from "./score.ts";
 import type { ListSnapshot, MachineFacts } from "./snapshot.ts";
@@ -87,7 +88,8 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   if (second !== null) {
     const end = to === null ? null : freeAtEnd(to);
     const assumptions = new Assumptions({ hiddenBulks, end });
-    const driver = new Driver(second, { assumptions });
+    const marks = new WrittenMarks(second, to);
+    const driver = new Driver(second, { assumptions, marks });
     done = await drive(driver, recording, progress, assumptions);
     repaired = runOf(driver, second, to, done);
   }

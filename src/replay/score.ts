@@ -42,6 +42,8 @@ export interface AssumptionCounts {
   /** Pages of bulk calls that no probe recorded. */
   hiddenBulkPages: number;
   hiddenBulkRefills: number;
+  /** Writes to watermarks. */
+  marks: number;
   /** Such pages that were noticed only at the end. */
   hiddenAtEnd: number;
 }
@@ -107,6 +109,13 @@ export function emptyScore(): Score {
       lockedFrees: 0,
       unseenTakers: 0,
     },
-    assumptions: { early: 0, locked: 0, hiddenBulkPages: 0, hiddenBulkRefills: 0, hiddenAtEnd: 0 },
+    assumptions: {
+      early: 0,
+      locked: 0,
+      hiddenBulkPages: 0,
+      hiddenBulkRefills: 0,
+      hiddenAtEnd: 0,
+      marks: 0,
+    },
   };
 }
