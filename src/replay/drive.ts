@@ -81,7 +81,7 @@ export class Driver {
       (zone, highest) => this.#reclaim.kswapdWanted(zone, highest),
     );
     state.m.events = this.#checks;
-    this.#reclaim = new ReclaimState(state.m, (gfp) => this.#gfpOf(gfp).bits);
+    this.#reclaim = new ReclaimState(state, (gfp) => this.#gfpOf(gfp).bits);
     this.#waiting = Array.from({ length: state.m.cpuCount }, () => []);
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;

@@ -34,8 +34,15 @@ export type ReplayKind =
   | "wakeup"
   | "victim"
   | "suitable"
+  | "compact"
+  | "compact-begin"
+  | "compact-next"
+  | "compact-scan"
+  | "compact-moved"
+  | "compact-end"
   | "isolate"
-  | "take";
+  | "take"
+  | "give";
 
 export interface ReplayEvent {
   readonly kind: ReplayKind;

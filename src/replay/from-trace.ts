@@ -117,6 +117,9 @@ function record(kind: ReplayKind, e: TraceHead, fields: Fields): ReplayEvent {
   };
 }
 
+/** kcompactd heeds the hints on pageblocks: COMPACT_PRIO_SYNC_LIGHT. */
+const KCOMPACTD_PRIORITY = 1;
+
 const NO_PAGES: readonly number[] = [];
 
 function toReplay(e: TraceEvent): ReplayEvent | null {
@@ -154,6 +157,25 @@ function toReplay(e: TraceEvent): ReplayEvent | null {
       return record("victim", e, { a: e.pid });
     case "mm_compaction_suitable":
       return record("suitable", e, {});
+    case "mm_compaction_try_to_compact_pages":
+      return record("compact", e, { order: e.order, gfp: e.gfp, a: e.priority ?? 0 });
+    case "mm_compaction_kcompactd_wake":
+      return record("compact", e, { order: e.order, a: KCOMPACTD_PRIORITY });
+    case "mm_compaction_begin": {
+      const { zoneStart: pfn, migratePfn: a, freePfn: b, zoneEnd: c } = e;
+      return record("compact-begin", e, { pfn, a, b, c, flag: e.mode === "async" });
+    }
+    case "mm_compaction_finished": {
+      const flag = e.result === "continue" || e.result === "no_suitable_page";
+      const met = e.result === "complete" || e.result === "partial_skipped";
+      return record("compact-next", e, { order: e.order, flag, a: met ? 1 : 0 });
+    }
+    case "mm_compaction_isolate_migratepages":
+      return record("compact-scan", e, { pfn: e.start, a: e.end, b: e.scanned, c: e.taken });
+    case "mm_compaction_migratepages":
+      return record("compact-moved", e, { a: e.migrated, b: e.failed });
+    case "mm_compaction_end":
+      return record("compact-end", e, {});
     case "mm_compaction_isolate_freepages":
       return record("isolate", e, { pfn: e.start, a: e.end, b: e.scanned, c: e.taken });
     case "probe":
@@ -171,7 +193,11 @@ function fromProbe(e: ProbeHit): ReplayEvent | null {
   }
   if (e.symbol === "compaction_alloc" && isReturn) {
     const pfn = pfnOfPage(e.values.get("page"));
-    return pfn < 0 ? null : record("take", e, { pfn });
+    return record("take", e, { pfn });
+  }
+  if (e.symbol === "compaction_free" && !isReturn) {
+    const pfn = pfnOfPage(e.values.get("page"));
+    return pfn < 0 ? null : record("give", e, { pfn });
   }
   if (e.symbol !== "__vmap_pages_range_noflush") return null;
   // A probe shows 128 pages; further ones on the same function go on from there.

@@ -7,38 +7,26 @@
  * Linux: balance_pgdat(), mm/vmscan.c; isolate_freepages_block(),
  * fast_isolate_freepages(), mm/compaction.c
  */
-import { unlink } from "../mm/buddy.ts";
-import {
-  FREE,
-  KIND_MASK,
-  type Memory,
-  MOBILE,
-  ORDER_MASK,
-  pfnOf,
-  requestOf,
-  rowOf,
-  TAKEN,
-  Z_NODE,
-  ZONE_WORDS,
-  zoneOf,
-} from "../mm/memory.ts";
-import { countFree } from "../mm/queue.ts";
-import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
+import { type Memory, requestOf, Z_NODE, ZONE_WORDS } from "../mm/memory.ts";
+import { Compaction } from "./compaction.ts";
 import type { ReplayEvent } from "./event.ts";
 import { KswapdPasses } from "./kswapd.ts";
 import { wakeAllKswapds } from "./request.ts";
+import type { StartState } from "./start-state.ts";
 
 export class ReclaimState {
   readonly #m: Memory;
   readonly #gfpBits: (text: string) => number;
   readonly #kswapd: KswapdPasses;
+  readonly #compaction: Compaction;
   /** By task that reclaims: its request's flags. */
   readonly #reclaiming: Map<number, string> = new Map();
   readonly #past: Set<number> = new Set();
   readonly #victims: Set<number> = new Set();
 
-  constructor(m: Memory, gfpBits: (text: string) => number) {
+  constructor({ m, skip }: StartState, gfpBits: (text: string) => number) {
     this.#m = m;
+    this.#compaction = new Compaction(m, skip);
     this.#gfpBits = gfpBits;
     this.#kswapd = new KswapdPasses(m);
   }
@@ -86,14 +74,8 @@ export class ReclaimState {
       case "victim":
         this.#victims.add(e.a);
         return;
-      case "isolate":
-        // A scan in strides, after blocks that gave nothing, looks at few frames of the range.
-        if (e.c > 0 || e.b * 2 > e.a - e.pfn) isolateRange(this.#m, e.pfn, e.a);
-        return;
-      case "take":
-        takeFast(this.#m, rowOf(this.#m, e.pfn));
-        return;
       default:
+        this.#compaction.note(e);
         return;
     }
   }
@@ -115,64 +97,3 @@ export class ReclaimState {
 
 /** What the kernel prints for a gfp mask of 0. */
 const NO_FLAGS = "none";
-
-/**
- * A block that compaction found by looking at the lists' ends, without an event:
- * what was queued before it goes behind. Linux: move_freelist_head()
- */
-function takeFast(m: Memory, row: number): void {
-  if (row < m.firstRow) return;
-  for (let order = 0; order <= m.maxOrder; order++) {
-    const head = row & ~((1 << order) - 1);
-    if (m.state[head] !== (FREE | order)) continue;
-    rotateTo(m, head);
-    const pfn = pfnOf(m, head);
-    isolateRange(m, pfn, pfn + (1 << order));
-    break;
-  }
-  if ((m.state[row] & KIND_MASK) === TAKEN) m.state[row] = MOBILE | (m.state[row] & ORDER_MASK);
-}
-
-/** Cuts a free list before `row` and joins the parts the other way round. */
-function rotateTo(m: Memory, row: number): void {
-  const { next, prev } = m;
-  let list = next[row];
-  while (list >= m.firstRow) list = next[list];
-  const first = next[list];
-  if (first === row) return;
-  const last = prev[list];
-  const before = prev[row];
-  next[last] = first;
-  prev[first] = last;
-  next[list] = row;
-  prev[row] = list;
-  next[before] = list;
-  prev[list] = before;
-}
-
-/** Every free block of a range leaves its list, as single pages. Linux: isolate_freepages_block() */
-function isolateRange(m: Memory, from: number, to: number): void {
-  for (let pfn = from; pfn < to; ) {
-    const row = rowOf(m, pfn);
-    const state = row < m.firstRow ? 0 : m.state[row];
-    if ((state & KIND_MASK) !== FREE) {
-      pfn++;
-      continue;
-    }
-    const order = state & ORDER_MASK;
-    const zone = zoneOf(m, row);
-    unlink(m, zone, row, order);
-    countFree(m, zone, -(1 << order));
-    if (order >= m.pageblockOrder - 1) claimBlocks(m, row, order);
-    m.state.fill(TAKEN, row, row + (1 << order));
-    pfn += 1 << order;
-  }
-}
-
-/** Half a pageblock or more at once makes it movable. Linux: __isolate_free_page() */
-function claimBlocks(m: Memory, row: number, order: number): void {
-  const last = (row + (1 << order) - 1) >> m.pageblockOrder;
-  for (let block = row >> m.pageblockOrder; block <= last; block++) {
-    if (m.blockType[block] < PCP_TYPES) m.blockType[block] = MOVABLE;
-  }
-}

@@ -1,0 +1,322 @@
+/**
+ * Compaction, run again from its events: begin and end, what the migrate scanner
+ * took, which ranges the free scanner walked, and that a place was handed out. The
+ * searches of the free lists in between have no event; they are done here when the
+ * kernel must have done them.
+ *
+ *   finished, to go on    the migrate scanner looks at the lists
+ *   place wanted          none is left: the free scanner looks at the lists, then walks
+ *   place handed out      the last that was taken; the recorded one where it is another
+ *
+ * Linux: compact_zone(), isolate_freepages(), compaction_alloc(), mm/compaction.c
+ */
+import {
+  addPlaces,
+  type CompactControl,
+  COMPACT_CLUSTER,
+  type CompactZone,
+  fastFindMigrateblock,
+  fastIsolateFreepages,
+  moveFreelistHead,
+  takeFreePage,
+} from "../mm/compaction.ts";
+import {
+  FREE,
+  KIND_MASK,
+  type Memory,
+  MOBILE,
+  ORDER_MASK,
+
+  rowOf,
+  TAKEN,
+  Z_NODE,
+  ZONE_WORDS,
+} from "../mm/memory.ts";
+import type { ReplayEvent } from "./event.ts";
+
+/** A task's work between two sleeps or requests. */
+interface Task {
+  /** Of the request; 0 for kcompactd. */
+  readonly movable: boolean;
+  readonly direct: boolean;
+  readonly ignoreSkipHint: boolean;
+  searchOrder: number;
+  searchFails: number;
+  run: Run | null;
+}
+
+interface Run extends CompactControl {
+  readonly async: boolean;
+  lastMigrated: number;
+  iterationStart: number;
+  /** Where the iteration began, and whether its pageblock is the last one's again. */
+  rescan: boolean;
+  /** A place is wanted: what the free scanner does before it is handed out. */
+  search: Search | null;
+}
+
+interface Search {
+  /** The next walk is the one around what the lists gave. */
+  around: boolean;
+  stride: number;
+  /** The walk broke off, and the scanner knows where it goes on. */
+  broken: boolean;
+}
+
+export class Compaction {
+  /** Places that were handed out otherwise than here. */
+  told = 0;
+  readonly #m: Memory;
+  readonly #skip: Uint8Array;
+  readonly #zones: CompactZone[];
+  /** By zone: a direct run has seen all of it, so that kswapd clears the hints when it sleeps. */
+  readonly #flush: boolean[];
+  readonly #tasks: Map<number, Task> = new Map();
+
+  /** `skip`: by row >> pageblockOrder, whether compaction passes the block over. */
+  constructor(m: Memory, skip: Uint8Array) {
+    this.#m = m;
+    this.#skip = skip;
+    this.#zones = m.names.map(() => ({ initFree: 0 }));
+    this.#flush = m.names.map(() => false);
+  }
+
+  /** The task frees memory for a request of its own. */
+  isDirect(pid: number): boolean {
+    return this.#tasks.get(pid)?.direct ?? false;
+  }
+
+  note(e: ReplayEvent): void {
+    const task = this.#tasks.get(e.pid);
+    switch (e.kind) {
+      case "compact":
+        this.#tasks.set(e.pid, {
+          movable: e.gfp.includes("MOVABLE"),
+          direct: !e.reclaimer,
+          ignoreSkipHint: e.a === 0,
+          searchOrder: e.order,
+          searchFails: 0,
+          run: null,
+        });
+        return;
+      case "compact-begin":
+        this.#begins(e);
+        return;
+      case "compact-next":
+        if (task?.run != null) this.#next(task, task.run, e);
+        return;
+      case "compact-scan":
+        if (task?.run != null) this.#scanned(task.run, e);
+        return;
+      case "compact-moved":
+        if (task?.run != null) this.#moved(task.run, e);
+        return;
+      case "compact-end":
+        if (task?.run != null) this.#ends(task, task.run);
+        return;
+      case "isolate":
+        this.#walked(task?.run ?? null, e);
+        return;
+      case "take":
+        this.#place(task?.run ?? null, e);
+        return;
+      case "give":
+        task?.run?.places.push(e.pfn);
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** kswapd goes to sleep, or starts a restarted run. Linux: reset_isolation_suitable() */
+  kswapdSleeps(node: number): void {
+    for (const [z, wanted] of this.#flush.entries()) {
+      if (!wanted || this.#m.zone[z * ZONE_WORDS + Z_NODE] !== node) continue;
+      this.#flush[z] = false;
+    }
+  }
+
+  #begins(e: ReplayEvent): void {
+    const task = this.#tasks.get(e.pid) ?? ownWork();
+    this.#tasks.set(e.pid, task);
+    const zone = this.#m.zoneStart.indexOf(e.pfn);
+    task.run = {
+      zone,
+      zoneStart: e.pfn,
+      order: task.searchOrder,
+      direct: task.direct,
+      movable: task.movable,
+      ignoreSkipHint: task.ignoreSkipHint,
+      freePfn: e.b,
+      migratePfn: e.a,
+      searchOrder: task.searchOrder,
+      searchFails: task.searchFails,
+      fastStart: 0,
+      migratePages: 0,
+      places: [],
+      async: e.flag,
+      lastMigrated: 0,
+      iterationStart: 0,
+      rescan: false,
+      search: null,
+    };
+    if (zone < 0) task.run = null;
+  }
+
+  #next(task: Task, run: Run, e: ReplayEvent): void {
+    const m = this.#m;
+    if (run.order > 0 && run.lastMigrated < alignDown(run.migratePfn, run.order)) {
+      run.lastMigrated = 0;
+    }
+    run.order = e.order;
+    run.search = null;
+    if (!e.flag) {
+      if (task.direct && e.a === 1) this.#flush[run.zone] = true;
+      return;
+    }
+    if (run.order <= 0) return;
+    const block = m.pageblockOrder;
+    run.rescan = alignDown(run.lastMigrated, block) === alignDown(run.migratePfn, block);
+    run.iterationStart = run.migratePfn;
+    fastFindMigrateblock(m, run, this.#skip);
+  }
+
+  /** The migrate scanner went over a range. Linux: isolate_migratepages_block() */
+  #scanned(run: Run, e: ReplayEvent): void {
+    const m = this.#m;
+    const block = m.pageblockOrder;
+    run.migratePfn = e.a;
+    run.migratePages = e.c;
+    run.search = null;
+    if (e.c > 0) run.lastMigrated = run.iterationStart;
+    const row = rowOf(m, e.pfn);
+    if (row < 0 || e.pfn !== alignDown(e.pfn, block)) return;
+    const whole = e.a === e.pfn + 2 ** block;
+    const first = e.c > 0 && !run.ignoreSkipHint && (m.state[row] & KIND_MASK) === MOBILE;
+    if (first || (whole && (e.c === 0 || run.rescan))) this.#skip[row >> block] = 1;
+  }
+
+  #moved(run: Run, e: ReplayEvent): void {
+    run.migratePages = 0;
+    run.search = null;
+    if (e.b === 0 || !run.direct || !run.async) return;
+    run.migratePfn = alignDown(run.migratePfn - 1, run.order) + 2 ** run.order;
+    run.lastMigrated = 0;
+  }
+
+  #ends(task: Task, run: Run): void {
+    task.searchOrder = run.searchOrder;
+    task.searchFails = run.searchFails;
+    task.run = null;
+  }
+
+  /** Before a place is handed out, when none is left. */
+  #search(run: Run): Search {
+    if (run.search !== null) return run.search;
+    const seen = fastIsolateFreepages(this.#m, run, this.#zones[run.zone]);
+    const enough = run.places.length >= run.migratePages;
+    run.search = {
+      around: seen >= 0 && !enough && !(run.direct && run.async),
+      stride: run.async ? COMPACT_CLUSTER : 1,
+      broken: run.places.length > 0,
+    };
+    return run.search;
+  }
+
+  /** The free scanner walked a range. Linux: isolate_freepages_block() */
+  #walked(run: Run | null, e: ReplayEvent): void {
+    const m = this.#m;
+    if (run === null) {
+      // A scan in strides, after blocks that gave nothing, looks at few frames of the range.
+      if (e.c > 0 || e.b * 2 > e.a - e.pfn) this.#takeRange(null, e.pfn, e.a, 1);
+      return;
+    }
+    const search = run.places.length === 0 || run.search !== null ? this.#search(run) : null;
+    if (search === null) return;
+    const stride = search.around ? 1 : search.stride;
+    if (e.c > 0) this.#takeRange(run, e.pfn, e.a, stride);
+    const row = rowOf(m, e.pfn);
+    const end = alignDown(e.pfn, m.pageblockOrder) + 2 ** m.pageblockOrder;
+    const short = run.places.length < run.migratePages;
+    if (search.around) {
+      search.around = false;
+      if (short && row >= 0) this.#skip[row >> m.pageblockOrder] = 1;
+      search.broken = run.places.length > 0;
+      return;
+    }
+    const whole = e.a >= end;
+    if (whole && row >= 0) this.#skip[row >> m.pageblockOrder] = 1;
+    search.stride = e.c > 0 ? 1 : Math.min(COMPACT_CLUSTER, search.stride * 2);
+    if (short && whole) return;
+    search.broken = true;
+    run.freePfn = whole ? alignDown(e.pfn, m.pageblockOrder) - 2 ** m.pageblockOrder : e.a;
+  }
+
+  #place(run: Run | null, e: ReplayEvent): void {
+    const m = this.#m;
+    if (run !== null) {
+      if (run.places.length === 0 && this.#search(run).broken === false) {
+        // The walk ran into the migrate scanner's pageblock.
+        run.freePfn = alignDown(run.migratePfn, m.pageblockOrder);
+      }
+      run.search = null;
+      if (e.pfn < 0) return;
+      const at = run.places.lastIndexOf(e.pfn);
+      if (at !== run.places.length - 1 || at < 0) this.told++;
+      if (at >= 0) run.places.splice(at, 1);
+    } else this.told++;
+    if (e.pfn >= 0) takeFast(m, rowOf(m, e.pfn));
+  }
+
+  #takeRange(run: Run | null, from: number, to: number, stride: number): void {
+    const m = this.#m;
+    for (let pfn = from; pfn < to; pfn += stride) {
+      const row = rowOf(m, pfn);
+      const state = row < m.firstRow ? 0 : m.state[row];
+      if ((state & KIND_MASK) === FREE) {
+        const order = state & ORDER_MASK;
+        takeFreePage(m, row, order);
+        if (run !== null) addPlaces(run, pfn, 1 << order);
+        pfn += (1 << order) - 1;
+      } else if (stride > 1 && (state & KIND_MASK) === TAKEN) pfn += (1 << (state & ORDER_MASK)) - 1;
+    }
+  }
+}
+
+/** Compaction of everything: kcompactd's by itself, or somebody's who wrote to compact_memory. */
+function ownWork(): Task {
+  return {
+    movable: false,
+    direct: false,
+    ignoreSkipHint: true,
+    searchOrder: -1,
+    searchFails: 0,
+    run: null,
+  };
+}
+
+/**
+ * A block that compaction found by looking at the lists' ends, without an event:
+ * what was queued before it goes behind. Linux: move_freelist_head()
+ */
+function takeFast(m: Memory, row: number): void {
+  if (row < m.firstRow) return;
+  for (let order = 0; order <= m.maxOrder; order++) {
+    const head = row & ~((1 << order) - 1);
+    if (m.state[head] !== (FREE | order)) continue;
+    moveFreelistHead(m, listOf(m, head), head);
+    takeFreePage(m, head, order);
+    break;
+  }
+  if ((m.state[row] & KIND_MASK) === TAKEN) m.state[row] = MOBILE | (m.state[row] & ORDER_MASK);
+}
+
+function listOf(m: Memory, row: number): number {
+  let list = m.next[row];
+  while (list >= m.firstRow) list = m.next[list];
+  return list;
+}
+
+function alignDown(pfn: number, order: number): number {
+  return pfn - (pfn % 2 ** order);
+}
