@@ -12,8 +12,8 @@
  */
 import {
   addPlaces,
-  type CompactControl,
   COMPACT_CLUSTER,
+  type CompactControl,
   type CompactZone,
   fastFindMigrateblock,
   fastIsolateFreepages,
@@ -26,7 +26,6 @@ import {
   type Memory,
   MOBILE,
   ORDER_MASK,
-
   rowOf,
   TAKEN,
   Z_NODE,
@@ -49,6 +48,8 @@ interface Run extends CompactControl {
   readonly async: boolean;
   lastMigrated: number;
   iterationStart: number;
+  /** First frame of the pageblock that the migrate scanner is in, when it began there; else -1. */
+  firstPfn: number;
   /** Where the iteration began, and whether its pageblock is the last one's again. */
   rescan: boolean;
   /** A place is wanted: what the free scanner does before it is handed out. */
@@ -111,6 +112,11 @@ export class Compaction {
       case "compact-moved":
         if (task?.run != null) this.#moved(task.run, e);
         return;
+      case "free":
+        // Its first page was isolated, and has moved: that marks a pageblock as visited.
+        if (task?.run?.firstPfn === e.pfn)
+          this.#skip[rowOf(this.#m, e.pfn) >> this.#m.pageblockOrder] = 1;
+        return;
       case "compact-end":
         if (task?.run != null) this.#ends(task, task.run);
         return;
@@ -157,6 +163,7 @@ export class Compaction {
       async: e.flag,
       lastMigrated: 0,
       iterationStart: 0,
+      firstPfn: -1,
       rescan: false,
       search: null,
     };
@@ -188,12 +195,13 @@ export class Compaction {
     run.migratePfn = e.a;
     run.migratePages = e.c;
     run.search = null;
+    run.firstPfn = -1;
     if (e.c > 0) run.lastMigrated = run.iterationStart;
     const row = rowOf(m, e.pfn);
     if (row < 0 || e.pfn !== alignDown(e.pfn, block)) return;
+    if (!run.ignoreSkipHint) run.firstPfn = e.pfn;
     const whole = e.a === e.pfn + 2 ** block;
-    const first = e.c > 0 && !run.ignoreSkipHint && (m.state[row] & KIND_MASK) === MOBILE;
-    if (first || (whole && (e.c === 0 || run.rescan))) this.#skip[row >> block] = 1;
+    if (whole && (e.c === 0 || run.rescan)) this.#skip[row >> block] = 1;
   }
 
   #moved(run: Run, e: ReplayEvent): void {
@@ -278,7 +286,8 @@ export class Compaction {
         takeFreePage(m, row, order);
         if (run !== null) addPlaces(run, pfn, 1 << order);
         pfn += (1 << order) - 1;
-      } else if (stride > 1 && (state & KIND_MASK) === TAKEN) pfn += (1 << (state & ORDER_MASK)) - 1;
+      } else if (stride > 1 && (state & KIND_MASK) === TAKEN)
+        pfn += (1 << (state & ORDER_MASK)) - 1;
     }
   }
 }

@@ -20,11 +20,12 @@ import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
 import type { Block } from "./block-queue.ts";
 import { Checks } from "./checks.ts";
+import { explainByDrift } from "./drift.ts";
 import type { ReplayEvent } from "./event.ts";
 import type { WrittenMarks } from "./marks.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { drainOutside } from "./remote-drain.ts";
-import { request } from "./request.ts";
+import { type Rights, request, servingZone } from "./request.ts";
 import { restock, undrain } from "./resync.ts";
 import { emptyScore, type Miss, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
@@ -66,6 +67,8 @@ export class Driver {
   readonly #nodeOf: Map<number, number> = new Map();
   /** By CPU: frees that are told, but not known to be done. */
   readonly #waiting: ReplayEvent[][];
+  /** The recording has mm_page_free_batched. */
+  #tellsLists = false;
   #at: ReplayEvent | null = null;
 
   constructor(state: StartState, options: DriveOptions) {
@@ -125,7 +128,7 @@ export class Driver {
     this.#replay(e);
     this.#checks.settleFrags();
     const node = e.passEnd ? this.#nodeOf.get(e.pid) : undefined;
-    if (node !== undefined) this.#reclaim.passEnds(node);
+    if (node !== undefined) this.#reclaim.passEnds(node, e);
   }
 
   #replay(e: ReplayEvent): void {
@@ -136,12 +139,14 @@ export class Driver {
         return;
       case "free":
         this.score.frees++;
-        if (!e.announced) this.#waiting[e.cpu].push(e);
+        if (e.announced) return;
+        // Lists are of single pages; where they are told, the rest is freed at once.
+        if (!this.#tellsLists && e.order === 0) this.#waiting[e.cpu].push(e);
+        else this.#free(e, e.order, e.drainsNext);
         return;
       case "batched":
-        if (e.batchOrder < 0) return;
-        this.#catchUp(e.cpu, null);
-        this.#free(e, e.batchOrder);
+        this.#tellsLists = true;
+        if (e.batchOrder >= 0) this.#free(e, e.batchOrder, e.drainsNext);
         return;
       case "refill":
         assumptions?.beforeRefill(this.#m, e, this.#checks, this.score);
@@ -240,13 +245,21 @@ export class Driver {
       reclaimer: this.#reclaim.isReclaimer(e),
       victim: this.#reclaim.isVictim(e),
     };
-    const zone = e.pfn < 0 ? -1 : zoneOf(m, rowOf(m, e.pfn));
-    if (this.#options.marks?.explain(bits, e.order, rights, zone) === true) {
-      this.score.assumptions.marks++;
-    }
+    if (this.#options.assumptions !== null) this.#explainZone(e, bits, rights);
     const pfn = request(m, bits, e.order, rights);
     if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
     return pfn;
+  }
+
+  /** Repaired: what no event tells about marks and counts, where the recorded zone shows it. */
+  #explainZone(e: ReplayEvent, bits: number, rights: Rights): void {
+    const m = this.#m;
+    const real = e.pfn < 0 ? -1 : zoneOf(m, rowOf(m, e.pfn));
+    if (servingZone(m, bits, e.order, rights) === real) return;
+    if (explainByDrift(m, bits, e.order, rights, real)) this.score.assumptions.drift++;
+    else if (this.#options.marks?.explain(bits, e.order, rights, real) === true) {
+      this.score.assumptions.marks++;
+    }
   }
 
   #gfpOf(text: string): { readonly bits: number; readonly cache: boolean } {
@@ -281,14 +294,15 @@ export class Driver {
     while (done < waiting.length) {
       if (e?.kind === "drain" && this.#checks.isDrainDue(cpu)) break;
       const free = waiting[done++];
-      this.#free(free, free.order);
+      this.#free(free, free.order, null);
     }
     if (done === waiting.length) waiting.length = 0;
     else waiting.splice(0, done);
     this.#m.cpu = now;
   }
 
-  #free(e: ReplayEvent, order: number): void {
+  /** `drained`: a drain is recorded next; null where that cannot be told. */
+  #free(e: ReplayEvent, order: number, drained: boolean | null): void {
     const m = this.#m;
     const row = rowOf(m, e.pfn);
     if (!isBlock(m, row, order)) {
@@ -299,8 +313,22 @@ export class Driver {
       this.score.inputs.unseenTakers++;
       if (this.score.unseenLine === 0) this.score.unseenLine = e.line;
     }
-    if (this.#isLocked(e)) freePagesPastPcp(m, e.pfn, order);
-    else freePages(m, e.pfn, order);
+    if (this.#isLocked(e)) {
+      freePagesPastPcp(m, e.pfn, order);
+      return;
+    }
+    if (drained !== null && (order === 0 || order === m.pageblockOrder)) {
+      this.#showDrain(zoneOf(m, row), order, drained);
+    }
+    freePages(m, e.pfn, order);
+  }
+
+  /** A block goes to this CPU's list, and a drain of it is recorded next or is not. */
+  #showDrain(zone: number, order: number, drained: boolean): void {
+    if (order === 0) this.#reclaim.beforeFree(zone, drained);
+    if (this.#options.marks?.explainDrain(zone, 1 << order, drained) === true) {
+      this.score.assumptions.marks++;
+    }
   }
 
   /** The lock is one zone's: a page of another zone still gets onto its list. */
@@ -312,7 +340,7 @@ export class Driver {
         return true;
       }
     }
-    return this.#options.assumptions?.isLocked(e, this.score) ?? false;
+    return this.#options.assumptions?.isLocked(this.#m, e, this.score) ?? false;
   }
 
   #drain(e: ReplayEvent): void {

@@ -31,6 +31,7 @@ export type ReplayKind =
   | "reclaim"
   | "reclaim-end"
   | "kswapd"
+  | "kswapd-sleep"
   | "wakeup"
   | "victim"
   | "suitable"
@@ -89,6 +90,8 @@ export interface ReplayEvent {
   lockedBy: number;
   /** drain: pages from here to the end of the run of drains on this CPU. */
   drainRun: number;
+  /** The CPU's next event is a drain. */
+  drainsNext: boolean;
 }
 
 export interface BulkCall {

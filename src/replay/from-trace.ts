@@ -114,6 +114,7 @@ function record(kind: ReplayKind, e: TraceHead, fields: Fields): ReplayEvent {
     passEnd: false,
     lockedBy: -1,
     drainRun: 0,
+    drainsNext: false,
   };
 }
 
@@ -153,6 +154,8 @@ function toReplay(e: TraceEvent): ReplayEvent | null {
       return record("kswapd", e, { a: e.nid });
     case "mm_vmscan_wakeup_kswapd":
       return record("wakeup", e, { a: e.nid, gfp: e.gfp ?? "none" });
+    case "mm_vmscan_kswapd_sleep":
+      return record("kswapd-sleep", e, { a: e.nid });
     case "mark_victim":
       return record("victim", e, { a: e.pid });
     case "mm_compaction_suitable":

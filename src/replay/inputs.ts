@@ -3,7 +3,7 @@
  * pfn: which frees are done later in a batch, how many pages a bulk call took,
  * when kswapd's pass is over, which interrupts came between two frees of a
  * batch, so that they found this CPU's lists of the zone locked, and how long a
- * run of drains is.
+ * run of drains is and which event it follows.
  *
  * Each is a scan over kinds, tasks and the pfns of frees that goes ahead of the
  * driver (look-ahead.ts) and writes what it finds into the events' own fields.
@@ -28,6 +28,7 @@ export class InputScan implements Scanner {
     e.passEnd = false;
     e.lockedBy = -1;
     e.drainRun = 0;
+    e.drainsNext = false;
     if (e.kind === "free" || e.kind === "batched") this.#pairs.note(e);
     this.#bulks.note(e);
     if (e.kswapd) this.#passes.note(e);
@@ -169,9 +170,14 @@ class LockedBursts {
 
 class DrainRuns {
   readonly #runs: ReplayEvent[][] = [];
+  /** By CPU: its last event that was no drain. */
+  readonly #before: ReplayEvent[] = [];
 
   note(e: ReplayEvent): void {
     const run = this.#runs[e.cpu];
+    const before = this.#before[e.cpu];
+    if (e.kind !== "drain") this.#before[e.cpu] = e;
+    else if (before !== undefined) before.drainsNext = true;
     if (e.kind !== "drain") {
       if (run !== undefined && run.length > 0) closeRun(run);
     } else if (run === undefined) this.#runs[e.cpu] = [e];

@@ -9,6 +9,10 @@
  */
 import {
   type Memory,
+  P_BATCH,
+  P_COUNT,
+  P_HIGH,
+  PCP_WORDS,
   Z_BOOST,
   Z_FLAGS,
   Z_INDEX,
@@ -25,6 +29,8 @@ interface Node {
   asked: number;
   /** Of the last pass. */
   highest: number;
+  /** The pass did nothing more that is recorded, but nobody told that it was over. */
+  unsure: boolean;
 }
 
 export class KswapdPasses {
@@ -48,6 +54,7 @@ export class KswapdPasses {
     const own = this.#node(node);
     if (own.asked >= 0) own.highest = own.asked;
     own.asked = -1;
+    own.unsure = false;
     const { zone } = this.#m;
     this.#eachZone(node, own.highest, (z, at) => {
       this.#boosts[z] = zone[at + Z_BOOST];
@@ -55,13 +62,40 @@ export class KswapdPasses {
     });
   }
 
-  /** kswapd of `node` is through: what was boosted when it began is paid. */
-  ends(node: number): void {
+  /**
+   * kswapd of `node` is through: what was boosted when it began is paid. Where that is not
+   * `sure`, later drains may show that it was only kept waiting.
+   */
+  ends(node: number, sure: boolean): void {
     const { zone } = this.#m;
+    this.#node(node).unsure = !sure;
     this.#eachZone(node, this.#node(node).highest, (z, at) => {
       zone[at + Z_FLAGS] &= ~ZONE_RECLAIM_ACTIVE;
       zone[at + Z_BOOST] -= Math.min(zone[at + Z_BOOST], this.#boosts[z]);
     });
+  }
+
+  sleeps(node: number): void {
+    this.#eachZone(node, this.#node(node).highest, (_, at) => {
+      this.#m.zone[at + Z_FLAGS] &= ~ZONE_RECLAIM_ACTIVE;
+    });
+    this.#node(node).unsure = false;
+  }
+
+  /**
+   * Before a single page goes to this CPU's list of a zone: where only a pass would have the
+   * list drained at its length, `drained` tells whether the pass goes on.
+   */
+  seen(zone: number, drained: boolean): void {
+    const { pcp, zone: words, cpuCount, cpu } = this.#m;
+    const at = zone * ZONE_WORDS;
+    const own = this.#nodes.get(words[at + Z_NODE]);
+    if (own === undefined || !own.unsure || words[at + Z_INDEX] > own.highest) return;
+    const set = (zone * cpuCount + cpu) * PCP_WORDS;
+    const count = pcp[set + P_COUNT] + 1;
+    if (count < 4 * pcp[set + P_BATCH] || count >= pcp[set + P_HIGH]) return;
+    if (drained) words[at + Z_FLAGS] |= ZONE_RECLAIM_ACTIVE;
+    else words[at + Z_FLAGS] &= ~ZONE_RECLAIM_ACTIVE;
   }
 
   #eachZone(node: number, highest: number, use: (zone: number, at: number) => void): void {
@@ -75,7 +109,7 @@ export class KswapdPasses {
   #node(node: number): Node {
     let own = this.#nodes.get(node);
     if (own === undefined) {
-      own = { asked: -1, highest: ALL_ZONES };
+      own = { asked: -1, highest: ALL_ZONES, unsure: false };
       this.#nodes.set(node, own);
     }
     return own;

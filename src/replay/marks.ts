@@ -2,8 +2,9 @@
  * Watermarks that somebody wrote while the recording ran: sysctls and the switch of
  * transparent huge pages change them, and no event tells. Where the last snapshot's
  * marks are not the first one's, a repaired run assumes a write at the first request
- * that was served from a zone which only other marks explain. Marks are tried that
- * somebody may have written:
+ * that was served from a zone which only other marks explain, or at the first free that
+ * has a per-CPU list drained, or not, which is as long as the marks say. Marks are tried
+ * that somebody may have written:
  *
  *   end          those of the last snapshot
  *   default      the kernel's square root, which turning huge pages off brings back
@@ -12,7 +13,20 @@
  * Linux: min_free_kbytes_sysctl_handler(), set_recommended_min_free_kbytes()
  */
 import { writeMinFree } from "../mm/marks.ts";
-import { type Memory, Z_HIGH, Z_INDEX, Z_LOW, Z_MANAGED, Z_MIN, ZONE_WORDS } from "../mm/memory.ts";
+import {
+  type Memory,
+  P_COUNT,
+  P_HIGH,
+  PCP_WORDS,
+  Z_FLAGS,
+  Z_HIGH,
+  Z_INDEX,
+  Z_LOW,
+  Z_MANAGED,
+  Z_MIN,
+  ZONE_RECLAIM_ACTIVE,
+  ZONE_WORDS,
+} from "../mm/memory.ts";
 import { defaultMinFreeKbytes, khugepagedMinFreeKbytes } from "../mm/watermark.ts";
 import { type Rights, servingZone } from "./request.ts";
 import type { ListSnapshot } from "./snapshot.ts";
@@ -43,16 +57,38 @@ export class WrittenMarks {
     this.#end = written ? this.#kibOf(mins) : null;
   }
 
-  /** Before a request that the zone `real` served, -1 for none. Returns whether marks were written for it. */
+  /** Before a request that the zone `real` served, -1 for none, and that ours would serve elsewhere. Returns whether marks were written for it. */
   explain(gfp: number, order: number, rights: Rights, real: number): boolean {
     if (this.#end === null || order > 0) return false;
     const m = this.#m;
-    if (servingZone(m, gfp, order, rights) === real) return false;
     const words = m.zone.slice();
     const stock = m.pcp.slice();
     for (const kib of this.#candidates(this.#end)) {
       writeMinFree(m, kib, SCALE_FACTOR);
       if (servingZone(m, gfp, order, rights) === real) return true;
+    }
+    m.zone.set(words);
+    m.pcp.set(stock);
+    return false;
+  }
+
+  /**
+   * Before a block of `pages` goes to this CPU's list of a zone, when the list is drained next or
+   * is not: the sizes of lists follow the marks. Returns whether marks were written for it.
+   */
+  explainDrain(zone: number, pages: number, drained: boolean): boolean {
+    const m = this.#m;
+    if (this.#end === null || (m.zone[zone * ZONE_WORDS + Z_FLAGS] & ZONE_RECLAIM_ACTIVE) !== 0) {
+      return false;
+    }
+    const set = (zone * m.cpuCount + m.cpu) * PCP_WORDS;
+    const count = m.pcp[set + P_COUNT] + pages;
+    if (count >= m.pcp[set + P_HIGH] === drained) return false;
+    const words = m.zone.slice();
+    const stock = m.pcp.slice();
+    for (const kib of this.#candidates(this.#end)) {
+      writeMinFree(m, kib, SCALE_FACTOR);
+      if (count >= m.pcp[set + P_HIGH] === drained) return true;
     }
     m.zone.set(words);
     m.pcp.set(stock);

@@ -71,6 +71,9 @@ export class ReclaimState {
       case "kswapd":
         this.#kswapd.begins(e.a);
         return;
+      case "kswapd-sleep":
+        this.#kswapd.sleeps(e.a);
+        return;
       case "victim":
         this.#victims.add(e.a);
         return;
@@ -89,9 +92,14 @@ export class ReclaimState {
     return (requestOf(this.#m, this.#gfpBits(gfp)) >> 4) & 0xf;
   }
 
-  /** kswapd of `node` is through. */
-  passEnds(node: number): void {
-    this.#kswapd.ends(node);
+  /** kswapd of `node` is through, by `e`. */
+  passEnds(node: number, e: ReplayEvent): void {
+    this.#kswapd.ends(node, e.kind === "suitable");
+  }
+
+  /** A single page goes to this CPU's list, and a drain of it is recorded next or is not. */
+  beforeFree(zone: number, drained: boolean): void {
+    this.#kswapd.seen(zone, drained);
   }
 }
 

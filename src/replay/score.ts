@@ -42,6 +42,8 @@ export interface AssumptionCounts {
   /** Pages of bulk calls that no probe recorded. */
   hiddenBulkPages: number;
   hiddenBulkRefills: number;
+  /** What a CPU kept back of a zone's count was added up. */
+  drift: number;
   /** Writes to watermarks. */
   marks: number;
   /** Such pages that were noticed only at the end. */
@@ -116,6 +118,7 @@ export function emptyScore(): Score {
       hiddenBulkRefills: 0,
       hiddenAtEnd: 0,
       marks: 0,
+      drift: 0,
     },
   };
 }
