@@ -36,7 +36,7 @@ export interface CompactControl {
   readonly direct: boolean;
   /** It is for movable pages. */
   readonly movable: boolean;
-  readonly ignoreSkipHint: boolean;
+  ignoreSkipHint: boolean;
   freePfn: number;
   migratePfn: number;
   /** Order that the free scanner's next search begins with. */

@@ -181,7 +181,8 @@ export class Compaction {
       if (task.direct && e.a === 1) this.#flush[run.zone] = true;
       return;
     }
-    if (run.order <= 0) return;
+    // All of memory, by kcompactd itself or for compact_memory: no hint keeps it from a block.
+    if (run.order <= 0) run.ignoreSkipHint = true;
     const block = m.pageblockOrder;
     run.rescan = alignDown(run.lastMigrated, block) === alignDown(run.migratePfn, block);
     run.iterationStart = run.migratePfn;
