@@ -142,7 +142,12 @@ export class Driver {
         if (e.announced) return;
         // Lists are of single pages; where they are told, the rest is freed at once.
         if (!this.#tellsLists && e.order === 0) this.#waiting[e.cpu].push(e);
-        else this.#free(e, e.order, e.drainsNext);
+        else {
+          // A list's huge pages are freed while it is gone through, its single pages afterwards.
+          const [first] = this.#waiting[e.cpu];
+          if (first?.pid !== e.pid || e.order !== this.#m.pageblockOrder) this.#catchUp(e.cpu, null);
+          this.#free(e, e.order, e.drainsNext);
+        }
         return;
       case "batched":
         this.#tellsLists = true;

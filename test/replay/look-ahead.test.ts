@@ -80,6 +80,7 @@ describe("ends outside the window", () => {
     passEnd: false,
     lockedBy: -1,
     drainRun: 0,
+    drainsNext: false,
     ...fields,
   });
   const filler = (from: number, count: number): ReplayEvent[] =>
