@@ -20,6 +20,7 @@ import {
   moveFreelistHead,
   takeFreePage,
 } from "../mm/compaction.ts";
+import { resetIsolationSuitable } from "../mm/compaction-hints.ts";
 import {
   FREE,
   KIND_MASK,
@@ -72,6 +73,8 @@ export class Compaction {
   readonly #zones: CompactZone[];
   /** By zone: a direct run has seen all of it, so that kswapd clears the hints when it sleeps. */
   readonly #flush: boolean[];
+  /** pfn after the last, by zone. */
+  readonly #zoneEnds: number[];
   readonly #tasks: Map<number, Task> = new Map();
 
   /** `skip`: by row >> pageblockOrder, whether compaction passes the block over. */
@@ -80,6 +83,7 @@ export class Compaction {
     this.#skip = skip;
     this.#zones = m.names.map(() => ({ initFree: 0 }));
     this.#flush = m.names.map(() => false);
+    this.#zoneEnds = m.names.map(() => 0);
   }
 
   /** The task frees memory for a request of its own. */
@@ -134,11 +138,14 @@ export class Compaction {
     }
   }
 
-  /** kswapd goes to sleep, or starts a restarted run. Linux: reset_isolation_suitable() */
+  /** kswapd went to sleep since its last pass, or does. Linux: reset_isolation_suitable() */
   kswapdSleeps(node: number): void {
     for (const [z, wanted] of this.#flush.entries()) {
       if (!wanted || this.#m.zone[z * ZONE_WORDS + Z_NODE] !== node) continue;
       this.#flush[z] = false;
+      const start = this.#m.zoneStart[z];
+      const end = this.#zoneEnds[z];
+      resetIsolationSuitable(this.#m, z, start, end, this.#skip, this.#zones[z]);
     }
   }
 
@@ -168,6 +175,7 @@ export class Compaction {
       search: null,
     };
     if (zone < 0) task.run = null;
+    else this.#zoneEnds[zone] = e.c;
   }
 
   #next(task: Task, run: Run, e: ReplayEvent): void {

@@ -145,7 +145,8 @@ export class Driver {
         else {
           // A list's huge pages are freed while it is gone through, its single pages afterwards.
           const [first] = this.#waiting[e.cpu];
-          if (first?.pid !== e.pid || e.order !== this.#m.pageblockOrder) this.#catchUp(e.cpu, null);
+          if (first?.pid !== e.pid || e.order !== this.#m.pageblockOrder)
+            this.#catchUp(e.cpu, null);
           this.#free(e, e.order, e.drainsNext);
         }
         return;
