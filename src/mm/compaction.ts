@@ -14,7 +14,6 @@ import {
   COSTLY_ORDER,
   freeHead,
   type Memory,
-  MOBILE,
   pfnOf,
   TAKEN,
   Z_BLOCKS,
@@ -235,9 +234,4 @@ export function fastFindMigrateblock(m: Memory, cc: CompactControl, skip: Uint8A
 
 function blockStart(m: Memory, pfn: number): number {
   return pfn - (pfn % 2 ** m.pageblockOrder);
-}
-
-/** A place that a page moves to now. */
-export function fillPlace(m: Memory, row: number): void {
-  m.state[row] = MOBILE;
 }

@@ -11,25 +11,23 @@
  * first: its free says that somebody had it.
  */
 import { freePages, freePagesPastPcp } from "../mm/allocate.ts";
-import { giveBlock } from "../mm/buddy.ts";
-import { allocPagesBulk } from "../mm/bulk.ts";
-import { parseGfp } from "../mm/gfp-text.ts";
-import { KIND_MASK, type Memory, MOBILE, PCP, rowOf, zoneOf } from "../mm/memory.ts";
-import { countFree } from "../mm/queue.ts";
+import { type Memory, MOBILE, rowOf, zoneOf } from "../mm/memory.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
 import type { Block } from "./block-queue.ts";
+import { BulkPages } from "./bulk-pages.ts";
 import { Checks } from "./checks.ts";
-import { explainByDrift } from "./drift.ts";
-import type { ReplayEvent } from "./event.ts";
+import type { BulkCall, ReplayEvent } from "./event.ts";
+import { Evidence } from "./evidence.ts";
+import { GfpTexts } from "./gfp-texts.ts";
 import type { WrittenMarks } from "./marks.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { drainOutside } from "./remote-drain.ts";
-import { type Rights, request, servingZone } from "./request.ts";
-import { restock, undrain } from "./resync.ts";
-import { emptyScore, type Miss, type Score } from "./score.ts";
+import { request } from "./request.ts";
+import { giveDrained, mendPage, restock, undrain } from "./resync.ts";
+import { emptyScore, type Miss, noteMiss, noteStrange, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
-import { isBlock, isTaken, mend, settle } from "./surgery.ts";
+import { isBlock, settle } from "./surgery.ts";
 
 export interface DriveOptions {
   /** null: blind. */
@@ -45,9 +43,6 @@ export interface DriveOptions {
 /** Frees that may wait for a CPU at a time: far more than a list of pages has. */
 const WAITING_MOST = 65_536;
 
-/** Page cache, by its flags; not kernel memory that a task pays for. */
-const PAGE_CACHE = /HARDWALL|GFP_USER|GFP_HIGHUSER/;
-
 const hex = (pfn: number): string => (pfn < 0 ? "none" : `0x${pfn.toString(16)}`);
 
 export class Driver {
@@ -57,12 +52,14 @@ export class Driver {
   readonly #options: DriveOptions;
   readonly #checks: Checks;
   readonly #reclaim: ReclaimState;
-  readonly #gfp: Map<string, { readonly bits: number; readonly cache: boolean }> = new Map();
+  readonly #gfp: GfpTexts;
+  /** null: blind. */
+  readonly #evidence: Evidence | null;
   /** Requests that an assumption served before their event. */
   readonly #served: Map<ReplayEvent, number> = new Map();
-  /** By task: pages of its last bulk call, as we took them. */
-  readonly #bulked: Map<number, number[]> = new Map();
-  readonly #inBulk: Set<number> = new Set();
+  readonly #bulks: BulkPages;
+  /** Pages that a repair took from a recorded refill: right answers with them are none. */
+  readonly #told: Set<number> = new Set();
   /** Node of each kswapd, by its wake-ups. */
   readonly #nodeOf: Map<number, number> = new Map();
   /** By CPU: frees that are told, but not known to be done. */
@@ -84,7 +81,11 @@ export class Driver {
       (zone, highest) => this.#reclaim.kswapdWanted(zone, highest),
     );
     state.m.events = this.#checks;
-    this.#reclaim = new ReclaimState(state, (gfp) => this.#gfpOf(gfp).bits);
+    this.#reclaim = new ReclaimState(state, (gfp) => this.#gfp.of(gfp).bits);
+    this.#gfp = new GfpTexts(state.m);
+    const { assumptions, marks = null } = options;
+    this.#evidence = assumptions === null ? null : new Evidence(state.m, marks, this.score);
+    this.#bulks = new BulkPages(state.m, this.score);
     this.#waiting = Array.from({ length: state.m.cpuCount }, () => []);
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;
@@ -113,14 +114,14 @@ export class Driver {
     const m = this.#m;
     this.score.events++;
     if (e.cpu >= m.cpuCount) {
-      this.#strange(e);
+      noteStrange(this.score, e.line);
       return;
     }
     this.#at = e;
     m.cpu = e.cpu;
     this.#catchUp(e.cpu, e);
     this.#reclaim.note(e);
-    this.#takeBulk(e);
+    if (e.bulk !== null) this.#takeBulk(e.pid, e.bulk);
     this.#serveEarly(e);
     if (!e.interrupt && (e.kind === "alloc" || e.kind === "free" || e.kind === "batched")) {
       this.#mendDrains(this.#checks.beginCall(e.cpu));
@@ -169,13 +170,13 @@ export class Driver {
         this.#nodeOf.set(e.pid, e.a);
         return;
       case "bulk":
-        this.#inBulk.add(e.pid);
+        this.#bulks.begins(e.pid);
         return;
       case "bulk-end":
-        this.#inBulk.delete(e.pid);
+        this.#bulks.ends(e.pid);
         return;
       case "vmap":
-        this.#vmap(e);
+        this.#bulks.told(e);
         return;
       case "isolate":
       case "take":
@@ -203,12 +204,12 @@ export class Driver {
     }
     this.score.allocations++;
     const row = rowOf(m, e.pfn);
-    if (!isBlock(m, row, e.order)) this.#strange(e);
+    if (!isBlock(m, row, e.order)) noteStrange(this.score, e.line);
     else if (ownZone === zoneOf(m, row)) this.score.zoneEqual++;
-    if (own === e.pfn) this.score.pfnEqual++;
-    else this.#wrongPage(e, own);
+    if (own !== e.pfn) this.#wrongPage(e, own);
+    else if (!this.#told.delete(own)) this.score.pfnEqual++;
     this.#settleRefills(e);
-    if (this.#inBulk.has(e.pid) && !e.interrupt) this.#bulked.get(e.pid)?.push(own);
+    this.#bulks.single(e, own);
   }
 
   #settleRefills(e: ReplayEvent): void {
@@ -221,6 +222,7 @@ export class Driver {
     if (refills === null) return;
     this.score.repairs++;
     restock(this.#m, refills.own, refills.real, e.pfn);
+    for (const { pfn } of refills.real) this.#told.add(pfn);
   }
 
   #mendDrains(only: readonly Block[]): void {
@@ -230,52 +232,24 @@ export class Driver {
   }
 
   #wrongPage(e: ReplayEvent, own: number): void {
-    const m = this.#m;
     this.#miss("page", hex(own), hex(e.pfn));
     if (this.#options.assumptions === null) return;
     this.score.repairs++;
-    const real = e.pfn < 0 ? -1 : rowOf(m, e.pfn);
-    const row = own < 0 ? -1 : rowOf(m, own);
-    // What was taken early may be freed by now: a recording that was right would not free it.
-    const kept = isTaken(m, row, e.order);
-    if (isBlock(m, real, e.order)) {
-      mend(m, kept ? row : -1, real, e.order, e.type === MOVABLE);
-    } else if (kept) freePages(m, own, e.order);
+    mendPage(this.#m, own, e.pfn, e.order, e.type === MOVABLE);
   }
 
   #request(e: ReplayEvent): number {
     const m = this.#m;
-    const { bits, cache } = this.#gfpOf(e.gfp);
+    const { bits, cache } = this.#gfp.of(e.gfp);
     const rights = {
       past: this.#reclaim.takePast(e),
       reclaimer: this.#reclaim.isReclaimer(e),
       victim: this.#reclaim.isVictim(e),
     };
-    if (this.#options.assumptions !== null) this.#explainZone(e, bits, rights);
+    this.#evidence?.ofRequest(e.pfn, bits, e.order, rights);
     const pfn = request(m, bits, e.order, rights);
     if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
     return pfn;
-  }
-
-  /** Repaired: what no event tells about marks and counts, where the recorded zone shows it. */
-  #explainZone(e: ReplayEvent, bits: number, rights: Rights): void {
-    const m = this.#m;
-    const real = e.pfn < 0 ? -1 : zoneOf(m, rowOf(m, e.pfn));
-    if (servingZone(m, bits, e.order, rights) === real) return;
-    if (explainByDrift(m, bits, e.order, rights, real)) this.score.assumptions.drift++;
-    else if (this.#options.marks?.explain(bits, e.order, rights, real) === true) {
-      this.score.assumptions.marks++;
-    }
-  }
-
-  #gfpOf(text: string): { readonly bits: number; readonly cache: boolean } {
-    let known = this.#gfp.get(text);
-    if (known === undefined) {
-      const cache = PAGE_CACHE.test(text) && !text.includes("ACCOUNT");
-      known = { bits: parseGfp(text, this.#m.gfp.era).value, cache };
-      this.#gfp.set(text, known);
-    }
-    return known;
   }
 
   #serveEarly(e: ReplayEvent): void {
@@ -312,7 +286,7 @@ export class Driver {
     const m = this.#m;
     const row = rowOf(m, e.pfn);
     if (!isBlock(m, row, order)) {
-      this.#strange(e);
+      noteStrange(this.score, e.line);
       return;
     }
     if (settle(m, row, order)) {
@@ -324,17 +298,11 @@ export class Driver {
       return;
     }
     if (drained !== null && (order === 0 || order === m.pageblockOrder)) {
-      this.#showDrain(zoneOf(m, row), order, drained);
+      const zone = zoneOf(m, row);
+      if (order === 0) this.#reclaim.beforeFree(zone, drained);
+      this.#evidence?.ofDrain(zone, order, drained);
     }
     freePages(m, e.pfn, order);
-  }
-
-  /** A block goes to this CPU's list, and a drain of it is recorded next or is not. */
-  #showDrain(zone: number, order: number, drained: boolean): void {
-    if (order === 0) this.#reclaim.beforeFree(zone, drained);
-    if (this.#options.marks?.explainDrain(zone, 1 << order, drained) === true) {
-      this.score.assumptions.marks++;
-    }
   }
 
   /** The lock is one zone's: a page of another zone still gets onto its list. */
@@ -355,59 +323,23 @@ export class Driver {
       if (kind === "remote") this.score.inputs.remoteDrains++;
       else if (kind === "decay") this.score.inputs.decays++;
     }
+    this.#told.delete(e.pfn);
     if (!this.#checks.realDrain(e)) this.#strangeDrain(e);
   }
 
   /** A block that we hold on another list, or not at all: repaired, it goes where it went. */
   #strangeDrain(e: ReplayEvent): void {
-    const m = this.#m;
     this.score.strangeDrains++;
-    const row = rowOf(m, e.pfn);
-    if (this.#options.assumptions === null || !isBlock(m, row, e.order)) return;
-    if ((m.state[row] & KIND_MASK) !== PCP) return;
-    this.score.repairs++;
-    // Made whole first: its other pages may be somebody's here.
-    settle(m, row, e.order);
-    m.state[row] = 0;
-    giveBlock(m, zoneOf(m, row), row, e.order, this.#state.typeOf(e.type), false);
-    countFree(m, zoneOf(m, row), 1 << e.order);
+    if (this.#options.assumptions === null) return;
+    if (giveDrained(this.#m, e.pfn, e.order, this.#state.typeOf(e.type))) this.score.repairs++;
   }
 
-  #takeBulk(e: ReplayEvent): void {
-    const call = e.bulk;
-    if (call === null) return;
-    const pfns: number[] = [];
-    const taken = allocPagesBulk(this.#m, call.gfp, call.pages, pfns);
-    this.score.inputs.bulkCalls++;
-    this.score.inputs.bulkPages += call.pages;
+  #takeBulk(pid: number, call: BulkCall): void {
+    const taken = this.#bulks.take(pid, call);
     if (taken !== call.pages) this.#miss("bulk", `${taken} pages`, `${call.pages} pages`);
-    this.#bulked.set(e.pid, [...(this.#bulked.get(e.pid) ?? []), ...pfns]);
-  }
-
-  /** The probe tells the pages of the task's bulk calls since the last one, some at a time. */
-  #vmap(e: ReplayEvent): void {
-    const own = this.#bulked.get(e.pid);
-    for (const [i, pfn] of e.pages.entries()) {
-      const taken = own?.[e.b + i];
-      if (taken === undefined) continue;
-      this.score.bulkTold++;
-      if (taken === pfn) this.score.bulkEqual++;
-    }
-    if (e.b === 0) this.#bulked.delete(e.pid);
-  }
-
-  /** It names a page or a CPU that is not there. */
-  #strange(e: ReplayEvent): void {
-    this.score.strange++;
-    if (this.score.strangeLine === 0) this.score.strangeLine = e.line;
   }
 
   #miss(kind: Miss["kind"], ours: string, theirs: string): void {
-    this.score.misses++;
-    if (this.score.firstMiss !== null || this.#at === null) return;
-    const { allocations, failed, events } = this.score;
-    const done = allocations + failed - (kind === "page" ? 1 : 0);
-    const at = { event: this.#at, events: events - 1, allocations: done };
-    this.score.firstMiss = { ...at, kind, ours, theirs };
+    if (this.#at !== null) noteMiss(this.score, this.#at, kind, ours, theirs);
   }
 }

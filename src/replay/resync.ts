@@ -6,6 +6,7 @@
  *   refill   the kernel fills a list when it is empty: it holds what the refill brought, and no more
  *   drain    what only we gave back returns to its list's tail, where it was
  */
+import { freePages } from "../mm/allocate.ts";
 import { giveBlock } from "../mm/buddy.ts";
 import {
   KIND_MASK,
@@ -20,7 +21,7 @@ import {
 } from "../mm/memory.ts";
 import { countFree } from "../mm/queue.ts";
 import type { Block } from "./block-queue.ts";
-import { isBlock, stockList, stockOrder, takeOff } from "./surgery.ts";
+import { isBlock, isTaken, mend, settle, stockList, stockOrder, takeOff } from "./surgery.ts";
 
 /**
  * The list that the recorded refill `real` filled holds its blocks after `taken`, which a request
@@ -48,6 +49,34 @@ export function restock(
     if (i < from) m.state[row] = TAKEN | block.order;
     else stock(m, row, block, list);
   }
+}
+
+/** After a wrong answer: the recorded page is its owner's, and ours, -1 for none, lies where it was. */
+export function mendPage(
+  m: Memory,
+  own: number,
+  recorded: number,
+  order: number,
+  movable: boolean,
+): void {
+  const real = recorded < 0 ? -1 : rowOf(m, recorded);
+  const row = own < 0 ? -1 : rowOf(m, own);
+  // What was taken early may be freed by now: a recording that was right would not free it.
+  const kept = isTaken(m, row, order);
+  if (isBlock(m, real, order)) mend(m, kept ? row : -1, real, order, movable);
+  else if (kept) freePages(m, own, order);
+}
+
+/** A block that the kernel drained, and that is on another list of ours: it is free now, too. */
+export function giveDrained(m: Memory, pfn: number, order: number, type: number): boolean {
+  const row = rowOf(m, pfn);
+  if (!isBlock(m, row, order) || (m.state[row] & KIND_MASK) !== PCP) return false;
+  // Made whole first: its other pages may be somebody's here.
+  settle(m, row, order);
+  m.state[row] = 0;
+  giveBlock(m, zoneOf(m, row), row, order, type, false);
+  countFree(m, zoneOf(m, row), 1 << order);
+  return true;
 }
 
 /** Blocks that the kernel did not drain go back to the tails of their lists. */

@@ -55,6 +55,7 @@ export interface Score {
   /** mm_page_alloc with a page. */
   allocations: number;
   zoneEqual: number;
+  /** Not with pages that a repair had put on their list, as a recorded refill showed them. */
   pfnEqual: number;
   /** mm_page_alloc without a page, and how many of them the engine refused too. */
   failed: number;
@@ -121,4 +122,24 @@ export function emptyScore(): Score {
       drift: 0,
     },
   };
+}
+
+/** An event names a page or a CPU that is not there. */
+export function noteStrange(score: Score, line: number): void {
+  score.strange++;
+  if (score.strangeLine === 0) score.strangeLine = line;
+}
+
+/** An answer was wrong at event `e`, the last that is counted. */
+export function noteMiss(
+  score: Score,
+  e: ReplayEvent,
+  kind: Miss["kind"],
+  ours: string,
+  theirs: string,
+): void {
+  score.misses++;
+  if (score.firstMiss !== null) return;
+  const allocations = score.allocations + score.failed - (kind === "page" ? 1 : 0);
+  score.firstMiss = { event: e, events: score.events - 1, allocations, kind, ours, theirs };
 }
