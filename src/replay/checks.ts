@@ -22,6 +22,8 @@ interface Fragment {
   readonly row: number;
   readonly text: string;
   readonly type: number;
+  /** Type of the fallback. */
+  readonly from: number;
   /** Of the recorded side: the whole pageblock changed its type. */
   readonly owner: boolean;
 }
@@ -30,6 +32,12 @@ interface Fragment {
 export interface Refills {
   readonly own: readonly Block[];
   readonly real: readonly Block[];
+}
+
+/** A frame of a pageblock, and the type that the kernel gave it. */
+export interface Ownership {
+  readonly row: number;
+  readonly type: number;
 }
 
 const NO_BLOCKS: readonly Block[] = [];
@@ -80,7 +88,7 @@ export class Checks implements EventSink {
 
   extfrag(_zone: number, row: number, order: number, from: number, type: number): void {
     const text = `${pfnOf(this.#m, row).toString(16)} of order ${order}, type ${from} to ${type}`;
-    this.#ownFrags.push({ row, text, type, owner: false });
+    this.#ownFrags.push({ row, text, type, from, owner: false });
   }
 
   wakeKswapd(zone: number, _order: number, highest: number): void {
@@ -131,7 +139,7 @@ export class Checks implements EventSink {
     const type = this.#typeOf(e.type);
     const pfn = e.pfn.toString(16);
     const text = `${pfn} of order ${e.a}, type ${this.#typeOf(e.b)} to ${type}`;
-    this.#realFrags.push({ row: -1, text, type, owner: e.flag });
+    this.#realFrags.push({ row: -1, text, type, from: -1, owner: e.flag });
   }
 
   /** What both sides have told by now. After a difference all of it is dropped, and returned. */
@@ -185,9 +193,11 @@ export class Checks implements EventSink {
     if (frag !== undefined) this.#miss("extfrag", `0x${frag.text}`, "none");
   }
 
-  settleFrags(): void {
+  /** Returns the pageblock of a fallback that went alike, but for the block's type; else null. */
+  settleFrags(): Ownership | null {
     const both = Math.min(this.#ownFrags.length, this.#realFrags.length);
-    if (both === 0) return;
+    let other: Ownership | null = null;
+    if (both === 0) return null;
     for (let i = 0; i < both; i++) {
       const own = this.#ownFrags[i];
       const real = this.#realFrags[i];
@@ -195,10 +205,15 @@ export class Checks implements EventSink {
       // Since 6.15's claim the flag tells of the block that was found, not of what became of it.
       const told = this.#m.rule.fallback === "claim" || owner === real.owner;
       if (own.text === real.text && told) this.extfrags.equal++;
-      else this.#miss("extfrag", ownerWords(own, owner), ownerWords(real, real.owner));
+      else {
+        this.#miss("extfrag", ownerWords(own, owner), ownerWords(real, real.owner));
+        if (own.text === real.text)
+          other = { row: own.row, type: real.owner ? own.type : own.from };
+      }
     }
     this.#ownFrags.splice(0, both);
     this.#realFrags.splice(0, both);
+    return other;
   }
 }
 

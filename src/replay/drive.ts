@@ -127,7 +127,12 @@ export class Driver {
       this.#mendDrains(this.#checks.beginCall(e.cpu));
     }
     this.#replay(e);
-    this.#checks.settleFrags();
+    const owned = this.#checks.settleFrags();
+    if (owned !== null && this.#evidence !== null) {
+      // How many of a pageblock's pages can be moved, nobody tells.
+      this.score.repairs++;
+      m.blockType[owned.row >> m.pageblockOrder] = owned.type;
+    }
     const node = e.passEnd ? this.#nodeOf.get(e.pid) : undefined;
     if (node !== undefined) this.#reclaim.passEnds(node, e);
   }
@@ -246,8 +251,8 @@ export class Driver {
       reclaimer: this.#reclaim.isReclaimer(e),
       victim: this.#reclaim.isVictim(e),
     };
-    this.#evidence?.ofRequest(e.pfn, bits, e.order, rights);
-    const pfn = request(m, bits, e.order, rights);
+    const shown = this.#evidence?.ofRequest(e.pfn, bits, e.order, rights) ?? rights;
+    const pfn = request(m, bits, e.order, shown);
     if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
     return pfn;
   }

@@ -44,6 +44,8 @@ export interface AssumptionCounts {
   hiddenBulkRefills: number;
   /** What a CPU kept back of a zone's count was added up. */
   drift: number;
+  /** Requests that found their node's limit of dirty pages passed. */
+  dirtyLimit: number;
   /** Writes to watermarks. */
   marks: number;
   /** Such pages that were noticed only at the end. */
@@ -119,6 +121,7 @@ export function emptyScore(): Score {
       hiddenBulkRefills: 0,
       hiddenAtEnd: 0,
       marks: 0,
+      dirtyLimit: 0,
       drift: 0,
     },
   };
