@@ -191,17 +191,29 @@ export function addPlaces(cc: CompactControl, pfn: number, pages: number): void 
   for (let i = 0; i < pages; i++) cc.places.push(pfn + i);
 }
 
+/** What a look of the migrate scanner came to. */
+export interface BlockSearch {
+  /** The block that was found, or where the look ended; -1 for nowhere. */
+  readonly row: number;
+  /** Head of the list that it is on. */
+  readonly list: number;
+  readonly found: boolean;
+}
+
 /**
- * The migrate scanner's look at the lists. Returns where it scans next, with the
- * block's skip bit set when it was found here.
+ * The migrate scanner's look at the lists, with nothing changed yet; null where it does not look.
  *
  * Linux: fast_find_migrateblock(), mm/compaction.c
  */
-export function fastFindMigrateblock(m: Memory, cc: CompactControl, skip: Uint8Array): number {
+export function findMigrateblock(
+  m: Memory,
+  cc: CompactControl,
+  skip: Uint8Array,
+): BlockSearch | null {
   const from = cc.migratePfn;
-  if (cc.ignoreSkipHint || cc.order <= COSTLY_ORDER) return from;
-  if (from !== cc.zoneStart && from !== blockStart(m, from)) return from;
-  if (cc.direct && !cc.movable) return from;
+  if (cc.ignoreSkipHint || cc.order <= COSTLY_ORDER) return null;
+  if (from !== cc.zoneStart && from !== blockStart(m, from)) return null;
+  if (cc.direct && !cc.movable) return null;
   let distance = Math.floor((cc.freePfn - from) / 2);
   if (from !== cc.zoneStart) distance = Math.floor(distance / 4);
   const end = blockStart(m, from + distance);
@@ -211,25 +223,33 @@ export function fastFindMigrateblock(m: Memory, cc: CompactControl, skip: Uint8A
     if (m.zone[cc.zone * ZONE_WORDS + Z_BLOCKS + order] === 0) continue;
     const list = freeHead(cc.zone, MOVABLE, order);
     for (let row = m.next[list]; row !== list; row = m.next[row]) {
-      if (scanned++ >= limit) {
-        moveFreelistTail(m, list, row);
-        break;
-      }
-      const pfn = pfnOf(m, row);
-      if (pfn >= end || skip[row >> m.pageblockOrder] === 1) continue;
-      moveFreelistTail(m, list, row);
-      if (cc.fastStart >= 0) cc.fastStart = cc.fastStart === 0 ? pfn : Math.min(cc.fastStart, pfn);
-      cc.searchFails = 0;
-      skip[row >> m.pageblockOrder] = 1;
-      return Math.max(blockStart(m, pfn), cc.zoneStart);
+      if (scanned++ >= limit) return { row, list, found: false };
+      if (pfnOf(m, row) >= end || skip[row >> m.pageblockOrder] === 1) continue;
+      return { row, list, found: true };
     }
   }
-  cc.searchFails++;
-  if (cc.fastStart > 0) {
-    cc.migratePfn = cc.fastStart;
-    cc.fastStart = -1;
+  return { row: -1, list: -1, found: false };
+}
+
+/** What such a look changes. The scanner goes on at the pageblock found, or at `migratePfn`. */
+export function applySearch(
+  m: Memory,
+  cc: CompactControl,
+  skip: Uint8Array,
+  { row, list, found }: BlockSearch,
+): void {
+  if (row >= 0) moveFreelistTail(m, list, row);
+  if (found) {
+    const pfn = pfnOf(m, row);
+    if (cc.fastStart >= 0) cc.fastStart = cc.fastStart === 0 ? pfn : Math.min(cc.fastStart, pfn);
+    cc.searchFails = 0;
+    skip[row >> m.pageblockOrder] = 1;
+    return;
   }
-  return cc.migratePfn;
+  cc.searchFails++;
+  if (cc.fastStart <= 0) return;
+  cc.migratePfn = cc.fastStart;
+  cc.fastStart = -1;
 }
 
 function blockStart(m: Memory, pfn: number): number {

@@ -12,11 +12,13 @@
  */
 import {
   addPlaces,
+  applySearch,
+  type BlockSearch,
   COMPACT_CLUSTER,
   type CompactControl,
   type CompactZone,
-  fastFindMigrateblock,
   fastIsolateFreepages,
+  findMigrateblock,
   moveFreelistHead,
   takeFreePage,
 } from "../mm/compaction.ts";
@@ -27,10 +29,9 @@ import {
   type Memory,
   MOBILE,
   ORDER_MASK,
+  pfnOf,
   rowOf,
   TAKEN,
-  Z_NODE,
-  ZONE_WORDS,
 } from "../mm/memory.ts";
 import type { ReplayEvent } from "./event.ts";
 
@@ -47,6 +48,10 @@ interface Task {
 
 interface Run extends CompactControl {
   readonly async: boolean;
+  /** pfn after the zone's last. */
+  readonly zoneEnd: number;
+  /** The migrate scanner looks at the lists before what comes next. */
+  looks: boolean;
   lastMigrated: number;
   iterationStart: number;
   /** First frame of the pageblock that the migrate scanner is in, when it began there; else -1. */
@@ -71,10 +76,11 @@ export class Compaction {
   readonly #m: Memory;
   readonly #skip: Uint8Array;
   readonly #zones: CompactZone[];
-  /** By zone: a direct run has seen all of it, so that kswapd clears the hints when it sleeps. */
+  /**
+   * By zone: a direct run has seen all of it, so that kswapd clears the hints when it sleeps. It
+   * may do so untold: where the migrate scanner goes shows that it has.
+   */
   readonly #flush: boolean[];
-  /** pfn after the last, by zone. */
-  readonly #zoneEnds: number[];
   readonly #tasks: Map<number, Task> = new Map();
 
   /** `skip`: by row >> pageblockOrder, whether compaction passes the block over. */
@@ -83,7 +89,6 @@ export class Compaction {
     this.#skip = skip;
     this.#zones = m.names.map(() => ({ initFree: 0 }));
     this.#flush = m.names.map(() => false);
-    this.#zoneEnds = m.names.map(() => 0);
   }
 
   /** The task frees memory for a request of its own. */
@@ -138,17 +143,6 @@ export class Compaction {
     }
   }
 
-  /** kswapd went to sleep since its last pass, or does. Linux: reset_isolation_suitable() */
-  kswapdSleeps(node: number): void {
-    for (const [z, wanted] of this.#flush.entries()) {
-      if (!wanted || this.#m.zone[z * ZONE_WORDS + Z_NODE] !== node) continue;
-      this.#flush[z] = false;
-      const start = this.#m.zoneStart[z];
-      const end = this.#zoneEnds[z];
-      resetIsolationSuitable(this.#m, z, start, end, this.#skip, this.#zones[z]);
-    }
-  }
-
   #begins(e: ReplayEvent): void {
     const task = this.#tasks.get(e.pid) ?? ownWork();
     this.#tasks.set(e.pid, task);
@@ -156,6 +150,8 @@ export class Compaction {
     task.run = {
       zone,
       zoneStart: e.pfn,
+      zoneEnd: e.c,
+      looks: false,
       order: task.searchOrder,
       direct: task.direct,
       movable: task.movable,
@@ -175,11 +171,11 @@ export class Compaction {
       search: null,
     };
     if (zone < 0) task.run = null;
-    else this.#zoneEnds[zone] = e.c;
   }
 
   #next(task: Task, run: Run, e: ReplayEvent): void {
     const m = this.#m;
+    this.#look(run, -1);
     if (run.order > 0 && run.lastMigrated < alignDown(run.migratePfn, run.order)) {
       run.lastMigrated = 0;
     }
@@ -194,12 +190,49 @@ export class Compaction {
     const block = m.pageblockOrder;
     run.rescan = alignDown(run.lastMigrated, block) === alignDown(run.migratePfn, block);
     run.iterationStart = run.migratePfn;
-    fastFindMigrateblock(m, run, this.#skip);
+    run.looks = true;
+  }
+
+  /** The migrate scanner's look at the lists, after which it went over a block at `start`; -1 for none. */
+  #look(run: Run, start: number): void {
+    if (!run.looks) return;
+    run.looks = false;
+    const m = this.#m;
+    const search = findMigrateblock(m, run, this.#skip);
+    if (search === null) return;
+    if (this.#flush[run.zone] && start >= 0 && this.#leadsTo(run, search, this.#skip) !== start) {
+      const skip = this.#skip.slice();
+      const state = { ...this.#zones[run.zone] };
+      resetIsolationSuitable(m, run.zone, run.zoneStart, run.zoneEnd, skip, state);
+      const other = findMigrateblock(m, run, skip);
+      if (other !== null && this.#leadsTo(run, other, skip) === start) {
+        this.#skip.set(skip);
+        this.#zones[run.zone] = state;
+        this.#flush[run.zone] = false;
+        applySearch(m, run, this.#skip, other);
+        return;
+      }
+    }
+    applySearch(m, run, this.#skip, search);
+  }
+
+  /** Where the scanner goes to work after a look. Linux: isolate_migratepages() */
+  #leadsTo(run: Run, { row, found }: BlockSearch, skip: Uint8Array): number {
+    const m = this.#m;
+    const block = 2 ** m.pageblockOrder;
+    if (found) return Math.max(alignDown(pfnOf(m, row), m.pageblockOrder), run.zoneStart);
+    let pfn = run.fastStart > 0 ? run.fastStart : run.migratePfn;
+    for (; pfn < run.zoneEnd; pfn = alignDown(pfn, m.pageblockOrder) + block) {
+      const at = rowOf(m, pfn);
+      if (pfn % block !== 0 || at < 0 || skip[at >> m.pageblockOrder] === 0) return pfn;
+    }
+    return -1;
   }
 
   /** The migrate scanner went over a range. Linux: isolate_migratepages_block() */
   #scanned(run: Run, e: ReplayEvent): void {
     const m = this.#m;
+    this.#look(run, e.pfn);
     const block = m.pageblockOrder;
     run.migratePfn = e.a;
     run.migratePages = e.c;
@@ -222,6 +255,7 @@ export class Compaction {
   }
 
   #ends(task: Task, run: Run): void {
+    this.#look(run, -1);
     task.searchOrder = run.searchOrder;
     task.searchFails = run.searchFails;
     task.run = null;

@@ -69,7 +69,6 @@ export class ReclaimState {
         if (e.gfp !== NO_FLAGS) this.#kswapd.wanted(e.a, this.#highest(e.gfp));
         return;
       case "kswapd":
-        this.#compaction.kswapdSleeps(e.a);
         this.#kswapd.begins(e.a);
         return;
       case "kswapd-sleep":
@@ -96,7 +95,6 @@ export class ReclaimState {
   /** kswapd of `node` is through, by `e`. */
   passEnds(node: number, e: ReplayEvent): void {
     this.#kswapd.ends(node, e.kind === "suitable");
-    this.#compaction.kswapdSleeps(node);
   }
 
   /** A single page goes to this CPU's list, and a drain of it is recorded next or is not. */
