@@ -91,9 +91,10 @@ export class Compaction {
     this.#flush = m.names.map(() => false);
   }
 
-  /** The task frees memory for a request of its own. */
+  /** The task moves pages for a request of its own now. */
   isDirect(pid: number): boolean {
-    return this.#tasks.get(pid)?.direct ?? false;
+    const task = this.#tasks.get(pid);
+    return task?.direct === true && task.run !== null;
   }
 
   note(e: ReplayEvent): void {
@@ -102,7 +103,7 @@ export class Compaction {
       case "compact":
         this.#tasks.set(e.pid, {
           movable: e.gfp.includes("MOVABLE"),
-          direct: !e.reclaimer,
+          direct: !e.flag,
           ignoreSkipHint: e.a === 0,
           searchOrder: e.order,
           searchFails: 0,

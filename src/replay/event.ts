@@ -53,9 +53,8 @@ export interface ReplayEvent {
   readonly time: number;
   readonly cpu: number;
   readonly pid: number;
-  /** The task is kswapd, or kswapd or kcompactd: it may go below the marks. */
-  readonly kswapd: boolean;
-  readonly reclaimer: boolean;
+  /** The task is kswapd. */
+  kswapd: boolean;
   /** In a hard or soft interrupt. */
   readonly interrupt: boolean;
   /** First page; -1 for none. isolate: start of the range. */
@@ -65,7 +64,7 @@ export interface ReplayEvent {
   readonly type: number;
   /** As printed, e.g. "GFP_KERNEL|__GFP_ZERO"; bulk: the number. */
   readonly gfp: string;
-  /** refill: it fills a per-CPU list. extfrag: the block changes its owner. */
+  /** refill: it fills a per-CPU list. extfrag: the block changes its owner. compact: it is kcompactd's. */
   readonly flag: boolean;
   /** isolate: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd, wakeup: node. victim: its task. */
   readonly a: number;

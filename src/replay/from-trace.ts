@@ -29,6 +29,8 @@ export class WindowCollector {
   lostAt = 0;
   /** Markers seen: "SNAP BEGIN before" is "before". */
   readonly moments: string[] = [];
+  /** Tasks that are kswapd, by what they do: a recording may have forgotten their names. */
+  readonly #kswapds: Set<number> = new Set();
   readonly #from: string | null;
   readonly #to: string | null;
   #open: boolean;
@@ -52,6 +54,9 @@ export class WindowCollector {
 
   readonly sink = (e: TraceEvent): void => {
     if (e.name === "tracing_mark_write") this.#mark(e.text);
+    else if (e.name === "mm_vmscan_kswapd_wake" || e.name === "mm_vmscan_kswapd_sleep") {
+      this.#kswapds.add(e.pid);
+    }
     if (!this.#open || this.#done) return;
     if (e.name === "lost") {
       this.lost += e.events ?? 1;
@@ -60,6 +65,7 @@ export class WindowCollector {
     }
     const event = toReplay(e);
     if (event === null) return;
+    if (this.#kswapds.has(event.pid)) event.kswapd = true;
     this.seen++;
     if (event.kind === "alloc") this.allocations++;
     this.#events.push(event);
@@ -89,15 +95,13 @@ export class WindowCollector {
 type Fields = Partial<Omit<ReplayEvent, "kind" | "line" | "time" | "cpu" | "pid">>;
 
 function record(kind: ReplayKind, e: TraceHead, fields: Fields): ReplayEvent {
-  const kswapd = e.task.startsWith("kswapd");
   return {
     kind,
     line: e.line,
     time: e.time,
     cpu: e.cpu,
     pid: e.pid,
-    kswapd,
-    reclaimer: kswapd || e.task.startsWith("kcompactd"),
+    kswapd: e.task.startsWith("kswapd"),
     interrupt: e.flags !== null && e.flags.context !== "task",
     pfn: fields.pfn ?? -1,
     order: fields.order ?? 0,
@@ -163,7 +167,7 @@ function toReplay(e: TraceEvent): ReplayEvent | null {
     case "mm_compaction_try_to_compact_pages":
       return record("compact", e, { order: e.order, gfp: e.gfp, a: e.priority ?? 0 });
     case "mm_compaction_kcompactd_wake":
-      return record("compact", e, { order: e.order, a: KCOMPACTD_PRIORITY });
+      return record("compact", e, { order: e.order, a: KCOMPACTD_PRIORITY, flag: true });
     case "mm_compaction_begin": {
       const { zoneStart: pfn, migratePfn: a, freePfn: b, zoneEnd: c } = e;
       return record("compact-begin", e, { pfn, a, b, c, flag: e.mode === "async" });

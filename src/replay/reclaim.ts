@@ -33,7 +33,8 @@ export class ReclaimState {
 
   /** The task frees memory itself, so that no mark holds it back: PF_MEMALLOC. */
   isReclaimer(e: ReplayEvent): boolean {
-    return !e.interrupt && (e.reclaimer || this.#reclaiming.has(e.pid));
+    if (e.interrupt) return false;
+    return e.kswapd || this.#reclaiming.has(e.pid) || this.#compaction.isDirect(e.pid);
   }
 
   /** The OOM killer chose the task: half of the min mark is for it. */

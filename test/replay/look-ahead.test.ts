@@ -63,7 +63,6 @@ describe("ends outside the window", () => {
     cpu: 0,
     pid: 1,
     kswapd: false,
-    reclaimer: false,
     interrupt: false,
     pfn: line,
     order: 0,
