@@ -109,7 +109,7 @@ export class WrittenMarks {
     const block = 2 ** this.#m.pageblockOrder;
     const bytes = KIB_A_PAGE * 1024;
     const plain = defaultMinFreeKbytes(low, bytes, MIN_FREE_KBYTES_MAX);
-    return new Set([plain, khugepagedMinFreeKbytes(populated, block, low, bytes), end]);
+    return new Set([end, plain, khugepagedMinFreeKbytes(populated, block, low, bytes)]);
   }
 
   /** The setting that gives these min marks; null when none does. */
