@@ -50,8 +50,6 @@ interface Run extends CompactControl {
   readonly async: boolean;
   /** pfn after the zone's last. */
   readonly zoneEnd: number;
-  /** The migrate scanner looks at the lists before what comes next. */
-  looks: boolean;
   lastMigrated: number;
   iterationStart: number;
   /** First frame of the pageblock that the migrate scanner is in, when it began there; else -1. */
@@ -152,7 +150,6 @@ export class Compaction {
       zone,
       zoneStart: e.pfn,
       zoneEnd: e.c,
-      looks: false,
       order: task.searchOrder,
       direct: task.direct,
       movable: task.movable,
@@ -176,7 +173,6 @@ export class Compaction {
 
   #next(task: Task, run: Run, e: ReplayEvent): void {
     const m = this.#m;
-    this.#look(run, -1);
     if (run.order > 0 && run.lastMigrated < alignDown(run.migratePfn, run.order)) {
       run.lastMigrated = 0;
     }
@@ -191,13 +187,11 @@ export class Compaction {
     const block = m.pageblockOrder;
     run.rescan = alignDown(run.lastMigrated, block) === alignDown(run.migratePfn, block);
     run.iterationStart = run.migratePfn;
-    run.looks = true;
+    this.#look(run, e.scansAt);
   }
 
-  /** The migrate scanner's look at the lists, after which it went over a block at `start`; -1 for none. */
+  /** The migrate scanner's look at the lists, after which it goes over a block at `start`; -1 for none. */
   #look(run: Run, start: number): void {
-    if (!run.looks) return;
-    run.looks = false;
     const m = this.#m;
     const search = findMigrateblock(m, run, this.#skip);
     if (search === null) return;
@@ -233,7 +227,6 @@ export class Compaction {
   /** The migrate scanner went over a range. Linux: isolate_migratepages_block() */
   #scanned(run: Run, e: ReplayEvent): void {
     const m = this.#m;
-    this.#look(run, e.pfn);
     const block = m.pageblockOrder;
     run.migratePfn = e.a;
     run.migratePages = e.c;
@@ -256,7 +249,6 @@ export class Compaction {
   }
 
   #ends(task: Task, run: Run): void {
-    this.#look(run, -1);
     task.searchOrder = run.searchOrder;
     task.searchFails = run.searchFails;
     task.run = null;

@@ -91,6 +91,8 @@ export interface ReplayEvent {
   drainRun: number;
   /** The CPU's next event is a drain. */
   drainsNext: boolean;
+  /** compact-next: start of the range that the migrate scanner goes over next; -1 for none. */
+  scansAt: number;
 }
 
 export interface BulkCall {

@@ -119,6 +119,7 @@ function record(kind: ReplayKind, e: TraceHead, fields: Fields): ReplayEvent {
     lockedBy: -1,
     drainRun: 0,
     drainsNext: false,
+    scansAt: -1,
   };
 }
 

@@ -3,7 +3,7 @@
  * pfn: which frees are done later in a batch, how many pages a bulk call took,
  * when kswapd's pass is over, which interrupts came between two frees of a
  * batch, so that they found this CPU's lists of the zone locked, and how long a
- * run of drains is and which event it follows.
+ * run of drains is and which event it follows, where compaction scans next.
  *
  * Each is a scan over kinds, tasks and the pfns of frees that goes ahead of the
  * driver (look-ahead.ts) and writes what it finds into the events' own fields.
@@ -20,6 +20,8 @@ export class InputScan implements Scanner {
   readonly #passes = new PassEnds();
   readonly #bursts = new LockedBursts();
   readonly #drains = new DrainRuns();
+  /** By task: compaction that goes on, before it is told where. */
+  readonly #scans: Map<number, ReplayEvent> = new Map();
 
   note(e: ReplayEvent): void {
     e.announced = false;
@@ -29,11 +31,18 @@ export class InputScan implements Scanner {
     e.lockedBy = -1;
     e.drainRun = 0;
     e.drainsNext = false;
+    e.scansAt = -1;
     if (e.kind === "free" || e.kind === "batched") this.#pairs.note(e);
     this.#bulks.note(e);
     if (e.kswapd) this.#passes.note(e);
     this.#bursts.note(e);
     this.#drains.note(e);
+    if (e.kind === "compact-next") this.#scans.set(e.pid, e);
+    else if (e.kind === "compact-scan" || e.kind === "compact-end") {
+      const next = this.#scans.get(e.pid);
+      if (next !== undefined && e.kind === "compact-scan") next.scansAt = e.pfn;
+      this.#scans.delete(e.pid);
+    }
   }
 
   release(events: readonly ReplayEvent[]): void {

@@ -80,6 +80,7 @@ describe("ends outside the window", () => {
     lockedBy: -1,
     drainRun: 0,
     drainsNext: false,
+    scansAt: -1,
     ...fields,
   });
   const filler = (from: number, count: number): ReplayEvent[] =>

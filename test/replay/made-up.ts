@@ -132,6 +132,7 @@ export function event(kind: ReplayEvent["kind"], fields: Partial<ReplayEvent> = 
     lockedBy: -1,
     drainRun: 0,
     drainsNext: false,
+    scansAt: -1,
     ...fields,
   };
 }
