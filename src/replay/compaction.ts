@@ -11,7 +11,6 @@
  * Linux: compact_zone(), isolate_freepages(), compaction_alloc(), mm/compaction.c
  */
 import {
-  addPlaces,
   applySearch,
   type BlockSearch,
   COMPACT_CLUSTER,
@@ -19,25 +18,15 @@ import {
   type CompactZone,
   fastIsolateFreepages,
   findMigrateblock,
-  moveFreelistHead,
-  takeFreePage,
 } from "../mm/compaction.ts";
 import { resetIsolationSuitable } from "../mm/compaction-hints.ts";
-import {
-  FREE,
-  KIND_MASK,
-  type Memory,
-  MOBILE,
-  ORDER_MASK,
-  pfnOf,
-  rowOf,
-  TAKEN,
-} from "../mm/memory.ts";
+import { type Memory, pfnOf, rowOf } from "../mm/memory.ts";
+import { takeFast, takeRange } from "./compaction-pages.ts";
 import type { ReplayEvent } from "./event.ts";
 
 /** A task's work between two sleeps or requests. */
 interface Task {
-  /** Of the request; 0 for kcompactd. */
+  /** The request is for movable pages. */
   readonly movable: boolean;
   readonly direct: boolean;
   readonly ignoreSkipHint: boolean;
@@ -272,13 +261,13 @@ export class Compaction {
     const m = this.#m;
     if (run === null) {
       // A scan in strides, after blocks that gave nothing, looks at few frames of the range.
-      if (e.c > 0 || e.b * 2 > e.a - e.pfn) this.#takeRange(null, e.pfn, e.a, 1);
+      if (e.c > 0 || e.b * 2 > e.a - e.pfn) takeRange(this.#m, null, e.pfn, e.a, 1);
       return;
     }
     const search = run.places.length === 0 || run.search !== null ? this.#search(run) : null;
     if (search === null) return;
     const stride = search.around ? 1 : search.stride;
-    if (e.c > 0) this.#takeRange(run, e.pfn, e.a, stride);
+    if (e.c > 0) takeRange(m, run, e.pfn, e.a, stride);
     const row = rowOf(m, e.pfn);
     const end = alignDown(e.pfn, m.pageblockOrder) + 2 ** m.pageblockOrder;
     const short = run.places.length < run.migratePages;
@@ -311,21 +300,6 @@ export class Compaction {
     } else this.told++;
     if (e.pfn >= 0) takeFast(m, rowOf(m, e.pfn));
   }
-
-  #takeRange(run: Run | null, from: number, to: number, stride: number): void {
-    const m = this.#m;
-    for (let pfn = from; pfn < to; pfn += stride) {
-      const row = rowOf(m, pfn);
-      const state = row < m.firstRow ? 0 : m.state[row];
-      if ((state & KIND_MASK) === FREE) {
-        const order = state & ORDER_MASK;
-        takeFreePage(m, row, order);
-        if (run !== null) addPlaces(run, pfn, 1 << order);
-        pfn += (1 << order) - 1;
-      } else if (stride > 1 && (state & KIND_MASK) === TAKEN)
-        pfn += (1 << (state & ORDER_MASK)) - 1;
-    }
-  }
 }
 
 /** Compaction of everything: kcompactd's by itself, or somebody's who wrote to compact_memory. */
@@ -338,28 +312,6 @@ function ownWork(): Task {
     searchFails: 0,
     run: null,
   };
-}
-
-/**
- * A block that compaction found by looking at the lists' ends, without an event:
- * what was queued before it goes behind. Linux: move_freelist_head()
- */
-function takeFast(m: Memory, row: number): void {
-  if (row < m.firstRow) return;
-  for (let order = 0; order <= m.maxOrder; order++) {
-    const head = row & ~((1 << order) - 1);
-    if (m.state[head] !== (FREE | order)) continue;
-    moveFreelistHead(m, listOf(m, head), head);
-    takeFreePage(m, head, order);
-    break;
-  }
-  if ((m.state[row] & KIND_MASK) === TAKEN) m.state[row] = MOBILE | (m.state[row] & ORDER_MASK);
-}
-
-function listOf(m: Memory, row: number): number {
-  let list = m.next[row];
-  while (list >= m.firstRow) list = m.next[list];
-  return list;
 }
 
 function alignDown(pfn: number, order: number): number {
