@@ -16,7 +16,6 @@ import {
   PCP_LISTS,
   PCP_WORDS,
   rowOf,
-  TAKEN,
   zoneOf,
 } from "../mm/memory.ts";
 import { countFree } from "../mm/queue.ts";
@@ -38,16 +37,16 @@ export function restock(
   if (first === undefined || !isBlock(m, rowOf(m, first.pfn), first.order)) return;
   const list = listOf(m, first);
   if (list < 0) return;
-  while (m.next[list] !== list) giveStock(m, m.next[list]);
+  // From the end: that is one step from the list's head.
+  while (m.prev[list] !== list) giveStock(m, m.prev[list]);
   const from = real.findIndex(({ pfn }) => pfn === taken);
   for (const [i, block] of real.entries()) {
     const row = rowOf(m, block.pfn);
     if (block.pfn === taken || listOf(m, block) !== list) continue;
     if (!isBlock(m, row, block.order)) continue;
-    takeOff(m, row, block.order);
-    m.state.fill(0, row, row + (1 << block.order));
-    if (i < from) m.state[row] = TAKEN | block.order;
-    else stock(m, row, block, list);
+    // Made whole first: it may be part of what somebody has here.
+    settle(m, row, block.order);
+    if (i >= from) stock(m, row, block, list);
   }
 }
 
@@ -84,8 +83,7 @@ export function undrain(m: Memory, blocks: readonly Block[]): void {
   for (const block of blocks.toReversed()) {
     const row = rowOf(m, block.pfn);
     const list = listOf(m, block);
-    if (list < 0 || !takeOff(m, row, block.order)) continue;
-    m.state.fill(0, row, row + (1 << block.order));
+    if (list < 0 || !isBlock(m, row, block.order) || !settle(m, row, block.order)) continue;
     stock(m, row, block, list);
   }
 }
