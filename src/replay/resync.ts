@@ -38,7 +38,7 @@ export function restock(
   const list = listOf(m, first);
   if (list < 0) return;
   // From the end: that is one step from the list's head.
-  while (m.prev[list] !== list) giveStock(m, m.prev[list]);
+  while (m.prev[list] !== list && giveStock(m, m.prev[list]));
   const from = real.findIndex(({ pfn }) => pfn === taken);
   for (const [i, block] of real.entries()) {
     const row = rowOf(m, block.pfn);
@@ -112,12 +112,13 @@ function stock(m: Memory, row: number, { order, type }: Block, list: number): vo
 }
 
 /** A block on a per-CPU list becomes free in its zone. */
-function giveStock(m: Memory, row: number): void {
-  if (row < m.firstRow || (m.state[row] & KIND_MASK) !== PCP) return;
+function giveStock(m: Memory, row: number): boolean {
+  if (row < m.firstRow || (m.state[row] & KIND_MASK) !== PCP) return false;
   const order = stockOrder(m, stockList(m, row));
   const zone = zoneOf(m, row);
   takeOff(m, row, order);
   m.state[row] = 0;
   giveBlock(m, zone, row, order, m.blockType[row >> m.pageblockOrder], false);
   countFree(m, zone, 1 << order);
+  return true;
 }
