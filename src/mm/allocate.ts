@@ -36,6 +36,7 @@ import {
   rowOf,
   TAKEN,
   Z_FLAGS,
+  Z_INDEX,
   Z_NODE,
   ZONE_BOOSTED,
   ZONE_WORDS,
@@ -157,7 +158,7 @@ function takeFromOne(
   const flags = zone * ZONE_WORDS + Z_FLAGS;
   if ((allocFlags & ALLOC_KSWAPD) !== 0 && (m.zone[flags] & ZONE_BOOSTED) !== 0) {
     m.zone[flags] &= ~ZONE_BOOSTED;
-    m.events?.wakeKswapd(zone, 0);
+    m.events?.wakeKswapd(zone, 0, m.zone[zone * ZONE_WORDS + Z_INDEX]);
   }
   return row;
 }
@@ -204,7 +205,9 @@ function slowPath(
   const harder = order > 0 && rule.highatomicBy === "no-flag" && (flags & ALLOC_NON_BLOCK) !== 0;
   if (harder && m.rule.highatomic) flags |= ALLOC_HIGHATOMIC;
   if (m.events !== null && (m.gfp.kswapd === 0 || (gfp & m.gfp.kswapd) !== 0)) {
-    for (let i = list + 1; m.zonelist[i] >= 0; i++) m.events.wakeKswapd(m.zonelist[i], order);
+    for (let i = list + 1; m.zonelist[i] >= 0; i++) {
+      m.events.wakeKswapd(m.zonelist[i], order, highest);
+    }
   }
   let row = takeFromList(m, order, highest, type, list, flags);
   if (row >= 0) return row;

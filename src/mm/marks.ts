@@ -43,27 +43,41 @@ export function setMarks(m: Memory, options: MarkOptions): void {
   const lowmem = managed.reduce((sum, pages, z) => sum + (special[z] ? 0 : pages), 0);
   const minFreeKbytes =
     options.minFreeKbytes ?? defaultMinFreeKbytes(lowmem, m.pageSize, MIN_FREE_KBYTES_MAX);
+  writeMinFree(m, minFreeKbytes, options.watermarkScaleFactor ?? 10);
+  for (let z = 0; z < m.zoneCount; z++) {
+    const words = z * ZONE_WORDS;
+    // A memory without a reserve has none at all: not even the gap above min.
+    if (options.minFreeKbytes === 0) m.zone.fill(0, words + Z_MIN, words + Z_PROMO + 1);
+    m.zone[words + Z_THRESHOLD] = options.drift === true ? driftThreshold(m, managed[z]) : 0;
+  }
+  setReserves(m, managed, options.lowmemReserveRatio ?? defaultReserveRatios(m.zoneNames));
+  setPagesets(m, managed);
+}
+
+/**
+ * What a write to min_free_kbytes changes: the marks, boosts, and the sizes of
+ * pagesets. Linux: setup_per_zone_wmarks(), mm/page_alloc.c
+ */
+export function writeMinFree(m: Memory, minFreeKbytes: number, watermarkScaleFactor: number): void {
+  const managed = Array.from(m.names, (_, z) => m.zone[z * ZONE_WORDS + Z_MANAGED]);
+  const special = specialZones(m, managed);
   const marks = zoneMarks(
     managed.map((pages, z) => ({ managed: pages, special: special[z] ?? false })),
     {
       minFreeKbytes,
-      watermarkScaleFactor: options.watermarkScaleFactor ?? 10,
+      watermarkScaleFactor,
       pageSize: m.pageSize,
       quarters: m.rule.marks === "quarters",
     },
   );
   marks.forEach(({ min, low, high, promo }, z) => {
     const words = z * ZONE_WORDS;
-    // A memory without a reserve has none at all: not even the gap above min.
-    const none = options.minFreeKbytes === 0;
-    m.zone[words + Z_MIN] = none ? 0 : min;
-    m.zone[words + Z_LOW] = none ? 0 : low;
-    m.zone[words + Z_HIGH] = none ? 0 : high;
-    m.zone[words + Z_PROMO] = none ? 0 : promo;
+    m.zone[words + Z_MIN] = min;
+    m.zone[words + Z_LOW] = low;
+    m.zone[words + Z_HIGH] = high;
+    m.zone[words + Z_PROMO] = promo;
     m.zone[words + Z_BOOST] = 0;
-    m.zone[words + Z_THRESHOLD] = options.drift === true ? driftThreshold(m, managed[z]) : 0;
   });
-  setReserves(m, managed, options.lowmemReserveRatio ?? defaultReserveRatios(m.zoneNames));
   setPagesets(m, managed);
 }
 

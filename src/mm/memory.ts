@@ -76,7 +76,8 @@ export interface EventSink {
   refill(zone: number, row: number, order: number, type: number): void;
   drain(zone: number, row: number, order: number, type: number): void;
   extfrag(zone: number, row: number, order: number, from: number, type: number): void;
-  wakeKswapd(zone: number, order: number): void;
+  /** kswapd of the zone is wanted, for zones up to the kernel's number `highest`. */
+  wakeKswapd(zone: number, order: number, highest: number): void;
 }
 
 /** The bits that the hot path looks at, by the era's numbers, and the rules for the slow one. */

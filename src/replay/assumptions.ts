@@ -53,8 +53,8 @@ interface Fated {
 /** Frees of one interrupt. */
 interface Burst {
   readonly frees: readonly ReplayEvent[];
-  /** Its frees went past the per-CPU lists; null until it was asked. */
-  past: boolean | null;
+  /** Zones of its frees that went past the per-CPU lists; null until it was asked. */
+  past: readonly number[] | null;
 }
 
 export class Assumptions implements Scanner {
@@ -137,12 +137,16 @@ export class Assumptions implements Scanner {
     return early;
   }
 
-  isLocked(e: ReplayEvent, score: Score): boolean {
+  /** The lock is one zone's: pages of others got onto their lists. */
+  isLocked(m: Memory, e: ReplayEvent, score: Score): boolean {
     const burst = this.#burstOf.get(e);
     if (burst === undefined) return false;
-    burst.past ??= burst.frees.some((free) => !free.announced && this.#wentPast(free));
-    if (burst.past) score.assumptions.locked++;
-    return burst.past;
+    burst.past ??= burst.frees
+      .filter((free) => !free.announced && this.#wentPast(free))
+      .map(({ pfn }) => zoneOf(m, rowOf(m, pfn)));
+    const locked = burst.past.includes(zoneOf(m, rowOf(m, e.pfn)));
+    if (locked) score.assumptions.locked++;
+    return locked;
   }
 
   /** Somebody has the page after `line`, though a list of ours holds it; null: nobody tells. */

@@ -1,3 +1,9 @@
+export interface Block {
+  readonly pfn: number;
+  readonly order: number;
+  readonly type: number;
+}
+
 /** Blocks in the order they came, as plain numbers: a replay has two for every few events. */
 export class BlockQueue {
   #pfn = new Float64Array(64);
@@ -23,14 +29,46 @@ export class BlockQueue {
     return this.#pfn[at] === pfn && this.#what[at] === ((order << 8) | (type + 1));
   }
 
-  startsLike(other: BlockQueue): boolean {
-    const at = other.#first;
-    return this.#pfn[this.#first] === other.#pfn[at] && this.#what[this.#first] === other.#what[at];
+  /** How many blocks both begin with alike. */
+  alikeWith(other: BlockQueue): number {
+    const most = Math.min(this.length, other.length);
+    let alike = 0;
+    while (alike < most) {
+      const at = this.#first + alike;
+      const there = other.#first + alike;
+      if (this.#pfn[at] !== other.#pfn[there] || this.#what[at] !== other.#what[there]) break;
+      alike++;
+    }
+    return alike;
   }
 
-  shift(): void {
-    this.#first++;
+  shift(blocks = 1): void {
+    this.#first += blocks;
     if (this.#first === this.#end) this.clear();
+  }
+
+  /** Takes a block out, wherever it is. Returns whether it was there. */
+  remove(pfn: number, order: number, type: number): boolean {
+    const what = (order << 8) | (type + 1);
+    for (let at = this.#first; at < this.#end; at++) {
+      if (this.#pfn[at] !== pfn || this.#what[at] !== what) continue;
+      this.#pfn.copyWithin(at, at + 1, this.#end);
+      this.#what.copyWithin(at, at + 1, this.#end);
+      this.#end--;
+      return true;
+    }
+    return false;
+  }
+
+  /** Takes all blocks out, in order. */
+  take(): Block[] {
+    const blocks: Block[] = [];
+    for (let at = this.#first; at < this.#end; at++) {
+      const what = this.#what[at];
+      blocks.push({ pfn: this.#pfn[at], order: what >> 8, type: (what & 0xff) - 1 });
+    }
+    this.clear();
+    return blocks;
   }
 
   clear(): void {

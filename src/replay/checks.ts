@@ -9,7 +9,7 @@
  * Linux: mm_page_alloc_zone_locked, mm_page_pcpu_drain, mm_page_alloc_extfrag
  */
 import { type EventSink, type Memory, pfnOf } from "../mm/memory.ts";
-import { BlockQueue, blockWords } from "./block-queue.ts";
+import { type Block, BlockQueue, blockWords } from "./block-queue.ts";
 import type { ReplayEvent } from "./event.ts";
 
 export interface CheckCount {
@@ -22,9 +22,25 @@ interface Fragment {
   readonly row: number;
   readonly text: string;
   readonly type: number;
+  /** Type of the fallback. */
+  readonly from: number;
   /** Of the recorded side: the whole pageblock changed its type. */
   readonly owner: boolean;
 }
+
+/** Refills that differ: what the engine took, and what the kernel did. */
+export interface Refills {
+  readonly own: readonly Block[];
+  readonly real: readonly Block[];
+}
+
+/** A frame of a pageblock, and the type that the kernel gave it. */
+export interface Ownership {
+  readonly row: number;
+  readonly type: number;
+}
+
+const NO_BLOCKS: readonly Block[] = [];
 
 /** Told of every difference: what it is about, ours and theirs, in words. */
 export type MissSink = (kind: "refill" | "drain" | "extfrag", ours: string, theirs: string) => void;
@@ -36,6 +52,8 @@ export class Checks implements EventSink {
   readonly #m: Memory;
   readonly #typeOf: (kernel: number) => number;
   readonly #miss: MissSink;
+  /** Told when a request of ours asks for kswapd; nothing is compared. */
+  readonly #wake: EventSink["wakeKswapd"];
   readonly #ownRefills: BlockQueue[];
   readonly #realRefills: BlockQueue[];
   /** By CPU, then by zone. */
@@ -45,19 +63,16 @@ export class Checks implements EventSink {
   readonly #ownFrags: Fragment[] = [];
   readonly #realFrags: Fragment[] = [];
 
-  /** Told when a request of ours asks for kswapd; nothing is compared. */
-  readonly #wake: EventSink["wakeKswapd"] | null;
-
   constructor(
     m: Memory,
     typeOf: (kernel: number) => number,
     miss: MissSink,
-    wake: EventSink["wakeKswapd"] | null = null,
+    wake: EventSink["wakeKswapd"],
   ) {
-    this.#wake = wake;
     this.#m = m;
     this.#typeOf = typeOf;
     this.#miss = miss;
+    this.#wake = wake;
     const cpus = Array.from({ length: m.cpuCount });
     this.#ownRefills = cpus.map(() => new BlockQueue());
     this.#realRefills = cpus.map(() => new BlockQueue());
@@ -76,11 +91,11 @@ export class Checks implements EventSink {
 
   extfrag(_zone: number, row: number, order: number, from: number, type: number): void {
     const text = `${pfnOf(this.#m, row).toString(16)} of order ${order}, type ${from} to ${type}`;
-    this.#ownFrags.push({ row, text, type, owner: false });
+    this.#ownFrags.push({ row, text, type, from, owner: false });
   }
 
-  wakeKswapd(zone: number, order: number): void {
-    this.#wake?.(zone, order);
+  wakeKswapd(zone: number, order: number, highest: number): void {
+    this.#wake(zone, order, highest);
   }
 
   /** Blocks that the engine drained on this CPU, but that the recording has not told yet. */
@@ -98,7 +113,8 @@ export class Checks implements EventSink {
     this.#realRefills[e.cpu].push(e.pfn, e.order, this.#typeOf(e.type));
   }
 
-  realDrain(e: ReplayEvent): void {
+  /** Returns false when it is none of the blocks that we drain. */
+  realDrain(e: ReplayEvent): boolean {
     this.drains.recorded++;
     const { pfn, order, cpu } = e;
     const type = this.#typeOf(e.type);
@@ -110,14 +126,15 @@ export class Checks implements EventSink {
       queue.shift();
       this.#drainsDue[cpu]--;
       this.drains.equal++;
-      return;
+      return true;
     }
-    const own = first?.firstWords() ?? "none";
-    if (first !== null) {
-      first.shift();
+    this.#miss("drain", first?.firstWords() ?? "none", blockWords(pfn, order, type));
+    for (const queue of this.#ownDrains[cpu]) {
+      if (!queue.remove(pfn, order, type)) continue;
       this.#drainsDue[cpu]--;
+      return true;
     }
-    this.#miss("drain", own, blockWords(pfn, order, type));
+    return false;
   }
 
   realFrag(e: ReplayEvent): void {
@@ -125,35 +142,46 @@ export class Checks implements EventSink {
     const type = this.#typeOf(e.type);
     const pfn = e.pfn.toString(16);
     const text = `${pfn} of order ${e.a}, type ${this.#typeOf(e.b)} to ${type}`;
-    this.#realFrags.push({ row: -1, text, type, owner: e.flag });
+    this.#realFrags.push({ row: -1, text, type, from: -1, owner: e.flag });
   }
 
-  /** What both sides have told by now. After a difference the rest of both is dropped. */
-  settleRefills(cpu: number): void {
+  /** What both sides have told by now. After a difference all of it is dropped, and returned. */
+  settleRefills(cpu: number): Refills | null {
     const own = this.#ownRefills[cpu];
     const real = this.#realRefills[cpu];
-    while (own.length > 0 && real.length > 0) {
-      if (!own.startsLike(real)) {
-        this.#miss("refill", own.firstWords(), real.firstWords());
-        own.clear();
-        real.clear();
-        return;
-      }
-      this.refills.equal++;
-      own.shift();
-      real.shift();
-    }
+    const both = Math.min(own.length, real.length);
+    if (both === 0) return null;
+    const alike = own.alikeWith(real);
+    this.refills.equal += alike;
+    if (alike < both) return this.#refillMiss(own, real);
+    own.shift(both);
+    real.shift(both);
+    return null;
   }
 
-  /** A new call begins on this CPU: what one side only has told by now is a difference. */
-  beginCall(cpu: number): void {
-    if (this.#drainsDue[cpu] === 0) return;
+  /** Blocks of a refill that only one side has told; null when there are none. */
+  lopsidedRefills(cpu: number): Refills | null {
+    const own = this.#ownRefills[cpu];
+    const real = this.#realRefills[cpu];
+    return own.length + real.length === 0 ? null : this.#refillMiss(own, real);
+  }
+
+  #refillMiss(own: BlockQueue, real: BlockQueue): Refills {
+    this.#miss("refill", own.firstWords(), real.firstWords());
+    return { own: own.take(), real: real.take() };
+  }
+
+  /** A new call begins on this CPU: what only we have drained by now is a difference, and returned. */
+  beginCall(cpu: number): readonly Block[] {
+    if (this.#drainsDue[cpu] === 0) return NO_BLOCKS;
+    const only: Block[] = [];
     for (const queue of this.#ownDrains[cpu]) {
       if (queue.length === 0) continue;
       this.#miss("drain", `${queue.firstWords()} and ${queue.length - 1} more`, "none");
-      queue.clear();
+      only.push(...queue.take());
     }
     this.#drainsDue[cpu] = 0;
+    return only;
   }
 
   /** The recording is over: what only one side has told. */
@@ -168,9 +196,11 @@ export class Checks implements EventSink {
     if (frag !== undefined) this.#miss("extfrag", `0x${frag.text}`, "none");
   }
 
-  settleFrags(): void {
+  /** Returns the pageblock of a fallback that went alike, but for the block's type; else null. */
+  settleFrags(): Ownership | null {
     const both = Math.min(this.#ownFrags.length, this.#realFrags.length);
-    if (both === 0) return;
+    let other: Ownership | null = null;
+    if (both === 0) return null;
     for (let i = 0; i < both; i++) {
       const own = this.#ownFrags[i];
       const real = this.#realFrags[i];
@@ -178,10 +208,15 @@ export class Checks implements EventSink {
       // Since 6.15's claim the flag tells of the block that was found, not of what became of it.
       const told = this.#m.rule.fallback === "claim" || owner === real.owner;
       if (own.text === real.text && told) this.extfrags.equal++;
-      else this.#miss("extfrag", ownerWords(own, owner), ownerWords(real, real.owner));
+      else {
+        this.#miss("extfrag", ownerWords(own, owner), ownerWords(real, real.owner));
+        if (own.text === real.text)
+          other = { row: own.row, type: real.owner ? own.type : own.from };
+      }
     }
     this.#ownFrags.splice(0, both);
     this.#realFrags.splice(0, both);
+    return other;
   }
 }
 

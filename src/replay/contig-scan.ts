@@ -38,7 +38,7 @@ export class ContigScan implements Scanner {
   note(e: ReplayEvent): void {
     e.contig = null;
     if (e.interrupt) return;
-    if (e.kind === "drain" || e.kind === "cma" || e.kind === "scan") this.#noteCall(e);
+    if (e.kind === "drain" || e.kind === "cma" || e.kind === "compact-scan") this.#noteCall(e);
     else if (e.kind === "isolate") this.#close(e);
     else if (e.kind === "alloc" || e.kind === "free" || e.kind === "batched") {
       const own = this.#tasks.get(e.pid);
@@ -57,7 +57,7 @@ export class ContigScan implements Scanner {
       if (!known) own.begin = e;
       return;
     }
-    const scan = e.kind === "scan";
+    const scan = e.kind === "compact-scan";
     if (!scan || own === undefined) {
       const draining = e.kind === "drain";
       const [start, end] = scan ? [e.pfn, e.a] : [0, 0];

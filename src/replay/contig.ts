@@ -40,7 +40,10 @@ export class ContigCalls {
     if (this.#open.size === 0 || e.interrupt) return false;
     const own = this.#open.get(e.pid);
     if (own === undefined) return false;
-    if (!own.begun && (e.kind === "cma" || e.kind === "scan" || (e.kind === "drain" && !due))) {
+    if (
+      !own.begun &&
+      (e.kind === "cma" || e.kind === "compact-scan" || (e.kind === "drain" && !due))
+    ) {
       this.#begin(e.pid, own);
     }
     if (e.kind !== "isolate") return false;

@@ -11,26 +11,33 @@
  * first: its free says that somebody had it.
  */
 import { freePages, freePagesPastPcp } from "../mm/allocate.ts";
-import { allocPagesBulk } from "../mm/bulk.ts";
 import { type Memory, MOBILE, rowOf, zoneOf } from "../mm/memory.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
+import type { Block } from "./block-queue.ts";
+import { BulkPages } from "./bulk-pages.ts";
 import { Checks, type MissSink } from "./checks.ts";
 import { ContigCalls } from "./contig.ts";
-import type { ReplayEvent } from "./event.ts";
+import type { BulkCall, ReplayEvent } from "./event.ts";
+import { Evidence } from "./evidence.ts";
 import { GfpReader } from "./gfp-words.ts";
+import type { WrittenMarks } from "./marks.ts";
 import { beforeFree, decayLowered, drainFull, type LastFree } from "./pageset-highs.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { drainOutside } from "./remote-drain.ts";
 import { request } from "./request.ts";
-import { emptyScore, type Miss, type Score } from "./score.ts";
+import { restock, undrain } from "./resync.ts";
+import { emptyScore, type Miss, noteMiss, noteStrange, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
 import { isBlock, mendAnswer, putDown, settle } from "./surgery.ts";
+import { WaitingFrees } from "./waiting-frees.ts";
 import type { Watch } from "./watch.ts";
 
 export interface DriveOptions {
   /** null: blind. */
   readonly assumptions: Assumptions | null;
+  /** Of a repaired run: watermarks that the recording does not tell. */
+  readonly marks?: WrittenMarks;
   /** The answer to each mm_page_alloc, before it is compared; -1 for no page, no zone. */
   readonly decide?: (e: ReplayEvent, pfn: number, zone: number) => void;
   /** Told of what the run does to its memory. */
@@ -50,29 +57,39 @@ export class Driver {
   readonly #reclaim: ReclaimState;
   readonly #contig: ContigCalls;
   readonly #gfp: GfpReader;
+  /** null: blind. */
+  readonly #evidence: Evidence | null;
   /** Requests that an assumption served before their event. */
   readonly #served: Map<ReplayEvent, number> = new Map();
-  /** By task: pages of its last bulk call, as we took them. */
-  readonly #bulked: Map<number, number[]> = new Map();
-  readonly #inBulk: Set<number> = new Set();
-  /** By CPU: where the page went that the last event freed; null when it was no such event. */
-  readonly #freed: (LastFree | null)[] = [];
+  readonly #bulks: BulkPages;
+  /** Pages that a repair took from a recorded refill: right answers with them are none. */
+  readonly #told: Set<number> = new Set();
   /** Node of each kswapd, by its wake-ups. */
   readonly #nodeOf: Map<number, number> = new Map();
+  /** By CPU: where the page went that the last event freed; null when it was no such event. */
+  readonly #freed: (LastFree | null)[] = [];
+  readonly #waiting: WaitingFrees;
   #at: ReplayEvent | null = null;
 
   constructor(state: StartState, options: DriveOptions) {
     this.#state = state;
     this.#m = state.m;
     this.#options = options;
-    const { assumptions, watch } = options;
+    const { assumptions, marks = null, watch } = options;
     const miss: MissSink = (kind, ours, theirs) => this.#miss(kind, ours, theirs);
-    this.#checks = new Checks(state.m, state.typeOf, miss, watch?.wake);
+    this.#checks = new Checks(state.m, state.typeOf, miss, (zone, order, highest) => {
+      this.#reclaim.kswapdWanted(zone, highest);
+      watch?.wake(zone, order);
+    });
     state.m.events = this.#checks;
-    this.#reclaim = new ReclaimState(state.m, watch?.compacted);
-    this.#contig = new ContigCalls(state.m, watch);
     this.#gfp = new GfpReader(state.m);
+    const bitsOf = (gfp: string): number => this.#gfp.read(gfp).bits;
+    this.#reclaim = new ReclaimState(state, bitsOf, watch?.compacted);
+    this.#contig = new ContigCalls(state.m, watch);
     if (assumptions !== null) assumptions.watch = watch ?? null;
+    this.#evidence = assumptions === null ? null : new Evidence(state.m, marks, this.score);
+    this.#bulks = new BulkPages(state.m, this.score);
+    this.#waiting = new WaitingFrees(state.m, this.#checks, (e) => this.#free(e, e.order, null));
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;
     this.score.extfrags = this.#checks.extfrags;
@@ -90,6 +107,7 @@ export class Driver {
 
   /** The recording is over. Call once. */
   end(): Score {
+    this.#waiting.end();
     this.#options.assumptions?.atEnd(this.#m, this.score);
     this.#checks.end();
     return this.score;
@@ -99,33 +117,37 @@ export class Driver {
     const m = this.#m;
     this.score.events++;
     if (e.cpu >= m.cpuCount) {
-      this.#strange(e);
+      noteStrange(this.score, e.line);
       return;
     }
     this.#at = e;
     m.cpu = e.cpu;
-    const { watch } = this.#options;
+    const { assumptions, watch } = this.#options;
     watch?.event(e);
+    this.#waiting.before(e);
     const due = e.kind === "drain" && this.#checks.isDrainDue(e.cpu);
     if (!this.#contig.before(e, due)) this.#reclaim.note(e);
     this.score.inputs.contigCalls = this.#contig.begun;
     if (e.kind === "isolate" || e.kind === "take") watch?.compactionDone(e);
-    if (e.kind !== "refill" && e.kind !== "extfrag") {
-      this.#options.assumptions?.endRun(m, e, this.score);
-    }
-    this.#takeBulk(e);
+    if (e.kind !== "refill" && e.kind !== "extfrag") assumptions?.endRun(m, e, this.score);
+    if (e.bulk !== null) this.#takeBulk(e.pid, e.bulk);
     this.#serveEarly(e);
     if (!e.interrupt && (e.kind === "alloc" || e.kind === "free" || e.kind === "batched")) {
-      this.#checks.beginCall(e.cpu);
+      this.#mendDrains(this.#checks.beginCall(e.cpu));
     }
     if (e.kind !== "drain") this.#freed[e.cpu] = null;
     this.#replay(e);
     this.#contig.after(e);
-    this.#checks.settleFrags();
+    const owned = this.#checks.settleFrags();
+    if (owned !== null && this.#evidence !== null) {
+      // How many of a pageblock's pages can be moved, nobody tells.
+      this.score.repairs++;
+      m.blockType[owned.row >> m.pageblockOrder] = owned.type;
+    }
     const node = e.passEnd ? this.#nodeOf.get(e.pid) : undefined;
     if (node !== undefined) {
-      this.#reclaim.passEnds(node);
-      watch?.passEnds(node);
+      this.#reclaim.passEnds(node, e);
+      watch?.passEnds(node, e);
     }
   }
 
@@ -137,10 +159,11 @@ export class Driver {
         return;
       case "free":
         this.score.frees++;
-        if (!e.announced) this.#free(e, e.order);
+        if (!e.announced && !this.#waiting.takes(e)) this.#free(e, e.order, e.drainsNext);
         return;
       case "batched":
-        if (e.batchOrder >= 0) this.#free(e, e.batchOrder);
+        this.#waiting.tellsLists = true;
+        if (e.batchOrder >= 0) this.#free(e, e.batchOrder, e.drainsNext);
         return;
       case "refill":
         this.#noteRefill(e);
@@ -158,13 +181,13 @@ export class Driver {
         this.#nodeOf.set(e.pid, e.a);
         return;
       case "bulk":
-        this.#inBulk.add(e.pid);
+        this.#bulks.begins(e.pid);
         return;
       case "bulk-end":
-        this.#inBulk.delete(e.pid);
+        this.#bulks.ends(e.pid);
         return;
       case "vmap":
-        this.#vmap(e);
+        this.#bulks.told(e);
         return;
       case "isolate":
       case "take":
@@ -193,18 +216,37 @@ export class Driver {
       if (own < 0) this.score.failedEqual++;
       else this.#wrongPage(e, own);
       this.#options.watch?.answered(e, own);
-      this.#checks.settleRefills(e.cpu);
+      this.#settleRefills(e);
       return;
     }
     this.score.allocations++;
     const row = rowOf(m, e.pfn);
-    if (!isBlock(m, row, e.order)) this.#strange(e);
+    if (!isBlock(m, row, e.order)) noteStrange(this.score, e.line);
     else if (ownZone === zoneOf(m, row)) this.score.zoneEqual++;
-    if (own === e.pfn) this.score.pfnEqual++;
-    else this.#wrongPage(e, own);
+    if (own !== e.pfn) this.#wrongPage(e, own);
+    else if (!this.#told.delete(own)) this.score.pfnEqual++;
     this.#options.watch?.answered(e, own);
-    this.#checks.settleRefills(e.cpu);
-    if (this.#inBulk.has(e.pid) && !e.interrupt) this.#bulked.get(e.pid)?.push(own);
+    this.#settleRefills(e);
+    this.#bulks.single(e, own);
+  }
+
+  #settleRefills(e: ReplayEvent): void {
+    const { assumptions } = this.#options;
+    let refills = this.#checks.settleRefills(e.cpu);
+    // Where bulk calls are hidden, refills may wait for the call that took them.
+    if (assumptions === null || assumptions.hiddenBulks) return;
+    // An interrupt's request comes after the refill of the request that it cuts.
+    if (refills === null && !e.interrupt) refills = this.#checks.lopsidedRefills(e.cpu);
+    if (refills === null) return;
+    this.score.repairs++;
+    restock(this.#m, refills.own, refills.real, e.pfn);
+    for (const { pfn } of refills.real) this.#told.add(pfn);
+  }
+
+  #mendDrains(only: readonly Block[]): void {
+    if (only.length === 0 || this.#options.assumptions === null) return;
+    this.score.repairs++;
+    undrain(this.#m, only);
   }
 
   #wrongPage(e: ReplayEvent, own: number): void {
@@ -220,9 +262,11 @@ export class Driver {
     const rights = {
       past: this.#reclaim.takePast(e),
       reclaimer: this.#reclaim.isReclaimer(e),
+      victim: this.#reclaim.isVictim(e),
     };
-    const pfn = request(m, bits, e.order, rights);
-    this.#options.watch?.request(e, { gfp: bits, rights, cache }, pfn);
+    const shown = this.#evidence?.ofRequest(e.pfn, bits, e.order, rights) ?? rights;
+    const pfn = request(m, bits, e.order, shown);
+    this.#options.watch?.request(e, { gfp: bits, rights: shown, cache }, pfn);
     if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
     return pfn;
   }
@@ -234,11 +278,12 @@ export class Driver {
     }
   }
 
-  #free(e: ReplayEvent, order: number): void {
+  /** `drained`: a drain is recorded next; null where that cannot be told. */
+  #free(e: ReplayEvent, order: number, drained: boolean | null): void {
     const m = this.#m;
     const row = rowOf(m, e.pfn);
     if (!isBlock(m, row, order)) {
-      this.#strange(e);
+      noteStrange(this.score, e.line);
       return;
     }
     if (settle(m, row, order)) {
@@ -246,15 +291,26 @@ export class Driver {
       if (this.score.unseenLine === 0) this.score.unseenLine = e.line;
     }
     const past = this.#isLocked(e);
-    const list = m.pcpListOf[order * 8 + m.blockType[row >> m.pageblockOrder]] ?? -1;
-    if (list >= 0 && !past && this.#options.assumptions !== null) {
-      const zone = zoneOf(m, row);
-      this.#freed[e.cpu] = { pid: e.pid, zone, list };
-      beforeFree(m, zone, order, e.drains, this.score);
-    }
     if (past) freePagesPastPcp(m, e.pfn, order);
-    else freePages(m, e.pfn, order);
+    else {
+      this.#beforeFree(e, row, order, drained);
+      freePages(m, e.pfn, order);
+    }
     this.#options.watch?.free(e, order, past);
+  }
+
+  /** What the recording tells of the per-CPU list that the block goes to now. */
+  #beforeFree(e: ReplayEvent, row: number, order: number, drained: boolean | null): void {
+    const m = this.#m;
+    const zone = zoneOf(m, row);
+    if (drained !== null && (order === 0 || order === m.pageblockOrder)) {
+      if (order === 0) this.#reclaim.beforeFree(zone, drained);
+      this.#evidence?.ofDrain(zone, order, drained);
+    }
+    const list = m.pcpListOf[order * 8 + m.blockType[row >> m.pageblockOrder]] ?? -1;
+    if (list < 0 || this.#options.assumptions === null) return;
+    this.#freed[e.cpu] = { pid: e.pid, zone, list };
+    beforeFree(m, zone, order, e.drains, this.score);
   }
 
   /** The lock is one zone's: a page of another zone still gets onto its list. */
@@ -266,19 +322,17 @@ export class Driver {
         return true;
       }
     }
-    return this.#options.assumptions?.isLocked(e, this.score) ?? false;
+    return this.#options.assumptions?.isLocked(this.#m, e, this.score) ?? false;
   }
 
   #drain(e: ReplayEvent): void {
     if (!this.#checks.isDrainDue(e.cpu)) {
-      if (!this.#drainAssumed(e)) this.#drainOutside(e);
+      const freed = this.#freed[e.cpu] ?? null;
+      const assumes = this.#options.assumptions !== null;
+      if (!assumes || !drainFull(this.#m, e, freed, this.score)) this.#drainOutside(e);
     }
-    this.#checks.realDrain(e);
-  }
-
-  #drainAssumed(e: ReplayEvent): boolean {
-    if (this.#options.assumptions === null) return false;
-    return drainFull(this.#m, e, this.#freed[e.cpu] ?? null, this.score);
+    this.#told.delete(e.pfn);
+    if (!this.#checks.realDrain(e)) this.#strangeDrain(e);
   }
 
   #drainOutside(e: ReplayEvent): void {
@@ -288,56 +342,27 @@ export class Driver {
     if (own !== null) this.score.inputs[own.kind === "remote" ? "remoteDrains" : "decays"]++;
     const lowered = assumptions !== null && own === null;
     const found = lowered ? decayLowered(this.#m, e, type, this.score) : own;
-    if (found === null) this.#strangeDrain(e);
-    else watch?.drained(found.kind, found.zone, found.cpu);
+    if (found !== null) watch?.drained(found.kind, found.zone, found.cpu);
   }
 
   /** A block that we hold on another list, or not at all: repaired, it goes where it went. */
   #strangeDrain(e: ReplayEvent): void {
-    const m = this.#m;
     this.score.strangeDrains++;
     const type = this.#state.typeOf(e.type);
-    if (this.#options.assumptions === null || !putDown(m, rowOf(m, e.pfn), e.order, type)) return;
+    if (this.#options.assumptions === null) return;
+    if (!putDown(this.#m, rowOf(this.#m, e.pfn), e.order, type)) return;
     this.score.repairs++;
     this.#options.watch?.putDown(e, type);
   }
 
-  #takeBulk(e: ReplayEvent): void {
-    const call = e.bulk;
-    if (call === null) return;
-    const pfns: number[] = [];
-    const taken = allocPagesBulk(this.#m, call.gfp, call.pages, pfns);
-    this.score.inputs.bulkCalls++;
-    this.score.inputs.bulkPages += call.pages;
+  #takeBulk(pid: number, call: BulkCall): void {
+    const pfns = this.#bulks.take(pid, call);
     this.#options.watch?.bulk(call.gfp, pfns);
-    if (taken !== call.pages) this.#miss("bulk", `${taken} pages`, `${call.pages} pages`);
-    this.#bulked.set(e.pid, [...(this.#bulked.get(e.pid) ?? []), ...pfns]);
-  }
-
-  /** The probe tells the pages of the task's bulk calls since the last one, some at a time. */
-  #vmap(e: ReplayEvent): void {
-    const own = this.#bulked.get(e.pid);
-    for (const [i, pfn] of e.pages.entries()) {
-      const taken = own?.[e.b + i];
-      if (taken === undefined) continue;
-      this.score.bulkTold++;
-      if (taken === pfn) this.score.bulkEqual++;
-    }
-    if (e.b === 0) this.#bulked.delete(e.pid);
-  }
-
-  /** It names a page or a CPU that is not there. */
-  #strange(e: ReplayEvent): void {
-    this.score.strange++;
-    if (this.score.strangeLine === 0) this.score.strangeLine = e.line;
+    if (pfns.length === call.pages) return;
+    this.#miss("bulk", `${pfns.length} pages`, `${call.pages} pages`);
   }
 
   #miss(kind: Miss["kind"], ours: string, theirs: string): void {
-    this.score.misses++;
-    if (this.score.firstMiss !== null || this.#at === null) return;
-    const { allocations, failed, events } = this.score;
-    const done = allocations + failed - (kind === "page" ? 1 : 0);
-    const at = { event: this.#at, events: events - 1, allocations: done };
-    this.score.firstMiss = { ...at, kind, ours, theirs };
+    if (this.#at !== null) noteMiss(this.score, this.#at, kind, ours, theirs);
   }
 }

@@ -10,7 +10,7 @@
  *   drain        that a list is emptied, how far           pfn, order, type
  *   extfrag      -                                         pfn, orders, types, ownership
  *   bulk, bulk-end      gfp, and how many pages            (vmap: their pfns)
- *   reclaim, reclaim-end, kswapd, suitable                 -
+ *   reclaim, reclaim-end, wakeup, kswapd, suitable, victim -
  *   isolate, take       what compaction took               -
  *   scan, cma           which range somebody wants         -
  *
@@ -33,10 +33,19 @@ export type ReplayKind =
   | "reclaim"
   | "reclaim-end"
   | "kswapd"
+  | "kswapd-sleep"
+  | "wakeup"
+  | "victim"
   | "suitable"
+  | "compact"
+  | "compact-begin"
+  | "compact-next"
+  | "compact-scan"
+  | "compact-moved"
+  | "compact-end"
   | "isolate"
   | "take"
-  | "scan"
+  | "give"
   | "cma";
 
 export interface ReplayEvent {
@@ -47,9 +56,8 @@ export interface ReplayEvent {
   readonly time: number;
   readonly cpu: number;
   readonly pid: number;
-  /** The task is kswapd, or kswapd or kcompactd: it may go below the marks. */
-  readonly kswapd: boolean;
-  readonly reclaimer: boolean;
+  /** The task is kswapd. */
+  kswapd: boolean;
   /** In a hard or soft interrupt. */
   readonly interrupt: boolean;
   /** First page; -1 for none. isolate, scan: start of the range. */
@@ -59,9 +67,9 @@ export interface ReplayEvent {
   readonly type: number;
   /** As printed, e.g. "GFP_KERNEL|__GFP_ZERO"; bulk: the number. */
   readonly gfp: string;
-  /** refill: it fills a per-CPU list. extfrag: the block changes its owner. */
+  /** refill: it fills a per-CPU list. extfrag: the block changes its owner. compact: it is kcompactd's. */
   readonly flag: boolean;
-  /** isolate, scan: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd: node. */
+  /** isolate: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd, wakeup: node. victim: its task. */
   readonly a: number;
   /** isolate: frames scanned. extfrag: the fallback's type. vmap: number of the first page. */
   readonly b: number;
@@ -88,6 +96,10 @@ export interface ReplayEvent {
   drains: boolean;
   /** drain: pages from here to the end of the run of drains on this CPU. */
   drainRun: number;
+  /** The CPU's next event is a drain. */
+  drainsNext: boolean;
+  /** compact-next: start of the range that the migrate scanner goes over next; -1 for none. */
+  scansAt: number;
 }
 
 export interface BulkCall {

@@ -53,9 +53,10 @@ export function listSnapshot(texts: SnapTexts): Outcome<ListSnapshot | null> {
     free: free.map((f) => ({ ...f, index: f.zone, type: f.migratetype })),
     pcp: pcpLists.map((p) => ({ ...p, index: p.zone, list: p.index })),
     counters: pcp.map((c) => ({ ...c, index: c.zone, factor: c.freeFactor })),
-    blocks: blocks.value.map(({ firstPfn, migratetypes }) => ({
+    blocks: blocks.value.map(({ firstPfn, migratetypes, skip }) => ({
       pfn: firstPfn,
       types: migratetypes,
+      skip,
     })),
     movable: runsOf(MOVABLE_CLASSES),
     unmanaged: flags === null ? null : runsOf(UNMANAGED_CLASSES),

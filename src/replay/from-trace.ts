@@ -29,6 +29,8 @@ export class WindowCollector {
   lostAt = 0;
   /** Markers seen: "SNAP BEGIN before" is "before". */
   readonly moments: string[] = [];
+  /** Tasks that are kswapd, by what they do: a recording may have forgotten their names. */
+  readonly #kswapds: Set<number> = new Set();
   readonly #from: string | null;
   readonly #to: string | null;
   #open: boolean;
@@ -52,6 +54,9 @@ export class WindowCollector {
 
   readonly sink = (e: TraceEvent): void => {
     if (e.name === "tracing_mark_write") this.#mark(e.text);
+    else if (e.name === "mm_vmscan_kswapd_wake" || e.name === "mm_vmscan_kswapd_sleep") {
+      this.#kswapds.add(e.pid);
+    }
     if (!this.#open || this.#done) return;
     if (e.name === "lost") {
       this.lost += e.events ?? 1;
@@ -60,6 +65,7 @@ export class WindowCollector {
     }
     const event = toReplay(e);
     if (event === null) return;
+    if (this.#kswapds.has(event.pid)) event.kswapd = true;
     this.seen++;
     if (event.kind === "alloc") this.allocations++;
     this.#events.push(event);
@@ -89,15 +95,13 @@ export class WindowCollector {
 type Fields = Partial<Omit<ReplayEvent, "kind" | "line" | "time" | "cpu" | "pid">>;
 
 function record(kind: ReplayKind, e: TraceHead, fields: Fields): ReplayEvent {
-  const kswapd = e.task.startsWith("kswapd");
   return {
     kind,
     line: e.line,
     time: e.time,
     cpu: e.cpu,
     pid: e.pid,
-    kswapd,
-    reclaimer: kswapd || e.task.startsWith("kcompactd"),
+    kswapd: e.task.startsWith("kswapd"),
     interrupt: e.flags !== null && e.flags.context !== "task",
     pfn: fields.pfn ?? -1,
     order: fields.order ?? 0,
@@ -116,8 +120,13 @@ function record(kind: ReplayKind, e: TraceHead, fields: Fields): ReplayEvent {
     contig: null,
     drains: false,
     drainRun: 0,
+    drainsNext: false,
+    scansAt: -1,
   };
 }
+
+/** kcompactd heeds the hints on pageblocks: COMPACT_PRIO_SYNC_LIGHT. */
+const KCOMPACTD_PRIORITY = 1;
 
 const NO_PAGES: readonly number[] = [];
 
@@ -145,15 +154,38 @@ function toReplay(e: TraceEvent): ReplayEvent | null {
         b: e.fallbackMigratetype,
       });
     case "mm_vmscan_direct_reclaim_begin":
-      return record("reclaim", e, {});
+      return record("reclaim", e, { order: e.order, gfp: e.gfp });
     case "mm_vmscan_direct_reclaim_end":
       return record("reclaim-end", e, {});
     case "mm_vmscan_kswapd_wake":
       return record("kswapd", e, { a: e.nid });
+    case "mm_vmscan_wakeup_kswapd":
+      return record("wakeup", e, { a: e.nid, gfp: e.gfp ?? "none" });
+    case "mm_vmscan_kswapd_sleep":
+      return record("kswapd-sleep", e, { a: e.nid });
+    case "mark_victim":
+      return record("victim", e, { a: e.pid });
     case "mm_compaction_suitable":
       return record("suitable", e, {});
+    case "mm_compaction_try_to_compact_pages":
+      return record("compact", e, { order: e.order, gfp: e.gfp, a: e.priority ?? 0 });
+    case "mm_compaction_kcompactd_wake":
+      return record("compact", e, { order: e.order, a: KCOMPACTD_PRIORITY, flag: true });
+    case "mm_compaction_begin": {
+      const { zoneStart: pfn, migratePfn: a, freePfn: b, zoneEnd: c } = e;
+      return record("compact-begin", e, { pfn, a, b, c, flag: e.mode === "async" });
+    }
+    case "mm_compaction_finished": {
+      const flag = e.result === "continue" || e.result === "no_suitable_page";
+      const met = e.result === "complete" || e.result === "partial_skipped";
+      return record("compact-next", e, { order: e.order, flag, a: met ? 1 : 0 });
+    }
     case "mm_compaction_isolate_migratepages":
-      return record("scan", e, { pfn: e.start, a: e.end });
+      return record("compact-scan", e, { pfn: e.start, a: e.end, b: e.scanned, c: e.taken });
+    case "mm_compaction_migratepages":
+      return record("compact-moved", e, { a: e.migrated, b: e.failed });
+    case "mm_compaction_end":
+      return record("compact-end", e, {});
     case "cma_alloc_start":
       return record("cma", e, {});
     case "mm_compaction_isolate_freepages":
@@ -173,7 +205,11 @@ function fromProbe(e: ProbeHit): ReplayEvent | null {
   }
   if (e.symbol === "compaction_alloc" && isReturn) {
     const pfn = pfnOfPage(e.values.get("page"));
-    return pfn < 0 ? null : record("take", e, { pfn });
+    return record("take", e, { pfn });
+  }
+  if (e.symbol === "compaction_free" && !isReturn) {
+    const pfn = pfnOfPage(e.values.get("page"));
+    return pfn < 0 ? null : record("give", e, { pfn });
   }
   if (e.symbol !== "__vmap_pages_range_noflush") return null;
   // A probe shows 128 pages; further ones on the same function go on from there.

@@ -3,7 +3,7 @@
  * pfn: which frees are done later in a batch, how many pages a bulk call took,
  * when kswapd's pass is over, which interrupts came between two frees of a
  * batch, so that they found this CPU's lists of the zone locked, and how long a
- * run of drains is.
+ * run of drains is and which event it follows, where compaction scans next.
  *
  * Each is a scan over kinds, tasks and the pfns of frees that goes ahead of the
  * driver (look-ahead.ts) and writes what it finds into the events' own fields.
@@ -22,6 +22,8 @@ export class InputScan implements Scanner {
   readonly #bursts = new LockedBursts();
   readonly #drains = new DrainRuns();
   readonly #contig = new ContigScan();
+  /** By task: compaction that goes on, before it is told where. */
+  readonly #scans: Map<number, ReplayEvent> = new Map();
 
   note(e: ReplayEvent): void {
     e.announced = false;
@@ -30,12 +32,20 @@ export class InputScan implements Scanner {
     e.passEnd = false;
     e.lockedBy = -1;
     e.drainRun = 0;
+    e.drainsNext = false;
+    e.scansAt = -1;
     if (e.kind === "free" || e.kind === "batched") this.#pairs.note(e);
     this.#bulks.note(e);
     if (e.kswapd) this.#passes.note(e);
     this.#bursts.note(e);
     this.#drains.note(e);
     this.#contig.note(e);
+    if (e.kind === "compact-next") this.#scans.set(e.pid, e);
+    else if (e.kind === "compact-scan" || e.kind === "compact-end") {
+      const next = this.#scans.get(e.pid);
+      if (next !== undefined && e.kind === "compact-scan") next.scansAt = e.pfn;
+      this.#scans.delete(e.pid);
+    }
   }
 
   release(events: readonly ReplayEvent[]): void {
@@ -175,6 +185,8 @@ class DrainRuns {
   readonly #runs: ReplayEvent[][] = [];
   /** By CPU: the event before. */
   readonly #last: ReplayEvent[] = [];
+  /** By CPU: its last event that was no drain. */
+  readonly #before: ReplayEvent[] = [];
 
   note(e: ReplayEvent): void {
     const last = this.#last[e.cpu];
@@ -182,6 +194,9 @@ class DrainRuns {
     if (e.kind === "drain" && last !== undefined) last.drains = last.pid === e.pid;
     this.#last[e.cpu] = e;
     const run = this.#runs[e.cpu];
+    const before = this.#before[e.cpu];
+    if (e.kind !== "drain") this.#before[e.cpu] = e;
+    else if (before !== undefined) before.drainsNext = true;
     if (e.kind !== "drain") {
       if (run !== undefined && run.length > 0) closeRun(run);
     } else if (run === undefined) this.#runs[e.cpu] = [e];

@@ -171,7 +171,7 @@ export class PerfettoEvents {
   #thread(e: ReplayEvent): void {
     if (this.#threads.has(e.pid)) return;
     this.#threads.add(e.pid);
-    const what = e.kswapd ? "kswapd" : e.reclaimer ? "kcompactd" : "task";
+    const what = e.kswapd ? "kswapd" : "task";
     this.#meta("thread_name", KERNEL, e.pid, `${what} ${e.pid}`);
   }
 

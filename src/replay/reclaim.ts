@@ -7,47 +7,44 @@
  * Linux: balance_pgdat(), mm/vmscan.c; isolate_freepages_block(),
  * fast_isolate_freepages(), mm/compaction.c
  */
-import { unlink } from "../mm/buddy.ts";
-import {
-  FREE,
-  KIND_MASK,
-  type Memory,
-  MOBILE,
-  ORDER_MASK,
-  pfnOf,
-  rowOf,
-  TAKEN,
-  Z_BOOST,
-  Z_FLAGS,
-  Z_NODE,
-  ZONE_RECLAIM_ACTIVE,
-  ZONE_WORDS,
-  zoneOf,
-} from "../mm/memory.ts";
-import { countPages } from "../mm/queue.ts";
-import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
+import { type Memory, requestOf, Z_NODE, ZONE_WORDS } from "../mm/memory.ts";
+import { Compaction } from "./compaction.ts";
+import type { TakenSink } from "./compaction-pages.ts";
 import type { ReplayEvent } from "./event.ts";
-
-/** Told of each block that compaction takes off a free list. */
-export type TakenSink = (row: number, order: number) => void;
+import { KswapdPasses } from "./kswapd.ts";
+import { wakeAllKswapds } from "./request.ts";
+import type { StartState } from "./start-state.ts";
 
 export class ReclaimState {
   readonly #m: Memory;
-  readonly #taken: TakenSink | null;
-  /** Boost of each zone when the running pass of its node began. */
-  readonly #boosts: number[];
-  readonly #reclaiming: Set<number> = new Set();
+  readonly #gfpBits: (text: string) => number;
+  readonly #kswapd: KswapdPasses;
+  readonly #compaction: Compaction;
+  /** By task that reclaims: its request's flags. */
+  readonly #reclaiming: Map<number, string> = new Map();
   readonly #past: Set<number> = new Set();
+  readonly #victims: Set<number> = new Set();
 
-  constructor(m: Memory, taken: TakenSink | null = null) {
+  constructor(
+    { m, skip }: StartState,
+    gfpBits: (text: string) => number,
+    taken: TakenSink | null = null,
+  ) {
     this.#m = m;
-    this.#taken = taken;
-    this.#boosts = m.names.map(() => 0);
+    this.#compaction = new Compaction(m, skip, taken);
+    this.#gfpBits = gfpBits;
+    this.#kswapd = new KswapdPasses(m);
   }
 
   /** The task frees memory itself, so that no mark holds it back: PF_MEMALLOC. */
   isReclaimer(e: ReplayEvent): boolean {
-    return !e.interrupt && (e.reclaimer || this.#reclaiming.has(e.pid));
+    if (e.interrupt) return false;
+    return e.kswapd || this.#reclaiming.has(e.pid) || this.#compaction.isDirect(e.pid);
+  }
+
+  /** The OOM killer chose the task: half of the min mark is for it. */
+  isVictim(e: ReplayEvent): boolean {
+    return !e.interrupt && this.#victims.has(e.pid);
   }
 
   /** The task's request has reclaimed already: it goes on at the min mark. Asked once a request. */
@@ -57,99 +54,60 @@ export class ReclaimState {
     return past;
   }
 
+  kswapdWanted(zone: number, highest: number): void {
+    this.#kswapd.wanted(this.#m.zone[zone * ZONE_WORDS + Z_NODE], highest);
+  }
+
   /** Before the event is replayed. */
   note(e: ReplayEvent): void {
-    if (e.kind === "reclaim") this.#reclaiming.add(e.pid);
-    else if (e.kind === "reclaim-end") {
-      this.#reclaiming.delete(e.pid);
-      this.#past.add(e.pid);
-    } else if (e.kind === "kswapd") this.#wake(e.a);
-    else if (e.kind === "isolate") {
-      // A scan in strides, after blocks that gave nothing, looks at few frames of the range.
-      if (e.c > 0 || e.b * 2 > e.a - e.pfn) isolateRange(this.#m, e.pfn, e.a, this.#taken);
-    } else if (e.kind === "take") takeFast(this.#m, rowOf(this.#m, e.pfn), this.#taken);
-  }
-
-  #wake(node: number): void {
-    const { zone, zoneCount } = this.#m;
-    for (let z = 0; z < zoneCount; z++) {
-      const at = z * ZONE_WORDS;
-      if (zone[at + Z_NODE] !== node) continue;
-      this.#boosts[z] = zone[at + Z_BOOST];
-      zone[at + Z_FLAGS] |= ZONE_RECLAIM_ACTIVE;
+    switch (e.kind) {
+      case "reclaim":
+        this.#reclaiming.set(e.pid, e.gfp);
+        this.#wakeAll(e.gfp, e.order);
+        return;
+      case "reclaim-end":
+        this.#wakeAll(this.#reclaiming.get(e.pid) ?? "", e.order);
+        this.#reclaiming.delete(e.pid);
+        this.#past.add(e.pid);
+        return;
+      case "wakeup":
+        // Without flags it is for a boosted zone, which the engine tells by itself.
+        if (e.gfp !== NO_FLAGS) this.#kswapd.wanted(e.a, this.#highest(e.gfp));
+        return;
+      case "kswapd":
+        this.#kswapd.begins(e.a);
+        return;
+      case "kswapd-sleep":
+        this.#kswapd.sleeps(e.a);
+        return;
+      case "victim":
+        this.#victims.add(e.a);
+        return;
+      default:
+        this.#compaction.note(e);
+        return;
     }
   }
 
-  /** kswapd of `node` is through: what was boosted when it began is paid. */
-  passEnds(node: number): void {
-    const { zone, zoneCount } = this.#m;
-    for (let z = 0; z < zoneCount; z++) {
-      const at = z * ZONE_WORDS;
-      if (zone[at + Z_NODE] !== node) continue;
-      zone[at + Z_FLAGS] &= ~ZONE_RECLAIM_ACTIVE;
-      zone[at + Z_BOOST] -= Math.min(zone[at + Z_BOOST], this.#boosts[z]);
-    }
+  #wakeAll(gfp: string, order: number): void {
+    const bits = this.#gfpBits(gfp);
+    if ((bits & this.#m.gfp.kswapd) !== 0) wakeAllKswapds(this.#m, requestOf(this.#m, bits), order);
+  }
+
+  #highest(gfp: string): number {
+    return (requestOf(this.#m, this.#gfpBits(gfp)) >> 4) & 0xf;
+  }
+
+  /** kswapd of `node` is through, by `e`. */
+  passEnds(node: number, e: ReplayEvent): void {
+    this.#kswapd.ends(node, e.kind === "suitable");
+  }
+
+  /** A single page goes to this CPU's list, and a drain of it is recorded next or is not. */
+  beforeFree(zone: number, drained: boolean): void {
+    this.#kswapd.seen(zone, drained);
   }
 }
 
-/**
- * A block that compaction found by looking at the lists' ends, without an event:
- * what was queued before it goes behind. Linux: move_freelist_head()
- */
-function takeFast(m: Memory, row: number, taken: TakenSink | null): void {
-  if (row < m.firstRow) return;
-  for (let order = 0; order <= m.maxOrder; order++) {
-    const head = row & ~((1 << order) - 1);
-    if (m.state[head] !== (FREE | order)) continue;
-    rotateTo(m, head);
-    const pfn = pfnOf(m, head);
-    isolateRange(m, pfn, pfn + (1 << order), taken);
-    break;
-  }
-  if ((m.state[row] & KIND_MASK) === TAKEN) m.state[row] = MOBILE | (m.state[row] & ORDER_MASK);
-}
-
-/** Cuts a free list before `row` and joins the parts the other way round. */
-function rotateTo(m: Memory, row: number): void {
-  const { next, prev } = m;
-  let list = next[row];
-  while (list >= m.firstRow) list = next[list];
-  const first = next[list];
-  if (first === row) return;
-  const last = prev[list];
-  const before = prev[row];
-  next[last] = first;
-  prev[first] = last;
-  next[list] = row;
-  prev[row] = list;
-  next[before] = list;
-  prev[list] = before;
-}
-
-/** Every free block of a range leaves its list, as single pages. Linux: isolate_freepages_block() */
-function isolateRange(m: Memory, from: number, to: number, taken: TakenSink | null): void {
-  for (let pfn = from; pfn < to; ) {
-    const row = rowOf(m, pfn);
-    const state = row < m.firstRow ? 0 : m.state[row];
-    if ((state & KIND_MASK) !== FREE) {
-      pfn++;
-      continue;
-    }
-    const order = state & ORDER_MASK;
-    const zone = zoneOf(m, row);
-    unlink(m, zone, row, order);
-    countPages(m, zone, row, -(1 << order));
-    if (order >= m.pageblockOrder - 1) claimBlocks(m, row, order);
-    m.state.fill(TAKEN, row, row + (1 << order));
-    taken?.(row, order);
-    pfn += 1 << order;
-  }
-}
-
-/** Half a pageblock or more at once makes it movable. Linux: __isolate_free_page() */
-function claimBlocks(m: Memory, row: number, order: number): void {
-  const last = (row + (1 << order) - 1) >> m.pageblockOrder;
-  for (let block = row >> m.pageblockOrder; block <= last; block++) {
-    if (m.blockType[block] < PCP_TYPES) m.blockType[block] = MOVABLE;
-  }
-}
+/** What the kernel prints for a gfp mask of 0. */
+const NO_FLAGS = "none";

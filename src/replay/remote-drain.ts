@@ -7,8 +7,10 @@
  *   all of a pageset    its count is not above the run, and its last page has the first
  *                       drain's order; of several the first zone of the drainer's own CPU
  *   a decay (6.7+)      what a decay would give back is the run
+ *   another node's      the worker gives back a batch of what the CPU keeps of far memory and does not use
  *
- * Linux: drain_pages_zone(), decay_pcp_high(), mm/page_alloc.c
+ * Linux: drain_pages_zone(), decay_pcp_high(), drain_zone_pages(), mm/page_alloc.c;
+ * refresh_cpu_vm_stats(), mm/vmstat.c
  */
 
 import { decayPcp, drainFrom } from "../mm/drain.ts";
@@ -22,6 +24,8 @@ import {
   PCP_HUGE_LIST,
   PCP_LISTS,
   PCP_WORDS,
+  Z_NODE,
+  ZONE_WORDS,
 } from "../mm/memory.ts";
 import { PCP_TYPES } from "../mm/rule.ts";
 import { SCALE_MAX } from "../mm/words.ts";
@@ -39,9 +43,11 @@ export function drainOutside(m: Memory, e: ReplayEvent, type: number): OutsideDr
   const tuned = m.rule.pcp === "tuned";
   const whole: number[] = [];
   const decayed: number[] = [];
+  const far: number[] = [];
   for (const set of setsAt(m, e, type)) {
     const count = m.pcp[set * PCP_WORDS + P_COUNT];
     if (count <= pages) whole.push(set);
+    else if (set % m.cpuCount === e.cpu && isFar(m, set, pages)) far.push(set);
     else if (tuned && decaySize(m, set) === pages) decayed.push(set);
   }
   const exact = whole.find((set) => m.pcp[set * PCP_WORDS + P_COUNT] === pages);
@@ -50,6 +56,11 @@ export function drainOutside(m: Memory, e: ReplayEvent, type: number): OutsideDr
     const own = placeOf(m, set);
     drainFrom(m, own.zone, own.cpu, m.pcp[set * PCP_WORDS + P_COUNT], 0);
     return { kind: "remote", ...own };
+  }
+  if (far.length > 0) {
+    const own = placeOf(m, far[0]);
+    drainFrom(m, own.zone, own.cpu, m.pcp[far[0] * PCP_WORDS + P_BATCH], 0);
+    return { kind: "decay", ...own };
   }
   if (decayed.length === 0) return null;
   const own = placeOf(m, decayed[0]);
@@ -72,6 +83,13 @@ export function setsAt(m: Memory, e: ReplayEvent, type: number): number[] {
     }
   }
   return sets;
+}
+
+/** Whether the zone is of another node than this CPU, and the run has a batch of it. */
+function isFar(m: Memory, set: number, pages: number): boolean {
+  const zone = Math.floor(set / m.cpuCount);
+  const node = m.nodes[m.cpuPlace[m.cpu]];
+  return m.zone[zone * ZONE_WORDS + Z_NODE] !== node && m.pcp[set * PCP_WORDS + P_BATCH] <= pages;
 }
 
 /** Whether a drain of the pageset from its first list on begins with such a block. */

@@ -14,6 +14,7 @@ import { type Divergence, divergenceOf } from "./divergence.ts";
 import { type DriveOptions, Driver } from "./drive.ts";
 import { InputScan } from "./inputs.ts";
 import { CALL_WINDOW, LookAhead, USE_WINDOW } from "./look-ahead.ts";
+import { WrittenMarks } from "./marks.ts";
 import type { Recording } from "./recording.ts";
 import type { Score } from "./score.ts";
 import type { ListSnapshot, MachineFacts } from "./snapshot.ts";
@@ -109,7 +110,8 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   const second = whole || !done ? null : state().value;
   if (second !== null) {
     const assumptions = new Assumptions({ hiddenBulks, end: freeAtEnd(to) });
-    const driver = new Driver(second, { assumptions });
+    const marks = new WrittenMarks(second, to);
+    const driver = new Driver(second, { assumptions, marks });
     done = await drive(driver, recording, progress, assumptions);
     repaired = runOf(driver, second, to, done);
   }

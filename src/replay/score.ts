@@ -53,6 +53,12 @@ export interface AssumptionCounts {
   smallDrains: number;
   /** What a CPU keeps back of counts, read off the types of a recorded refill's pages. */
   counterFolds: number;
+  /** What a CPU kept back of a zone's count was added up. */
+  drift: number;
+  /** Requests that found their node's limit of dirty pages passed. */
+  dirtyLimit: number;
+  /** Writes to watermarks. */
+  marks: number;
   /** Such pages that were noticed only at the end. */
   hiddenAtEnd: number;
 }
@@ -62,6 +68,7 @@ export interface Score {
   /** mm_page_alloc with a page. */
   allocations: number;
   zoneEqual: number;
+  /** Not with pages that a repair had put on their list, as a recorded refill showed them. */
   pfnEqual: number;
   /** mm_page_alloc without a page, and how many of them the engine refused too. */
   failed: number;
@@ -130,6 +137,29 @@ export function emptyScore(): Score {
       smallDrains: 0,
       counterFolds: 0,
       hiddenAtEnd: 0,
+      marks: 0,
+      dirtyLimit: 0,
+      drift: 0,
     },
   };
+}
+
+/** An event names a page or a CPU that is not there. */
+export function noteStrange(score: Score, line: number): void {
+  score.strange++;
+  if (score.strangeLine === 0) score.strangeLine = line;
+}
+
+/** An answer was wrong at event `e`, the last that is counted. */
+export function noteMiss(
+  score: Score,
+  e: ReplayEvent,
+  kind: Miss["kind"],
+  ours: string,
+  theirs: string,
+): void {
+  score.misses++;
+  if (score.firstMiss !== null) return;
+  const allocations = score.allocations + score.failed - (kind === "page" ? 1 : 0);
+  score.firstMiss = { event: e, events: score.events - 1, allocations, kind, ours, theirs };
 }

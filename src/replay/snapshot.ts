@@ -58,13 +58,20 @@ export interface SnapCounters {
   readonly highMax: number | null;
 }
 
+export interface SnapBlocks {
+  readonly pfn: number;
+  readonly types: readonly number[];
+  /** Whether compaction passes a block over; absent: none. */
+  readonly skip?: readonly boolean[];
+}
+
 export interface ListSnapshot {
   readonly zones: readonly SnapZone[];
   readonly free: readonly SnapFreeList[];
   readonly pcp: readonly SnapStock[];
   readonly counters: readonly SnapCounters[];
   /** Migratetypes of a section's pageblocks from its first pfn on. */
-  readonly blocks: readonly { readonly pfn: number; readonly types: readonly number[] }[];
+  readonly blocks: readonly SnapBlocks[];
   /** Runs of pages whose owners let them be moved: page cache, anonymous, slab-less LRU. */
   readonly movable: readonly { readonly pfn: number; readonly pages: number }[];
   /** Runs of holes and of what the boot kept; null where nobody told. */

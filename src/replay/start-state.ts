@@ -48,6 +48,8 @@ import {
 import type { ListSnapshot, MachineFacts, SnapZone } from "./snapshot.ts";
 
 export interface StartState {
+  /** By row >> pageblockOrder: 1 where compaction passes the pageblock over. */
+  readonly skip: Uint8Array;
   readonly m: Memory;
   readonly zones: readonly ZoneSpec[];
   readonly facts: MachineFacts;
@@ -95,6 +97,7 @@ export function startState(
   buildZonelists(m, zones);
   const state: StartState = {
     m,
+    skip: new Uint8Array(m.blockType.length),
     zones,
     facts,
     typeOf: (kernel) => (!facts.cma && kernel === CMA ? ISOLATE : kernel),
@@ -144,11 +147,13 @@ function zoneSpecs(snap: readonly SnapZone[], facts: MachineFacts): ZoneSpec[] {
   });
 }
 
-function setTypes({ m, typeOf }: StartState, snap: ListSnapshot): void {
-  for (const { pfn, types } of snap.blocks) {
+function setTypes({ m, typeOf, skip }: StartState, snap: ListSnapshot): void {
+  for (const { pfn, types, skip: skipped } of snap.blocks) {
     for (const [i, type] of types.entries()) {
       const row = rowOf(m, pfn + i * SNAP_PAGEBLOCK);
-      if (row >= 0) m.blockType[row >> m.pageblockOrder] = typeOf(type);
+      if (row < 0) continue;
+      m.blockType[row >> m.pageblockOrder] = typeOf(type);
+      if (skipped?.[i] === true) skip[row >> m.pageblockOrder] = 1;
     }
   }
 }

@@ -32,8 +32,8 @@ export interface Watch {
   readonly bulk: (gfp: number, pfns: readonly number[]) => void;
   /** All of a pageset went back to the zone, or it decayed. */
   readonly drained: (kind: "remote" | "decay", zone: number, cpu: number) => void;
-  /** kswapd of the node is through. */
-  readonly passEnds: (node: number) => void;
+  /** kswapd of the node is through, by the event. */
+  readonly passEnds: (node: number, e: ReplayEvent) => void;
   /** A request below the low mark, or a boosted zone, asks for kswapd. */
   readonly wake: (zone: number, order: number) => void;
 }

@@ -23,6 +23,7 @@ import {
   KIND_MASK,
   type Memory,
   MOBILE,
+  P_BATCH,
   P_COUNT,
   PCP_WORDS,
   pfnOf,
@@ -32,7 +33,9 @@ import {
 } from "../mm/memory.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import { BoostDebt } from "./boost-debt.ts";
+import type { TakenSink } from "./compaction-pages.ts";
 import type { ReplayEvent } from "./event.ts";
+import { GfpReader } from "./gfp-words.ts";
 import { KswapdGuess } from "./kswapd-guess.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { Refusals } from "./refusals.ts";
@@ -101,9 +104,11 @@ export class WhatIfRun implements Watch {
     this.#page = ownersAtStart(recorded.m);
     this.#owned = new Uint8Array(ours.m.rows);
     for (const pfn of this.#page) if (pfn >= 0) this.#owned[rowOf(ours.m, pfn)] = 1;
-    this.#reclaim = new ReclaimState(ours.m, (row, order) => {
+    const gfp = new GfpReader(ours.m);
+    const taken: TakenSink = (row, order) => {
       addPages(this.#ownTaken, pfnOf(this.#m, row), order);
-    });
+    };
+    this.#reclaim = new ReclaimState(ours, (text) => gfp.read(text).bits, taken);
     this.#boosts = new BoostDebt(recorded.m, ours.m);
     this.kswapd = [new KswapdGuess(recorded.m), new KswapdGuess(ours.m)];
     this.#low = new Float64Array(recorded.m.zoneCount).fill(Number.POSITIVE_INFINITY);
@@ -150,7 +155,7 @@ export class WhatIfRun implements Watch {
   };
 
   #takeForCompaction(): number {
-    const pfn = request(this.#m, COMPACTION_GFP, 0, { past: true, reclaimer: true });
+    const pfn = request(this.#m, COMPACTION_GFP, 0, { past: true, reclaimer: true, victim: false });
     return pfn;
   }
 
@@ -239,7 +244,8 @@ export class WhatIfRun implements Watch {
     allocPagesBulk(this.#m, gfp, pfns.length, own);
     for (const [i, pfn] of pfns.entries()) {
       // What a bulk call lacks its caller asks for page by page.
-      const got = own[i] ?? request(this.#m, gfp, 0, { past: false, reclaimer: false });
+      const got =
+        own[i] ?? request(this.#m, gfp, 0, { past: false, reclaimer: false, victim: false });
       this.#assign(pfn, 0, got);
     }
   };
@@ -282,16 +288,18 @@ export class WhatIfRun implements Watch {
 
   readonly drained = (kind: "remote" | "decay", zone: number, cpu: number): void => {
     const m = this.#m;
-    if (kind === "decay") decayPcp(m, zone, cpu);
-    else drainFrom(m, zone, cpu, m.pcp[(zone * m.cpuCount + cpu) * PCP_WORDS + P_COUNT], 0);
+    const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
+    if (kind === "remote") drainFrom(m, zone, cpu, m.pcp[words + P_COUNT], 0);
+    else if (m.rule.pcp === "tuned") decayPcp(m, zone, cpu);
+    else drainFrom(m, zone, cpu, m.pcp[words + P_BATCH], 0);
   };
 
   readonly putDown = (e: ReplayEvent, type: number): void => {
     putDown(this.#m, rowOf(this.#m, e.pfn), e.order, type);
   };
 
-  readonly passEnds = (node: number): void => {
-    this.#reclaim.passEnds(node);
+  readonly passEnds = (node: number, e: ReplayEvent): void => {
+    this.#reclaim.passEnds(node, e);
     this.#boosts.passEnds(node);
   };
 

@@ -23,7 +23,7 @@ function calls(events: readonly ReplayEvent[], window: number = 1000): unknown[]
 }
 
 const scan = (line: number, from: number, to: number): ReplayEvent =>
-  event(line, { kind: "scan", pfn: from, a: to });
+  event(line, { kind: "compact-scan", pfn: from, a: to });
 const isolate = (line: number, from: number, pages: number): ReplayEvent =>
   event(line, { kind: "isolate", pfn: from, a: from + pages, b: pages, c: pages });
 const drain = (line: number): ReplayEvent => event(line, { kind: "drain" });

@@ -10,7 +10,6 @@ export function event(line: number, fields: Partial<ReplayEvent>): ReplayEvent {
     cpu: 0,
     pid: 1,
     kswapd: false,
-    reclaimer: false,
     interrupt: false,
     pfn: line,
     order: 0,
@@ -29,6 +28,8 @@ export function event(line: number, fields: Partial<ReplayEvent>): ReplayEvent {
     contig: null,
     drains: false,
     drainRun: 0,
+    drainsNext: false,
+    scansAt: -1,
     ...fields,
   };
 }
