@@ -88,7 +88,8 @@ function giveStock(m: Memory, row: number): boolean {
   const order = stockOrder(m, stockList(m, row));
   const zone = zoneOf(m, row);
   takeOff(m, row, order);
-  m.state[row] = 0;
+  // A larger block came off as single pages.
+  m.state.fill(0, row, row + (1 << order));
   countPages(m, zone, row, 1 << order);
   giveBlock(m, zone, row, order, m.blockType[row >> m.pageblockOrder], false);
   return true;
