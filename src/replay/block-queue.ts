@@ -1,3 +1,9 @@
+export interface Block {
+  readonly pfn: number;
+  readonly order: number;
+  readonly type: number;
+}
+
 /** Blocks in the order they came, as plain numbers: a replay has two for every few events. */
 export class BlockQueue {
   #pfn = new Float64Array(64);
@@ -36,6 +42,27 @@ export class BlockQueue {
   clear(): void {
     this.#first = 0;
     this.#end = 0;
+  }
+
+  /** Takes the block out, wherever it is. Returns whether it was there. */
+  remove(pfn: number, order: number): boolean {
+    for (let at = this.#first; at < this.#end; at++) {
+      if (this.#pfn[at] !== pfn || this.#what[at] >> 8 !== order) continue;
+      this.#pfn.copyWithin(at, at + 1, this.#end);
+      this.#what.copyWithin(at, at + 1, this.#end);
+      this.#end--;
+      return true;
+    }
+    return false;
+  }
+
+  copy(): Block[] {
+    const blocks: Block[] = [];
+    for (let at = this.#first; at < this.#end; at++) {
+      const what = this.#what[at];
+      blocks.push({ pfn: this.#pfn[at], order: what >> 8, type: (what & 0xff) - 1 });
+    }
+    return blocks;
   }
 
   /** The first block in words, "none" when there is none. */

@@ -9,7 +9,7 @@
  * Linux: mm_page_alloc_zone_locked, mm_page_pcpu_drain, mm_page_alloc_extfrag
  */
 import { type EventSink, type Memory, pfnOf } from "../mm/memory.ts";
-import { BlockQueue, blockWords } from "./block-queue.ts";
+import { type Block, BlockQueue, blockWords } from "./block-queue.ts";
 import type { ReplayEvent } from "./event.ts";
 
 export interface CheckCount {
@@ -90,25 +90,41 @@ export class Checks implements EventSink {
   }
 
   realDrain(e: ReplayEvent): void {
+    if (this.#drainsAlike(e)) return;
+    const first = this.#ownDrains[e.cpu].find((queue) => queue.length > 0);
+    const own = first?.firstWords() ?? "none";
+    if (first !== undefined) {
+      first.shift();
+      this.#drainsDue[e.cpu]--;
+    }
+    this.#miss("drain", own, blockWords(e.pfn, e.order, this.#typeOf(e.type)));
+  }
+
+  /** For who mends every difference: whether we drained the block, too, in whatever order. */
+  isDrained(e: ReplayEvent): boolean {
+    if (this.#drainsAlike(e)) return true;
+    const queues = this.#ownDrains[e.cpu];
+    const own = queues.find((queue) => queue.length > 0)?.firstWords() ?? "none";
+    this.#miss("drain", own, blockWords(e.pfn, e.order, this.#typeOf(e.type)));
+    if (!queues.some((queue) => queue.remove(e.pfn, e.order))) return false;
+    this.#drainsDue[e.cpu]--;
+    return true;
+  }
+
+  /** Whether ours of some zone is the same; it is done with then. */
+  #drainsAlike(e: ReplayEvent): boolean {
     this.drains.recorded++;
     const { pfn, order, cpu } = e;
     const type = this.#typeOf(e.type);
-    let first: BlockQueue | null = null;
     for (const queue of this.#ownDrains[cpu]) {
       if (queue.length === 0) continue;
-      first ??= queue;
       if (!queue.startsWith(pfn, order, type)) continue;
       queue.shift();
       this.#drainsDue[cpu]--;
       this.drains.equal++;
-      return;
+      return true;
     }
-    const own = first?.firstWords() ?? "none";
-    if (first !== null) {
-      first.shift();
-      this.#drainsDue[cpu]--;
-    }
-    this.#miss("drain", own, blockWords(pfn, order, type));
+    return false;
   }
 
   realFrag(e: ReplayEvent): void {
@@ -134,6 +150,23 @@ export class Checks implements EventSink {
       own.shift();
       real.shift();
     }
+  }
+
+  /** As `settleRefills`, for who mends every difference: ours of this request, and no rest stays. */
+  takeRefills(cpu: number): Block[] {
+    const own = this.#ownRefills[cpu];
+    const real = this.#realRefills[cpu];
+    const blocks = own.copy();
+    this.settleRefills(cpu);
+    if (own.length + real.length > 0) this.#miss("refill", own.firstWords(), real.firstWords());
+    own.clear();
+    real.clear();
+    return blocks;
+  }
+
+  /** Blocks that only we have drained on this CPU by now, the last one first. Before `beginCall`. */
+  drainedAlone(cpu: number): Block[] {
+    return this.#ownDrains[cpu].flatMap((queue) => queue.copy()).reverse();
   }
 
   /** A new call begins on this CPU: what one side only has told by now is a difference. */

@@ -14,22 +14,28 @@ import { freePages, freePagesPastPcp } from "../mm/allocate.ts";
 import { giveBlock } from "../mm/buddy.ts";
 import { allocPagesBulk } from "../mm/bulk.ts";
 import { parseGfp } from "../mm/gfp-text.ts";
-import { KIND_MASK, type Memory, MOBILE, PCP, rowOf, zoneOf } from "../mm/memory.ts";
+import { KIND_MASK, type Memory, MOBILE, PCP, pfnOf, rowOf, zoneOf } from "../mm/memory.ts";
 import { countFree } from "../mm/queue.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
 import { Checks } from "./checks.ts";
 import type { ReplayEvent } from "./event.ts";
+import { Follower } from "./follow.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { drainOutside } from "./remote-drain.ts";
 import { request } from "./request.ts";
 import { emptyScore, type Miss, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
+import { Substitutes } from "./substitutes.ts";
 import { isBlock, isTaken, mend, settle } from "./surgery.ts";
 
 export interface DriveOptions {
-  /** null: blind. */
+  /** null: blind, or following. */
   readonly assumptions: Assumptions | null;
+  /** After each answer the memory becomes what was recorded, see follow.ts. */
+  readonly follow?: boolean;
+  /** A free of a page that nobody has here frees another one, see substitutes.ts. */
+  readonly substitute?: boolean;
   /** The answer to each mm_page_alloc, before it is compared; -1 for no page, no zone. */
   readonly decide?: (e: ReplayEvent, pfn: number, zone: number) => void;
   /** Called before an event is replayed; false ends the run there. */
@@ -48,6 +54,8 @@ export class Driver {
   readonly #options: DriveOptions;
   readonly #checks: Checks;
   readonly #reclaim: ReclaimState;
+  readonly #follower: Follower | null;
+  readonly #substitutes: Substitutes | null;
   readonly #gfp: Map<string, { readonly bits: number; readonly cache: boolean }> = new Map();
   /** Requests that an assumption served before their event. */
   readonly #served: Map<ReplayEvent, number> = new Map();
@@ -66,6 +74,9 @@ export class Driver {
       this.#miss(kind, ours, theirs);
     });
     state.m.events = this.#checks;
+    const follow = options.follow === true;
+    this.#follower = follow ? new Follower(state.m, this.#checks, state.typeOf) : null;
+    this.#substitutes = options.substitute === true ? new Substitutes(state.m) : null;
     this.#reclaim = new ReclaimState(state.m);
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;
@@ -86,6 +97,7 @@ export class Driver {
   end(): Score {
     this.#options.assumptions?.atEnd(this.#m, this.score);
     this.#checks.end();
+    this.score.repairs += this.#follower?.repairs ?? 0;
     return this.score;
   }
 
@@ -102,6 +114,7 @@ export class Driver {
     this.#takeBulk(e);
     this.#serveEarly(e);
     if (!e.interrupt && (e.kind === "alloc" || e.kind === "free" || e.kind === "batched")) {
+      this.#follower?.beginCall(e.cpu);
       this.#checks.beginCall(e.cpu);
     }
     this.#replay(e);
@@ -126,6 +139,7 @@ export class Driver {
       case "refill":
         assumptions?.beforeRefill(this.#m, e, this.#checks, this.score);
         this.#checks.realRefill(e);
+        this.#follower?.refill(e);
         if (assumptions?.hiddenBulks === true) this.#checks.settleRefills(e.cpu);
         return;
       case "drain":
@@ -167,7 +181,7 @@ export class Driver {
       this.score.failed++;
       if (own < 0) this.score.failedEqual++;
       else this.#wrongPage(e, own);
-      this.#checks.settleRefills(e.cpu);
+      this.#settleRequest(e, own);
       return;
     }
     this.score.allocations++;
@@ -176,8 +190,13 @@ export class Driver {
     else if (ownZone === zoneOf(m, row)) this.score.zoneEqual++;
     if (own === e.pfn) this.score.pfnEqual++;
     else this.#wrongPage(e, own);
-    this.#checks.settleRefills(e.cpu);
+    this.#settleRequest(e, own);
     if (this.#inBulk.has(e.pid) && !e.interrupt) this.#bulked.get(e.pid)?.push(own);
+  }
+
+  #settleRequest(e: ReplayEvent, own: number): void {
+    if (this.#follower === null) this.#checks.settleRefills(e.cpu);
+    else this.#follower.request(e, own);
   }
 
   #wrongPage(e: ReplayEvent, own: number): void {
@@ -203,6 +222,7 @@ export class Driver {
     };
     const pfn = request(m, bits, e.order, rights);
     if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
+    if (pfn >= 0) this.#substitutes?.took(rowOf(m, pfn), e.order, e.pid);
     return pfn;
   }
 
@@ -230,12 +250,14 @@ export class Driver {
       this.#strange(e);
       return;
     }
-    if (settle(m, row, order)) {
+    const other = this.#substitutes?.insteadOf(row, order, e.pid) ?? -1;
+    if (other < 0 && settle(m, row, order)) {
       this.score.inputs.unseenTakers++;
       if (this.score.unseenLine === 0) this.score.unseenLine = e.line;
     }
-    if (this.#isLocked(e)) freePagesPastPcp(m, e.pfn, order);
-    else freePages(m, e.pfn, order);
+    const pfn = other < 0 ? e.pfn : pfnOf(m, other);
+    if (this.#isLocked(e)) freePagesPastPcp(m, pfn, order);
+    else freePages(m, pfn, order);
   }
 
   /** The lock is one zone's: a page of another zone still gets onto its list. */
@@ -251,6 +273,10 @@ export class Driver {
   }
 
   #drain(e: ReplayEvent): void {
+    if (this.#follower !== null) {
+      this.#follower.drain(e);
+      return;
+    }
     if (!this.#checks.isDrainDue(e.cpu)) {
       const kind = drainOutside(this.#m, e, this.#state.typeOf(e.type), e.drainRun);
       if (kind === "remote") this.score.inputs.remoteDrains++;

@@ -9,7 +9,12 @@ import type { Capture } from "../formats/capture.ts";
 import type { KernelConfig } from "../formats/config.ts";
 import { readText } from "../formats/reader.ts";
 import { freelistsReader } from "../formats/snap.ts";
-import { kpageflagsReader, type PageClass, pageblocksReader } from "../formats/snap-pages.ts";
+import {
+  kpageflagsReader,
+  type PageClass,
+  pageblocksReader,
+  type SnapRun,
+} from "../formats/snap-pages.ts";
 import type { ZoneinfoZone } from "../formats/zoneinfo.ts";
 import { resolveEra } from "../kernels/eras.ts";
 import type { ListSnapshot, MachineFacts, ZoneFacts } from "./snapshot.ts";
@@ -21,8 +26,13 @@ export interface SnapTexts {
   readonly kpageflags: string | null;
 }
 
+/** The pageblocks of a snapshot's file. Measured: huge pages of 2 MiB. */
+const SNAP_PAGEBLOCK_ORDER = 9;
+/** MAX_ORDER with 4 KiB pages, inclusive. */
+const MAX_ORDER = 10;
+
 /** Classes whose pages are on an LRU list, or a huge page's: their owners let them be moved. */
-const MOVABLE_CLASSES: ReadonlySet<PageClass> = new Set<PageClass>([
+export const LRU_CLASSES: ReadonlySet<PageClass> = new Set<PageClass>([
   "anon",
   "swapbacked",
   "lru",
@@ -41,8 +51,10 @@ export function listSnapshot(texts: SnapTexts): Outcome<ListSnapshot | null> {
   ];
   if (issues.some(({ severity }) => severity === "error")) return { value: null, issues };
   const { zones, free, pcp, pcpLists } = lists.value;
-  const runs = (flags?.value ?? []).filter((run) => MOVABLE_CLASSES.has(run.class));
   const value: ListSnapshot = {
+    exact: true,
+    pageblockOrder: SNAP_PAGEBLOCK_ORDER,
+    maxOrder: MAX_ORDER,
     zones: zones.map((z) => ({ ...z, index: z.zone })),
     free: free.map((f) => ({ ...f, index: f.zone, type: f.migratetype })),
     pcp: pcpLists.map((p) => ({ ...p, index: p.zone, list: p.index })),
@@ -51,12 +63,18 @@ export function listSnapshot(texts: SnapTexts): Outcome<ListSnapshot | null> {
       pfn: firstPfn,
       types: migratetypes,
     })),
-    movable: runs.map(({ start, end }) => ({ pfn: start, pages: end - start })),
+    movable: movableRuns(flags?.value ?? []),
   };
   return { value, issues };
 }
 
-function placed(source: string, issues: readonly Issue[]): Issue[] {
+export function movableRuns(runs: readonly SnapRun[]): ListSnapshot["movable"] {
+  return runs
+    .filter((run) => LRU_CLASSES.has(run.class))
+    .map(({ start, end }) => ({ pfn: start, pages: end - start }));
+}
+
+export function placed(source: string, issues: readonly Issue[]): Issue[] {
   return issues.map((issue) => ({ ...issue, source: issue.source ?? source }));
 }
 

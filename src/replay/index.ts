@@ -1,7 +1,14 @@
 /** Replay: what a real kernel did, run through the engine page by page. */
 export { type AssumptionOptions, Assumptions, type FreeAtEnd } from "./assumptions.ts";
 export type { CheckCount } from "./checks.ts";
-export { type Comparison, compareWith, type ListCount, type ListDifference } from "./compare.ts";
+export {
+  type Comparison,
+  compareWith,
+  type FreePages,
+  isSame,
+  type ListCount,
+  type ListDifference,
+} from "./compare.ts";
 export { type Divergence, divergenceOf } from "./divergence.ts";
 export { type DriveOptions, Driver } from "./drive.ts";
 export type { BulkCall, ReplayEvent, ReplayKind } from "./event.ts";
@@ -13,5 +20,6 @@ export { type Recording, recordingOf } from "./recording.ts";
 export { type Replay, type ReplayTask, type Run, replay } from "./replay.ts";
 export type { AssumptionCounts, InputCounts, Miss, Score } from "./score.ts";
 export type { ListSnapshot, MachineFacts, ZoneFacts } from "./snapshot.ts";
+export { type FlagTexts, flagsSnapshot } from "./start-from-flags.ts";
 export { type StartState, startState } from "./start-state.ts";
 export type { TimelinePart } from "./timeline.ts";

@@ -8,7 +8,7 @@
 import type { Issue, Outcome } from "../base/issue.ts";
 import type { AllocatorRule } from "../mm/rule.ts";
 import { Assumptions, type FreeAtEnd } from "./assumptions.ts";
-import { type Comparison, compareWith } from "./compare.ts";
+import { type Comparison, compareWith, isSame } from "./compare.ts";
 import { type Divergence, divergenceOf } from "./divergence.ts";
 import { type DriveOptions, Driver } from "./drive.ts";
 import { InputScan } from "./inputs.ts";
@@ -39,6 +39,8 @@ export interface Run {
 
 export interface Replay {
   readonly facts: MachineFacts;
+  /** It started from the kernel's own lists. */
+  readonly exact: boolean;
   readonly zoneNames: readonly string[];
   readonly blind: Run;
   /** The blind run itself where nothing was to be repaired. */
@@ -59,8 +61,10 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   const timeline = new Timeline(start.m);
   const progress = new Progress(task.pause);
   let hiddenBulks = true;
+  const { exact } = from;
+  const blindly = { assumptions: null, substitute: !exact };
   const first = new Driver(start, {
-    assumptions: null,
+    ...blindly,
     ...(task.decide === undefined ? {} : { decide: task.decide }),
     before: (e) => {
       if (e.kind === "bulk") hiddenBulks = false;
@@ -71,7 +75,7 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   let done = await drive(first, recording, progress);
   timeline.close();
   const to = done ? await recording.lists() : null;
-  const blind = runOf(first, start, to, done);
+  const blind = runOf(first, start, exact, to, done);
   const whole = isWhole(blind);
   const { firstMiss, events } = blind.score;
   progress.expect(whole ? events : 2 * events + (firstMiss?.events ?? 0));
@@ -79,19 +83,19 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   const again = firstMiss === null || !done ? null : state().value;
   if (firstMiss !== null && again !== null) {
     const before: DriveOptions["before"] = (_, score) => score.events < firstMiss.events;
-    await drive(new Driver(again, { assumptions: null, before }), recording, progress);
+    await drive(new Driver(again, { ...blindly, before }), recording, progress);
     divergence = divergenceOf(again, firstMiss);
   }
   let repaired = blind;
   const second = whole || !done ? null : state().value;
   if (second !== null) {
-    const end = to === null ? null : freeAtEnd(to);
-    const assumptions = new Assumptions({ hiddenBulks, end });
-    const driver = new Driver(second, { assumptions });
+    const end = to?.exact === true ? freeAtEnd(to) : null;
+    const assumptions = exact ? new Assumptions({ hiddenBulks, end }) : null;
+    const driver = new Driver(second, { assumptions, follow: !exact });
     done = await drive(driver, recording, progress, assumptions);
-    repaired = runOf(driver, second, to, done);
+    repaired = runOf(driver, second, exact, to, done);
   }
-  const value = { facts, zoneNames: start.m.names, blind, repaired, divergence };
+  const value = { facts, exact, zoneNames: start.m.names, blind, repaired, divergence };
   return {
     value: { ...value, timeline: timeline.parts, stopped: !done },
     issues: strangeIssues(repaired.score),
@@ -141,18 +145,23 @@ async function drive(
   return wanted;
 }
 
-function runOf(driver: Driver, state: StartState, to: ListSnapshot | null, done: boolean): Run {
+function runOf(
+  driver: Driver,
+  state: StartState,
+  exact: boolean,
+  to: ListSnapshot | null,
+  done: boolean,
+): Run {
   if (!done) return { score: driver.score, comparison: null };
   const score = driver.end();
-  return { score, comparison: to === null ? null : compareWith(state, to) };
+  return { score, comparison: to === null ? null : compareWith(state, to, exact) };
 }
 
 /** Nothing is left to repair or to assume. */
 function isWhole({ score, comparison }: Run): boolean {
   if (score.firstMiss !== null) return false;
   if (comparison === null) return true;
-  const { free, pcp } = comparison;
-  return free.equal === free.lists && pcp.equal === pcp.lists;
+  return isSame(comparison);
 }
 
 function freeAtEnd({ free, pcp }: ListSnapshot): FreeAtEnd {

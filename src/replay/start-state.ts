@@ -57,12 +57,6 @@ export interface StartState {
   readonly zoneNumber: (node: number, index: number) => number;
 }
 
-/** Frames of a pageblock in the snapshot's pageblocks file. Measured: huge pages of 2 MiB. */
-export const SNAP_PAGEBLOCK = 512;
-const PAGEBLOCK_ORDER = 9;
-/** MAX_ORDER with 4 KiB pages, inclusive. */
-const MAX_ORDER = 10;
-
 /** The memory of `snap`; `change` swaps rules of the era, for tests of what a wrong rule does. */
 export function startState(
   snap: ListSnapshot,
@@ -81,8 +75,8 @@ export function startState(
     zones,
     rule: { ...rule, ...change },
     pageSize: 4096,
-    maxOrder: MAX_ORDER,
-    pageblockOrder: PAGEBLOCK_ORDER,
+    maxOrder: snap.maxOrder,
+    pageblockOrder: snap.pageblockOrder,
     cpus: facts.cpus,
     cpuNode: facts.cpuNode,
     shared: false,
@@ -111,7 +105,8 @@ export function startState(
 }
 
 /** Numbers that would lead outside the memory's tables. */
-function misplaced({ zones, free, pcp, counters }: ListSnapshot, facts: MachineFacts): Issue[] {
+function misplaced(snap: ListSnapshot, facts: MachineFacts): Issue[] {
+  const { zones, free, pcp, counters, maxOrder } = snap;
   const bad = (message: string): Issue[] => [
     { severity: "error", message, source: "snap/freelists", mend: "take the snapshot again" },
   ];
@@ -128,7 +123,7 @@ function misplaced({ zones, free, pcp, counters }: ListSnapshot, facts: MachineF
   if (lists || [...pcp, ...counters].some((p) => p.cpu >= facts.cpus)) {
     return bad("a per-CPU list belongs to no CPU");
   }
-  if (free.some((f) => f.order > MAX_ORDER || f.type >= TYPE_COUNT)) {
+  if (free.some((f) => f.order > maxOrder || f.type >= TYPE_COUNT)) {
     return bad("a free list has an order or a type that no kernel has");
   }
   return [];
@@ -147,7 +142,7 @@ function zoneSpecs(snap: readonly SnapZone[], facts: MachineFacts): ZoneSpec[] {
 function setTypes({ m, typeOf }: StartState, snap: ListSnapshot): void {
   for (const { pfn, types } of snap.blocks) {
     for (const [i, type] of types.entries()) {
-      const row = rowOf(m, pfn + i * SNAP_PAGEBLOCK);
+      const row = rowOf(m, pfn + (i << m.pageblockOrder));
       if (row >= 0) m.blockType[row >> m.pageblockOrder] = typeOf(type);
     }
   }

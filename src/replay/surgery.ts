@@ -101,6 +101,11 @@ function breakStock(m: Memory, row: number): boolean {
   return false;
 }
 
+/** Whether a list of ours holds (row, order): a free list all of it, or a per-CPU list its head. */
+export function isListed(m: Memory, row: number, order: number): boolean {
+  return (m.state[row] & KIND_MASK) === PCP || isInFree(m, row, order);
+}
+
 /** Whether a free block of this order or a larger one holds `row`. */
 function isInFree(m: Memory, row: number, order: number): boolean {
   for (let own = order; own <= m.maxOrder; own++) {
@@ -171,7 +176,8 @@ export function mend(m: Memory, own: number, real: number, order: number, movabl
   m.state[real] = state;
 }
 
-function putBack(m: Memory, row: number, order: number): void {
+/** A taken block of ours becomes the first of the list that serves such requests. */
+export function putBack(m: Memory, row: number, order: number): void {
   const zone = zoneOf(m, row);
   const movable = (m.state[row] & KIND_MASK) === MOBILE;
   const type = m.blockType[row >> m.pageblockOrder];

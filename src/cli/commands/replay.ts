@@ -8,7 +8,13 @@ import {
   lineWriter,
   yieldTurn,
 } from "../../host/index.ts";
-import { type MachineFacts, type ReplayTask, type Run, replay } from "../../replay/index.ts";
+import {
+  isSame,
+  type MachineFacts,
+  type ReplayTask,
+  type Run,
+  replay,
+} from "../../replay/index.ts";
 import type { Context } from "../context.ts";
 import { EXIT_FINDINGS, EXIT_FINE, unreadable, usage } from "../failure.ts";
 import { loadTrace } from "../load-trace.ts";
@@ -93,8 +99,7 @@ function isEqual({ score, comparison }: Run): boolean {
   const { pfnEqual, allocations, failedEqual, failed } = score;
   if (pfnEqual !== allocations || failedEqual !== failed) return false;
   if (comparison === null) return true;
-  const { free, pcp } = comparison;
-  return free.equal === free.lists && pcp.equal === pcp.lists;
+  return isSame(comparison);
 }
 
 async function openDecisions(path: string): Promise<LineWriter> {
