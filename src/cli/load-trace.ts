@@ -25,6 +25,7 @@ import {
   textIn,
 } from "../host/index.ts";
 import {
+  type BootStart,
   factsOf,
   type ListSnapshot,
   type MachineFacts,
@@ -34,6 +35,7 @@ import {
 } from "../replay/index.ts";
 import { unreadable, usage } from "./failure.ts";
 import { below } from "./load.ts";
+import { loadBoot } from "./load-boot.ts";
 import { cmaAreas, failed, loadSnapshot, type TextOf } from "./load-snapshot.ts";
 
 export interface LoadedTrace {
@@ -42,6 +44,7 @@ export interface LoadedTrace {
   readonly recording: TraceRecording;
   /** What was wrong with the capture; the trace's own are known when it was read. */
   readonly issues: readonly Issue[];
+  readonly boot?: BootStart;
 }
 
 export interface TracePaths {
@@ -50,6 +53,8 @@ export interface TracePaths {
   /** Capture with the snapshot; `before/` beside the trace when left out. */
   readonly from?: string;
   readonly to?: string;
+  /** From the trace's first event on. */
+  readonly boot?: boolean;
 }
 
 /** The moments that the capture folders of a trace are named after. */
@@ -69,9 +74,10 @@ export async function loadTrace(paths: TracePaths, stdin: InputStream): Promise<
   if (opened.value === null) throw unreadable(opened.issues);
   const trace = opened.value;
   try {
-    const start = await loadStart(await startPath(paths, trace), trace);
+    const start = await loadStart(await startPath(paths, trace), trace, paths.boot === true);
     const recording = new TraceRecording(trace, paths, start.areas);
-    return { from: start.snap, facts: start.facts, recording, issues: start.issues };
+    const { snap: from, facts, boot, issues } = start;
+    return { from, facts, recording, issues, ...(boot === undefined ? {} : { boot }) };
   } catch (error) {
     await trace.close();
     throw error;
@@ -97,15 +103,21 @@ interface LoadedStart {
   readonly facts: MachineFacts;
   /** CMA areas, in bytes. */
   readonly areas: () => Promise<readonly Range[]>;
+  readonly boot?: BootStart;
   readonly issues: readonly Issue[];
 }
 
-async function loadStart(path: string, trace: TraceFile): Promise<LoadedStart> {
+async function loadStart(path: string, trace: TraceFile, boot: boolean): Promise<LoadedStart> {
   const opened = await openCaptureFiles(path);
   if (opened.value === null) throw unreadable(opened.issues);
   const files = opened.value;
   const text: TextOf = (name) => textOf(files, name);
   const areas = (): Promise<readonly Range[]> => cmaAreas(text);
+  if (boot) {
+    const loaded = await loadBoot(path, files, text, (capture) => configOf(capture, trace));
+    const { from, facts } = loaded.boot;
+    return { snap: from, facts, areas, boot: loaded.boot, issues: loaded.issues };
+  }
   const loaded = await loadSnapshot(path, text, areas);
   const { snap } = loaded;
   const issues = [...loaded.issues];
@@ -178,9 +190,9 @@ export class TraceRecording implements Recording {
   }
 
   async *blocks(): AsyncIterable<readonly ReplayEvent[]> {
-    const { from = START, to = END } = this.#paths;
+    const { from = START, to = END, boot = false } = this.#paths;
     const trace = this.#trace;
-    const window = new WindowCollector(momentOf(from), momentOf(to));
+    const window = new WindowCollector(boot ? null : momentOf(from), momentOf(to));
     const again = this.#first !== null;
     this.#first ??= window;
     const probes = await textIn(trace.folder, "kprobe_events");

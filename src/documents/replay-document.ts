@@ -7,7 +7,7 @@
  */
 import * as z from "zod";
 import type { Issue } from "../base/issue.ts";
-import type { Divergence, FreePages, ListCount, Replay, Run } from "../replay/index.ts";
+import type { Divergence, FreePages, ListCount, Replay, Run, StartKind } from "../replay/index.ts";
 import { issueList, issueSchema } from "./common.ts";
 
 const count = z.number().int().min(0);
@@ -63,7 +63,7 @@ export interface ReplayDocument {
   readonly kernel: string;
   readonly era: string;
   /** What the memory started from. */
-  readonly start: "exact lists" | "flags and counts";
+  readonly start: StartKind;
   readonly events: number;
   readonly allocations: number;
   readonly failures: Checked;
@@ -98,7 +98,7 @@ export const replaySchema: z.ZodType<ReplayDocument> = z.object({
   kernel: z.string(),
   era: z.string(),
   start: z
-    .enum(["exact lists", "flags and counts"])
+    .enum(["exact lists", "flags and counts", "boot"])
     .describe("with flags and counts the order of lists and the per-CPU pages are unknown"),
   events: count,
   allocations: count.describe("mm_page_alloc with a page"),
@@ -143,7 +143,7 @@ export function replayDocument(replay: Replay, origin: ReplayOrigin): ReplayDocu
     trace: origin.trace,
     kernel: facts.upstream,
     era: facts.era,
-    start: replay.exact ? "exact lists" : "flags and counts",
+    start: replay.start,
     events: score.events,
     allocations: score.allocations,
     failures: { recorded: score.failed, equal: score.failedEqual },

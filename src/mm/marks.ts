@@ -78,7 +78,7 @@ function specialZones(m: Memory, managed: readonly number[]): boolean[] {
 const MIN_FREE_KBYTES_MAX = 262144;
 
 /** Linux: calculate_normal_threshold(), mm/vmstat.c */
-function driftThreshold(m: Memory, managed: number): number {
+export function driftThreshold(m: Memory, managed: number): number {
   const fls = (n: number): number => 32 - Math.clz32(n);
   const blocks = Math.floor((managed * m.pageSize) / 2 ** 27);
   return Math.min(125, 2 * fls(m.cpuCount) * (1 + fls(blocks)));

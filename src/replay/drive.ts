@@ -18,6 +18,7 @@ import { KIND_MASK, type Memory, MOBILE, PCP, pfnOf, rowOf, zoneOf } from "../mm
 import { countFree } from "../mm/queue.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
+import type { BootSteps } from "./boot-start.ts";
 import { Checks } from "./checks.ts";
 import type { ReplayEvent } from "./event.ts";
 import { Follower } from "./follow.ts";
@@ -36,6 +37,8 @@ export interface DriveOptions {
   readonly follow?: boolean;
   /** A free of a page that nobody has here frees another one, see substitutes.ts. */
   readonly substitute?: boolean;
+  /** What a boot does without an event, see boot-start.ts. */
+  readonly steps?: BootSteps;
   /** The answer to each mm_page_alloc, before it is compared; -1 for no page, no zone. */
   readonly decide?: (e: ReplayEvent, pfn: number, zone: number) => void;
   /** Called before an event is replayed; false ends the run there. */
@@ -110,6 +113,7 @@ export class Driver {
     }
     this.#at = e;
     m.cpu = e.cpu;
+    this.#options.steps?.before(m, e);
     this.#reclaim.note(e);
     this.#takeBulk(e);
     this.#serveEarly(e);
@@ -250,6 +254,7 @@ export class Driver {
       this.#strange(e);
       return;
     }
+    if (this.#options.steps?.free(m, row, order) === true) return;
     const other = this.#substitutes?.insteadOf(row, order, e.pid) ?? -1;
     if (other < 0 && settle(m, row, order)) {
       this.score.inputs.unseenTakers++;

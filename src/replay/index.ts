@@ -1,5 +1,7 @@
 /** Replay: what a real kernel did, run through the engine page by page. */
 export { type AssumptionOptions, Assumptions, type FreeAtEnd } from "./assumptions.ts";
+export { bootMoments } from "./boot-moments.ts";
+export { type BootEvidence, type BootStart, bootStart } from "./boot-start.ts";
 export type { CheckCount } from "./checks.ts";
 export {
   type Comparison,
@@ -17,7 +19,7 @@ export { WindowCollector } from "./from-trace.ts";
 export { InputScan } from "./inputs.ts";
 export { CALL_WINDOW, LookAhead, type Scanner, USE_WINDOW } from "./look-ahead.ts";
 export { type Recording, recordingOf } from "./recording.ts";
-export { type Replay, type ReplayTask, type Run, replay } from "./replay.ts";
+export { type Replay, type ReplayTask, type Run, replay, type StartKind } from "./replay.ts";
 export type { AssumptionCounts, InputCounts, Miss, Score } from "./score.ts";
 export type { ListSnapshot, MachineFacts, ZoneFacts } from "./snapshot.ts";
 export { type FlagTexts, flagsSnapshot } from "./start-from-flags.ts";

@@ -8,6 +8,7 @@
 import type { Issue, Outcome } from "../base/issue.ts";
 import type { AllocatorRule } from "../mm/rule.ts";
 import { Assumptions, type FreeAtEnd } from "./assumptions.ts";
+import type { BootStart } from "./boot-start.ts";
 import { type Comparison, compareWith, isSame } from "./compare.ts";
 import { type Divergence, divergenceOf } from "./divergence.ts";
 import { type DriveOptions, Driver } from "./drive.ts";
@@ -23,6 +24,8 @@ export interface ReplayTask {
   readonly from: ListSnapshot;
   readonly facts: MachineFacts;
   readonly recording: Recording;
+  /** From the first event of a boot on; `from` and `facts` are its own. */
+  readonly boot?: BootStart;
   /** Rules of the era the other way, for tests. */
   readonly change?: Partial<AllocatorRule>;
   /** Each answer of the blind run, before it is compared; -1 for no page, no zone. */
@@ -30,6 +33,9 @@ export interface ReplayTask {
   /** After each block: events done over all runs, and of how many once that is known. False stops. */
   readonly pause?: (done: number, all: number | null) => Promise<boolean>;
 }
+
+/** What the memory started from. */
+export type StartKind = "exact lists" | "flags and counts" | "boot";
 
 export interface Run {
   readonly score: Score;
@@ -39,8 +45,7 @@ export interface Run {
 
 export interface Replay {
   readonly facts: MachineFacts;
-  /** It started from the kernel's own lists. */
-  readonly exact: boolean;
+  readonly start: StartKind;
   readonly zoneNames: readonly string[];
   readonly blind: Run;
   /** The blind run itself where nothing was to be repaired. */
@@ -53,8 +58,12 @@ export interface Replay {
 
 /** Null, with errors, when the snapshot is no memory's. */
 export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> {
-  const { from, facts, recording, change = {} } = task;
-  const state = (): Outcome<StartState | null> => startState(from, facts, change);
+  const { from, facts, recording, boot, change = {} } = task;
+  const state = (): Outcome<StartState | null> =>
+    boot === undefined ? startState(from, facts, change) : boot.state(change);
+  const steps = ({ m }: StartState): Pick<DriveOptions, "steps"> => {
+    return boot === undefined ? {} : { steps: boot.steps(m) };
+  };
   const fresh = state();
   if (fresh.value === null) return { value: null, issues: fresh.issues };
   const start = fresh.value;
@@ -62,9 +71,12 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   const progress = new Progress(task.pause);
   let hiddenBulks = true;
   const { exact } = from;
+  // Lists that a boot made are known, if they are the kernel's.
+  const listed = exact || boot !== undefined;
   const blindly = { assumptions: null, substitute: !exact };
   const first = new Driver(start, {
     ...blindly,
+    ...steps(start),
     ...(task.decide === undefined ? {} : { decide: task.decide }),
     before: (e) => {
       if (e.kind === "bulk") hiddenBulks = false;
@@ -75,7 +87,7 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   let done = await drive(first, recording, progress);
   timeline.close();
   const to = done ? await recording.lists() : null;
-  const blind = runOf(first, start, exact, to, done);
+  const blind = runOf(first, start, listed, to, done);
   const whole = isWhole(blind);
   const { firstMiss, events } = blind.score;
   progress.expect(whole ? events : 2 * events + (firstMiss?.events ?? 0));
@@ -83,7 +95,7 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   const again = firstMiss === null || !done ? null : state().value;
   if (firstMiss !== null && again !== null) {
     const before: DriveOptions["before"] = (_, score) => score.events < firstMiss.events;
-    await drive(new Driver(again, { ...blindly, before }), recording, progress);
+    await drive(new Driver(again, { ...blindly, ...steps(again), before }), recording, progress);
     divergence = divergenceOf(again, firstMiss);
   }
   let repaired = blind;
@@ -91,11 +103,12 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   if (second !== null) {
     const end = to?.exact === true ? freeAtEnd(to) : null;
     const assumptions = exact ? new Assumptions({ hiddenBulks, end }) : null;
-    const driver = new Driver(second, { assumptions, follow: !exact });
+    const driver = new Driver(second, { assumptions, follow: !exact, ...steps(second) });
     done = await drive(driver, recording, progress, assumptions);
-    repaired = runOf(driver, second, exact, to, done);
+    repaired = runOf(driver, second, listed, to, done);
   }
-  const value = { facts, exact, zoneNames: start.m.names, blind, repaired, divergence };
+  const kind: StartKind = boot !== undefined ? "boot" : exact ? "exact lists" : "flags and counts";
+  const value = { facts, start: kind, zoneNames: start.m.names, blind, repaired, divergence };
   return {
     value: { ...value, timeline: timeline.parts, stopped: !done },
     issues: strangeIssues(repaired.score),

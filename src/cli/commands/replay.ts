@@ -23,6 +23,7 @@ import { progressWords, replayScreen } from "../render/replay-screen.ts";
 interface ReplayFlags {
   readonly from?: string;
   readonly to?: string;
+  readonly boot?: boolean;
   readonly json?: boolean;
   readonly decisions?: string;
 }
@@ -50,6 +51,7 @@ export function addReplay(program: Command, context: Context): void {
     .argument("<trace>", "trace text, or folder of one")
     .option("--from <capture>", "capture with the snapshot to start from; before/ by default")
     .option("--to <capture>", "capture with the snapshot to end with; after/ by default")
+    .option("--boot", "start with the boot's first event, from what memblock hands over as planned")
     .option("--json", "print the scores as a JSON document")
     .option("--decisions <file>", "write a CSV row for each mm_page_alloc")
     .addHelpText("after", EXAMPLES)
@@ -61,18 +63,18 @@ export function addReplay(program: Command, context: Context): void {
 async function run(path: string, flags: ReplayFlags, context: Context): Promise<number> {
   const paths = {
     trace: path,
+    boot: flags.boot === true,
     ...(flags.from === undefined ? {} : { from: flags.from }),
     ...(flags.to === undefined ? {} : { to: flags.to }),
   };
-  const { from, facts, recording, issues } = await loadTrace(paths, context.terminal.stdin);
+  const { issues, ...task } = await loadTrace(paths, context.terminal.stdin);
+  const { recording } = task;
   const decisions = flags.decisions === undefined ? null : await openDecisions(flags.decisions);
   const stop = interruption();
   try {
     const { value, issues: more } = await replay({
-      from,
-      facts,
-      recording,
-      ...(decisions === null ? {} : { decide: rowsOf(decisions, facts) }),
+      ...task,
+      ...(decisions === null ? {} : { decide: rowsOf(decisions, task.facts) }),
       pause: async (done, all) => {
         await decisions?.flush();
         showProgress(context, done, all);

@@ -17,7 +17,8 @@ export function replayScreen(style: Style, replay: Replay, origin: ReplayOrigin)
     `kernel ${facts.upstream}, rules of ${facts.era}, CPUs ${facts.cpus}`,
     `${formatCount(score.events)} events: ${formatCount(score.allocations)} allocations, ${formatCount(score.frees)} frees, ${origin.lost} lost`,
   ];
-  if (!replay.exact) {
+  if (replay.start === "boot") what.push("started from what memblock hands over, as planned");
+  if (replay.start === "flags and counts") {
     what.push("started from page flags and sums: order within lists and per-CPU pages unknown");
   }
   if (replay.stopped) what.push("stopped: the counts are of what was done");
