@@ -175,6 +175,8 @@ class Steps implements BootSteps {
   readonly #due: { readonly time: number; readonly act: (m: Memory) => void }[];
 
   readonly #late: LatePages;
+  #interrupts = false;
+  #pagesets = false;
 
   constructor(m: Memory, evidence: BootEvidence, handover: Handover) {
     const late = new LatePages(m, handover);
@@ -182,8 +184,6 @@ class Steps implements BootSteps {
     const { deferred, initcalls } = evidence.moments;
     const started = Math.min(initcalls, SECOND);
     this.#due = [
-      // The clock runs, so interrupts do: the pagesets come next.
-      { time: 1, act: earlyPagesets },
       {
         time: Math.min(deferred, started),
         act: () => {
@@ -200,6 +200,12 @@ class Steps implements BootSteps {
   }
 
   before(m: Memory, e: ReplayEvent): void {
+    if (this.#interrupts && !this.#pagesets) {
+      earlyPagesets(m);
+      this.#pagesets = true;
+    }
+    // Interrupts are switched on, then a few caches are made, and the pagesets come next.
+    if (e.kind === "alloc" && (e.a === 1 || e.time > 0)) this.#interrupts = true;
     for (let [next] = this.#due; next !== undefined && e.time >= next.time; [next] = this.#due) {
       this.#due.shift();
       next.act(m);

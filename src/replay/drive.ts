@@ -77,8 +77,9 @@ export class Driver {
       this.#miss(kind, ours, theirs);
     });
     state.m.events = this.#checks;
-    const follow = options.follow === true;
-    this.#follower = follow ? new Follower(state.m, this.#checks, state.typeOf) : null;
+    const ordered = options.steps !== undefined;
+    this.#follower =
+      options.follow === true ? new Follower(state.m, this.#checks, state.typeOf, ordered) : null;
     this.#substitutes = options.substitute === true ? new Substitutes(state.m) : null;
     this.#reclaim = new ReclaimState(state.m);
     this.score.refills = this.#checks.refills;

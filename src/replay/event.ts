@@ -57,7 +57,7 @@ export interface ReplayEvent {
   readonly gfp: string;
   /** refill: it fills a per-CPU list. extfrag: the block changes its owner. */
   readonly flag: boolean;
-  /** isolate: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd: node. */
+  /** alloc: 1 when interrupts were on. isolate: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd: node. */
   readonly a: number;
   /** isolate: frames scanned. extfrag: the fallback's type. vmap: number of the first page. */
   readonly b: number;

@@ -35,7 +35,7 @@ import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
 import type { Block } from "./block-queue.ts";
 import type { Checks } from "./checks.ts";
 import type { ReplayEvent } from "./event.ts";
-import { isBlock, isTaken, putBack, settle, takeOff } from "./surgery.ts";
+import { isBlock, isTaken, putBack, settle, stockList, takeOff } from "./surgery.ts";
 
 /** A block of a recorded refill; `percpu` when it went to a per-CPU list. */
 interface Told extends Block {
@@ -50,10 +50,14 @@ export class Follower {
   readonly #typeOf: (kernel: number) => number;
   /** By CPU: recorded blocks of the refill that the next request explains. */
   readonly #told: Told[][];
+  /** 1 for each per-CPU list whose order is the kernel's. */
+  readonly #known: Uint8Array;
   /** Blocks drained in this call that were on no list of ours. */
   #strangers = 0;
 
-  constructor(m: Memory, checks: Checks, typeOf: (kernel: number) => number) {
+  /** `ordered`: the order of lists is known from the start on. */
+  constructor(m: Memory, checks: Checks, typeOf: (kernel: number) => number, ordered: boolean) {
+    this.#known = new Uint8Array(m.zoneCount * m.cpuCount * PCP_LISTS).fill(ordered ? 1 : 0);
     this.#m = m;
     this.#checks = checks;
     this.#typeOf = typeOf;
@@ -69,7 +73,7 @@ export class Follower {
   request(e: ReplayEvent, own: number): void {
     const ours = this.#checks.takeRefills(e.cpu);
     const told = this.#told[e.cpu];
-    if (mendRequest(this.#m, e, own, ours, told)) this.repairs++;
+    if (mendRequest(this.#m, e, own, ours, told, this.#known)) this.repairs++;
     told.length = 0;
   }
 
@@ -103,6 +107,7 @@ function mendRequest(
   own: number,
   ours: readonly Block[],
   told: readonly Told[],
+  known: Uint8Array,
 ): boolean {
   if (own === e.pfn && isSame(ours, told)) return false;
   const real = e.pfn < 0 ? -1 : rowOf(m, e.pfn);
@@ -123,16 +128,42 @@ function mendRequest(
     m.pcp[(zoneOf(m, rowOf(m, ours[0].pfn)) * m.cpuCount + e.cpu) * PCP_WORDS + P_FACTOR] = 0;
   }
   const refilled = told.some(({ percpu }) => percpu);
-  if (refilled) refillAs(m, e, told);
+  if (refilled) refillAs(m, e.cpu, told, known);
   if (real < 0) {
     if (held) putBack(m, row, e.order);
     return true;
   }
   if (row === real && held) return true;
+  const ahead = held && takeAhead(m, e, real, row, known);
   const listed = settle(m, real, e.order);
   m.state[real] = state | e.order;
   // A page of ours that was first on the list stays taken where the list was not as we thought.
-  if (held && listed && !refilled) putBack(m, row, e.order);
+  if (held && listed && !refilled && !ahead) putBack(m, row, e.order);
+  return true;
+}
+
+/**
+ * The recorded page is farther back on the list that gave `own`, and the list's order is known:
+ * those before it were taken, by a bulk call that tells nothing. Returns whether it was so.
+ */
+function takeAhead(
+  m: Memory,
+  e: ReplayEvent,
+  real: number,
+  own: number,
+  known: Uint8Array,
+): boolean {
+  if ((m.state[real] & KIND_MASK) !== PCP || zoneOf(m, own) !== zoneOf(m, real)) return false;
+  const stock = stockList(m, real);
+  const list = stock % PCP_LISTS;
+  const isServing = m.pcpListOf[e.order * 8 + e.type] === list;
+  if (known[stock] !== 1 || !isServing) return false;
+  const head = m.pcpHeads + stock;
+  while (m.next[head] !== real) {
+    const at = m.next[head];
+    takeOff(m, at, e.order);
+    setTaken(m, at, e.order);
+  }
   return true;
 }
 
@@ -143,26 +174,32 @@ function isSame(a: readonly Block[], b: readonly Block[]): boolean {
   });
 }
 
-/** The list was empty before: what we had on it was taken, and now it is what was told. */
-function refillAs(m: Memory, e: ReplayEvent, told: readonly Told[]): void {
-  const first = told.find(({ percpu }) => percpu);
-  const row = first === undefined ? -1 : rowOf(m, first.pfn);
-  const list = m.pcpListOf[e.order * 8 + e.type];
-  if (row < 0 || list === undefined || list < 0 || !isBlock(m, row, e.order)) return;
-  const zone = zoneOf(m, row);
-  const stock = (zone * m.cpuCount + e.cpu) * PCP_LISTS + list;
-  const head = m.pcpHeads + stock;
-  while (m.next[head] !== head) {
-    const at = m.next[head];
-    takeOff(m, at, e.order);
-    setTaken(m, at, e.order);
-  }
-  for (const { pfn, order, percpu } of told) {
+/**
+ * Recorded refills, of this request and of bulk calls before it. A list is refilled when it is
+ * empty: what we had on it was taken, and now it is what was told.
+ */
+function refillAs(m: Memory, cpu: number, told: readonly Told[], known: Uint8Array): void {
+  let stock = -1;
+  for (const { pfn, order, type, percpu } of told) {
     const at = rowOf(m, pfn);
-    if (!percpu || order !== e.order || !isBlock(m, at, order) || zoneOf(m, at) !== zone) continue;
+    const list = m.pcpListOf[order * 8 + type];
+    if (!percpu || list === undefined || list < 0 || !isBlock(m, at, order)) continue;
+    const own = (zoneOf(m, at) * m.cpuCount + cpu) * PCP_LISTS + list;
+    if (own !== stock) emptyStock(m, own, order);
+    stock = own;
+    known[stock] = 1;
     settle(m, at, order);
     m.state[at] = 0;
     stockTail(m, stock, at, order);
+  }
+}
+
+function emptyStock(m: Memory, stock: number, order: number): void {
+  const head = m.pcpHeads + stock;
+  while (m.next[head] !== head) {
+    const at = m.next[head];
+    takeOff(m, at, order);
+    setTaken(m, at, order);
   }
 }
 

@@ -122,7 +122,13 @@ const NO_PAGES: readonly number[] = [];
 function toReplay(e: TraceEvent): ReplayEvent | null {
   switch (e.name) {
     case "mm_page_alloc":
-      return record("alloc", e, { pfn: e.pfn, order: e.order, type: e.migratetype, gfp: e.gfp });
+      return record("alloc", e, {
+        pfn: e.pfn,
+        order: e.order,
+        type: e.migratetype,
+        gfp: e.gfp,
+        a: e.flags?.irqsOff === false ? 1 : 0,
+      });
     case "mm_page_free":
       return record("free", e, { pfn: e.pfn, order: e.order });
     case "mm_page_free_batched":

@@ -18,6 +18,7 @@ import type { Recording } from "./recording.ts";
 import type { Score } from "./score.ts";
 import type { ListSnapshot, MachineFacts } from "./snapshot.ts";
 import { type StartState, startState } from "./start-state.ts";
+import { FirstUses } from "./taken-before.ts";
 import { Timeline, type TimelinePart } from "./timeline.ts";
 
 export interface ReplayTask {
@@ -70,6 +71,7 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   const timeline = new Timeline(start.m);
   const progress = new Progress(task.pause);
   let hiddenBulks = true;
+  const uses = boot === undefined ? null : new FirstUses(start.m);
   const { exact } = from;
   // Lists that a boot made are known, if they are the kernel's.
   const listed = exact || boot !== undefined;
@@ -80,6 +82,7 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
     ...(task.decide === undefined ? {} : { decide: task.decide }),
     before: (e) => {
       if (e.kind === "bulk") hiddenBulks = false;
+      uses?.note(e);
       timeline.note(e);
       return true;
     },
@@ -104,6 +107,7 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
     const end = to?.exact === true ? freeAtEnd(to) : null;
     const assumptions = exact ? new Assumptions({ hiddenBulks, end }) : null;
     const driver = new Driver(second, { assumptions, follow: !exact, ...steps(second) });
+    driver.score.assumptions.takenBefore = uses?.takeFrom(second.m, to) ?? 0;
     done = await drive(driver, recording, progress, assumptions);
     repaired = runOf(driver, second, listed, to, done);
   }
