@@ -266,8 +266,9 @@ export class Driver {
     else freePages(m, pfn, order);
   }
 
-  /** The lock is one zone's: a page of another zone still gets onto its list. */
+  /** Past the lists. The lock is one zone's: a page of another zone still gets onto its list. */
   #isLocked(e: ReplayEvent): boolean {
+    if (this.#reclaim.isSurplus(e.pfn)) return true;
     if (e.lockedBy >= 0) {
       const zone = zoneOf(this.#m, rowOf(this.#m, e.lockedBy));
       if (zone === zoneOf(this.#m, rowOf(this.#m, e.pfn))) {

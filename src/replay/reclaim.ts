@@ -27,6 +27,7 @@ import {
 import { countFree } from "../mm/queue.ts";
 import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
 import type { ReplayEvent } from "./event.ts";
+import { takeOff } from "./surgery.ts";
 
 export class ReclaimState {
   readonly #m: Memory;
@@ -34,6 +35,8 @@ export class ReclaimState {
   readonly #boosts: number[];
   readonly #reclaiming: Set<number> = new Set();
   readonly #past: Set<number> = new Set();
+  /** Pages behind a range that was allocated whole, which its last free block reached into. */
+  readonly #surplus: Set<number> = new Set();
 
   constructor(m: Memory) {
     this.#m = m;
@@ -52,6 +55,14 @@ export class ReclaimState {
     return past;
   }
 
+  /**
+   * Whether a freed page is what alloc_contig_range() took too much: its pageblock is isolated
+   * still, so it goes past the per-CPU lists. Asked once a free.
+   */
+  isSurplus(pfn: number): boolean {
+    return this.#surplus.size > 0 && this.#surplus.delete(pfn);
+  }
+
   /** Before the event is replayed. */
   note(e: ReplayEvent): void {
     if (e.kind === "reclaim") this.#reclaiming.add(e.pid);
@@ -61,7 +72,8 @@ export class ReclaimState {
     } else if (e.kind === "kswapd") this.#wake(e.a);
     else if (e.kind === "isolate") {
       // A scan in strides, after blocks that gave nothing, looks at few frames of the range.
-      if (e.c > 0 || e.b * 2 > e.a - e.pfn) isolateRange(this.#m, e.pfn, e.a);
+      if (e.c > 0 || e.b * 2 > e.a - e.pfn) isolateRange(this.#m, e.pfn, e.a, e.c);
+      for (let pfn = e.a; pfn < e.pfn + e.c; pfn++) this.#surplus.add(pfn);
     } else if (e.kind === "take") takeFast(this.#m, rowOf(this.#m, e.pfn));
   }
 
@@ -98,7 +110,7 @@ function takeFast(m: Memory, row: number): void {
     if (m.state[head] !== (FREE | order)) continue;
     rotateTo(m, head);
     const pfn = pfnOf(m, head);
-    isolateRange(m, pfn, pfn + (1 << order));
+    isolateRange(m, pfn, pfn + (1 << order), 1 << order);
     break;
   }
   if ((m.state[row] & KIND_MASK) === TAKEN) m.state[row] = MOBILE | (m.state[row] & ORDER_MASK);
@@ -121,8 +133,14 @@ function rotateTo(m: Memory, row: number): void {
   prev[list] = before;
 }
 
-/** Every free block of a range leaves its list, as single pages. Linux: isolate_freepages_block() */
-function isolateRange(m: Memory, from: number, to: number): void {
+/**
+ * Every free block of a range leaves its list, as single pages; `taken` are told. A block that
+ * reaches farther than that had been split when its pageblock was isolated.
+ *
+ * Linux: isolate_freepages_block(), mm/compaction.c; isolate_single_pageblock(), mm/page_isolation.c
+ */
+function isolateRange(m: Memory, from: number, to: number, taken: number): void {
+  const limit = from + Math.max(to - from, taken);
   for (let pfn = from; pfn < to; ) {
     const row = rowOf(m, pfn);
     const state = row < m.firstRow ? 0 : m.state[row];
@@ -131,6 +149,13 @@ function isolateRange(m: Memory, from: number, to: number): void {
       continue;
     }
     const order = state & ORDER_MASK;
+    if (pfn + (1 << order) > limit) {
+      for (; pfn < limit; pfn++) {
+        takeOff(m, rowOf(m, pfn), 0);
+        m.state[rowOf(m, pfn)] = TAKEN;
+      }
+      return;
+    }
     const zone = zoneOf(m, row);
     unlink(m, zone, row, order);
     countFree(m, zone, -(1 << order));
