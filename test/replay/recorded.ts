@@ -46,7 +46,7 @@ export async function recorded(name: string): Promise<Recorded> {
   return { from, to, facts, events: window.take() };
 }
 
-function snapshotOf(files: ReadonlyMap<string, string>, moment: string): ListSnapshot {
+export function snapshotOf(files: ReadonlyMap<string, string>, moment: string): ListSnapshot {
   if (!files.has(`${moment}/snap/freelists`)) return flagsOf(files, moment);
   const { value, issues } = listSnapshot({
     freelists: files.get(`${moment}/snap/freelists`) ?? "",
