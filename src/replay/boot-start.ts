@@ -8,6 +8,7 @@
  *   pagesets   by the pages handed over so far, no mark yet   setup_per_cpu_pageset()
  *   deferred   the rest of the pages                          page_alloc_init_late()
  *   initcalls  marks, reserves, pagesets as planned           init_per_zone_wmark_min()
+ *   snapshot   reserves by what is managed then               lowmem_reserve_ratio_sysctl_handler()
  *
  * Pages that are freed later (initrd, init memory, CMA areas) are events.
  */
@@ -35,9 +36,11 @@ import {
   ZONE_WORDS,
 } from "../mm/memory.ts";
 import { zoneBatch } from "../mm/pageset.ts";
+import { lowmemReserve } from "../mm/protection.ts";
 import { type AllocatorRule, CMA } from "../mm/rule.ts";
 import type { MachineInput } from "../plan/machine.ts";
 import type { Plan, PlannedZone } from "../plan/plan.ts";
+import { takeTraceBuffer } from "./boot-buffer.ts";
 import { type Handover, handOverEarly, handoverOf, LatePages } from "./boot-handover.ts";
 import type { BootMoments } from "./boot-moments.ts";
 import type { ReplayEvent } from "./event.ts";
@@ -58,6 +61,8 @@ export interface BootStart {
   readonly facts: MachineFacts;
   state(change: Partial<AllocatorRule>): Outcome<StartState | null>;
   steps(m: Memory): BootSteps;
+  /** Takes what the trace's own buffer took before the first event, for a run that is told nothing. */
+  takeBuffer(m: Memory): void;
 }
 
 /** A machine with its log, and what was planned of it. */
@@ -102,6 +107,7 @@ export function bootStart(evidence: BootEvidence): Outcome<BootStart | null> {
       if (state.value !== null) begin(state.value, handover);
       return state;
     },
+    takeBuffer: (m) => takeTraceBuffer(m, log.commandLine ?? ""),
     steps: (m) => new Steps(m, evidence, handover),
   };
   return { value, issues };
@@ -175,12 +181,14 @@ class Steps implements BootSteps {
   readonly #due: { readonly time: number; readonly act: (m: Memory) => void }[];
 
   readonly #late: LatePages;
+  readonly #plan: Plan;
   #interrupts = false;
   #pagesets = false;
 
   constructor(m: Memory, evidence: BootEvidence, handover: Handover) {
     const late = new LatePages(m, handover);
     this.#late = late;
+    this.#plan = evidence.plan;
     const { deferred, initcalls } = evidence.moments;
     const started = Math.min(initcalls, SECOND);
     this.#due = [
@@ -204,6 +212,7 @@ class Steps implements BootSteps {
       earlyPagesets(m);
       this.#pagesets = true;
     }
+    if (e.kind === "snap") settleReserves(m, this.#plan);
     // Interrupts are switched on, then a few caches are made, and the pagesets come next.
     if (e.kind === "alloc" && (e.a === 1 || e.time > 0)) this.#interrupts = true;
     for (let [next] = this.#due; next !== undefined && e.time >= next.time; [next] = this.#due) {
@@ -238,6 +247,23 @@ function setPlanned(m: Memory, plan: Plan): void {
     for (let cpu = 0; cpu < m.cpuCount; cpu++) {
       setPageset(m, z, cpu, { batch, high: most, max: tunedTo?.max ?? most });
     }
+  }
+}
+
+/**
+ * By what the zones manage at the end of the boot: reading vm/lowmem_reserve_ratio does that.
+ *
+ * Linux: lowmem_reserve_ratio_sysctl_handler(), mm/page_alloc.c
+ */
+function settleReserves(m: Memory, plan: Plan): void {
+  const all = plannedZones(plan);
+  for (const [z, { node, zone }] of all.entries()) {
+    const managed = all.map((own) => (own.node === node ? own.zone.managed.pages : 0));
+    const first = all.findIndex((own) => own.node === node);
+    const rows = lowmemReserve(managed.slice(first), plan.sysctls.lowmemReserveRatio);
+    const row = rows[zone.index]?.slice(0, 8);
+    if (row !== undefined) m.zone.set(row, z * ZONE_WORDS + Z_RESERVE);
+    m.zone[z * ZONE_WORDS + Z_MANAGED] = zone.managed.pages;
   }
 }
 

@@ -12,6 +12,7 @@
  *   bulk, bulk-end      gfp, and how many pages            (vmap: their pfns)
  *   reclaim, reclaim-end, kswapd, suitable                 -
  *   isolate, take       what compaction took               -
+ *   snap                a snapshot is taken (boots only)   -
  *
  * The pfn of a checked event is never looked at before the engine has answered.
  *
@@ -33,6 +34,7 @@ export type ReplayKind =
   | "kswapd"
   | "suitable"
   | "isolate"
+  | "snap"
   | "take";
 
 export interface ReplayEvent {

@@ -58,7 +58,7 @@ export class WindowCollector {
       if (this.lostAt === 0) this.lostAt = e.line;
       return;
     }
-    const event = toReplay(e);
+    const event = this.#from === null ? (toSnap(e) ?? toReplay(e)) : toReplay(e);
     if (event === null) return;
     this.seen++;
     if (event.kind === "alloc") this.allocations++;
@@ -118,6 +118,12 @@ function record(kind: ReplayKind, e: TraceHead, fields: Fields): ReplayEvent {
 }
 
 const NO_PAGES: readonly number[] = [];
+
+/** Whoever takes a snapshot reads the sysctls, too, and one of them computes reserves anew. */
+function toSnap(e: TraceEvent): ReplayEvent | null {
+  const isMark = e.name === "tracing_mark_write" && e.text.trim().startsWith("SNAP BEGIN ");
+  return isMark ? record("snap", e, {}) : null;
+}
 
 function toReplay(e: TraceEvent): ReplayEvent | null {
   switch (e.name) {

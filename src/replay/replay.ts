@@ -68,6 +68,7 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   const fresh = state();
   if (fresh.value === null) return { value: null, issues: fresh.issues };
   const start = fresh.value;
+  boot?.takeBuffer(start.m);
   const timeline = new Timeline(start.m);
   const progress = new Progress(task.pause);
   let hiddenBulks = true;
@@ -97,6 +98,7 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   let divergence: Divergence | null = null;
   const again = firstMiss === null || !done ? null : state().value;
   if (firstMiss !== null && again !== null) {
+    boot?.takeBuffer(again.m);
     const before: DriveOptions["before"] = (_, score) => score.events < firstMiss.events;
     await drive(new Driver(again, { ...blindly, ...steps(again), before }), recording, progress);
     divergence = divergenceOf(again, firstMiss);
@@ -104,7 +106,7 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   let repaired = blind;
   const second = whole || !done ? null : state().value;
   if (second !== null) {
-    const end = to?.exact === true ? freeAtEnd(to) : null;
+    const end = exact && to?.exact === true ? freeAtEnd(to) : null;
     const assumptions = exact ? new Assumptions({ hiddenBulks, end }) : null;
     const driver = new Driver(second, { assumptions, follow: !exact, ...steps(second) });
     driver.score.assumptions.takenBefore = uses?.takeFrom(second.m, to) ?? 0;
