@@ -35,7 +35,7 @@ import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
 import type { Block } from "./block-queue.ts";
 import type { Checks } from "./checks.ts";
 import type { ReplayEvent } from "./event.ts";
-import { isBlock, isTaken, putBack, settle, stockList, takeOff } from "./surgery.ts";
+import { isBlock, isTaken, putBack, settle, stockList, takeFree, takeOff } from "./surgery.ts";
 
 /** A block of a recorded refill; `percpu` when it went to a per-CPU list. */
 interface Told extends Block {
@@ -135,7 +135,9 @@ function mendRequest(
   }
   if (row === real && held) return true;
   const ahead = held && takeAhead(m, e, real, row, known);
-  const listed = settle(m, real, e.order);
+  const direct = told.find(({ pfn, percpu }) => pfn === e.pfn && !percpu);
+  const listed =
+    (direct !== undefined && takeFree(m, real, e.order, direct.type)) || settle(m, real, e.order);
   m.state[real] = state | e.order;
   // A page of ours that was first on the list stays taken where the list was not as we thought.
   if (held && listed && !refilled && !ahead) putBack(m, row, e.order);
@@ -188,8 +190,8 @@ function refillAs(m: Memory, cpu: number, told: readonly Told[], known: Uint8Arr
     if (own !== stock) emptyStock(m, own, order);
     stock = own;
     known[stock] = 1;
-    settle(m, at, order);
-    m.state[at] = 0;
+    if (!takeFree(m, at, order, type)) settle(m, at, order);
+    m.state.fill(0, at, at + (1 << order));
     stockTail(m, stock, at, order);
   }
 }

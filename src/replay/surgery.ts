@@ -114,7 +114,15 @@ function isInFree(m: Memory, row: number, order: number): boolean {
   return false;
 }
 
-function takeOne(m: Memory, row: number, order: number): boolean {
+/**
+ * Takes (row, order) out of the free block that holds it, as a request of `type` does: the rest goes
+ * to the lists of that type; since 6.10 to those of the pageblock.
+ */
+export function takeFree(m: Memory, row: number, order: number, type: number): boolean {
+  return isInFree(m, row, order) && takeOne(m, row, order, m.rule.mergeRetypes ? -1 : type);
+}
+
+function takeOne(m: Memory, row: number, order: number, rest = -1): boolean {
   if ((m.state[row] & KIND_MASK) === PCP) {
     unstock(m, row);
     return true;
@@ -123,7 +131,7 @@ function takeOne(m: Memory, row: number, order: number): boolean {
   for (let own = order; own <= m.maxOrder; own++) {
     let head = row & ~((1 << own) - 1);
     if (m.state[head] !== (FREE | own)) continue;
-    const type = m.blockType[head >> m.pageblockOrder];
+    const type = rest < 0 ? m.blockType[head >> m.pageblockOrder] : rest;
     unlink(m, zone, head, own);
     while (own > order) {
       own--;
