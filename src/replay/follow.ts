@@ -139,8 +139,12 @@ function mendRequest(
   const listed =
     (direct !== undefined && takeFree(m, real, e.order, direct.type)) || settle(m, real, e.order);
   m.state[real] = state | e.order;
-  // A page of ours that was first on the list stays taken where the list was not as we thought.
-  if (held && listed && !refilled && !ahead) putBack(m, row, e.order);
+  if (!held || refilled || ahead) return true;
+  // A page of ours that was first on a list of unknown order, where the recorded one was on none, was
+  // never on it. On a list that is known, the recorded one was before it.
+  const set = zoneOf(m, row) * m.cpuCount + e.cpu;
+  const isKnown = known[set * PCP_LISTS + (m.pcpListOf[e.order * 8 + e.type] ?? -1)] === 1;
+  if (listed || isKnown) putBack(m, row, e.order);
   return true;
 }
 
@@ -155,6 +159,8 @@ function takeAhead(
   own: number,
   known: Uint8Array,
 ): boolean {
+  // Bulk calls take single pages.
+  if (e.order > 0) return false;
   if ((m.state[real] & KIND_MASK) !== PCP || zoneOf(m, own) !== zoneOf(m, real)) return false;
   const stock = stockList(m, real);
   const list = stock % PCP_LISTS;

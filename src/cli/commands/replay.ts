@@ -37,11 +37,16 @@ can know; no recorded page that is to be predicted is looked at. Where it differ
 the kernel, a repaired run mends each wrong answer and says what it assumed.
 --decisions writes the answers of the blind run as it gives them.
 
+--boot replays a trace that begins with the boot: from what memblock hands over, as the
+plan of the capture's machine predicts it. The capture needs its boot log with
+memblock=debug; its zoneinfo, buddyinfo and pagetypeinfo are not opened.
+
 Exit code 0 when one of the runs equals the kernel in every page and every list, else 1.
 
 Examples:
   zonewright replay trace/
   zonewright replay trace.txt.gz --from trace/before --json | jq .freeRunning
+  zonewright replay trace/ --boot
   zonewright replay trace/ --decisions decisions.csv`;
 
 export function addReplay(program: Command, context: Context): void {
