@@ -256,7 +256,7 @@ export class Driver {
       return;
     }
     if (this.#options.steps?.free(m, row, order) === true) return;
-    const other = this.#substitutes?.insteadOf(row, order, e.pid) ?? -1;
+    const other = this.#substitutes?.insteadOf(row, order, e.pid, e.kind === "batched") ?? -1;
     if (other < 0 && settle(m, row, order)) {
       this.score.inputs.unseenTakers++;
       if (this.score.unseenLine === 0) this.score.unseenLine = e.line;

@@ -50,12 +50,14 @@ export class Substitutes {
 
   /**
    * Before (row, order) is freed: the block that goes in its stead, when it is on a list of ours;
-   * -1 for itself.
+   * -1 for itself. `batched`: it is freed with others, as pages of tasks are.
    */
-  insteadOf(row: number, order: number, pid: number): number {
+  insteadOf(row: number, order: number, pid: number, batched: boolean): number {
     const m = this.#m;
     let other = -1;
-    if (isListed(m, row, order)) {
+    // HighMem pages that go one by one were vmalloc's: taken by a bulk call that no event told.
+    const unseen = !batched && m.names[zoneOf(m, row)] === "HighMem";
+    if (!unseen && isListed(m, row, order)) {
       const tasks = this.#held.get(zoneOf(m, row) * 16 + order);
       const rows = tasks?.get(pid) ?? tasks?.values().next().value;
       other = rows?.values().next().value ?? -1;
