@@ -8,33 +8,41 @@ import { mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { rolldown } from "rolldown";
+import { type InputOptions, rolldown } from "rolldown";
+import { withoutExtras } from "./without-extras.ts";
 
 /** As deep as the sources, so that they find the packages' folder from there too. */
 const built = fileURLToPath(new URL("built", import.meta.url));
+const engine = fileURLToPath(new URL("../src/mm/index.ts", import.meta.url));
+const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
+const bootWorker = fileURLToPath(new URL("boot-worker.ts", import.meta.url));
 
-const WORKERS = {
-  worker: new URL("worker.ts", import.meta.url),
-  "boot-worker": new URL("boot-worker.ts", import.meta.url),
-};
+/** The allocator is not in the first two: it stays the module that is published. */
+const BUNDLES = {
+  worker: { input: worker, external: [/^node:/, "zonewright/mm"] },
+  "boot-worker": { input: bootWorker, external: [/^node:/, "zonewright/mm"] },
+  "worker-whole": { input: worker, ...withEngine() },
+  "worker-bare": { input: worker, ...withEngine(), plugins: [withoutExtras()] },
+} satisfies Record<string, InputOptions>;
+type Bundle = keyof typeof BUNDLES;
+
+function withEngine(): InputOptions {
+  return { external: [/^node:/], resolve: { alias: { "zonewright/mm": engine } } };
+}
 
 /** Path of the bundle of one of the workers. */
-export function workerPath(name: keyof typeof WORKERS): string {
+export function workerPath(name: Bundle): string {
   return join(built, `${name}.mjs`);
 }
 
-/** Writes all bundles. The allocator is not in them: it stays the module that is published. */
-export async function bundleWorkers(): Promise<void> {
+/** Writes these bundles. */
+export async function bundleWorkers(names: readonly Bundle[]): Promise<void> {
   mkdirSync(built, { recursive: true });
-  await Promise.all([bundleOne("worker"), bundleOne("boot-worker")]);
+  await Promise.all(names.map(bundleOne));
 }
 
-async function bundleOne(name: keyof typeof WORKERS): Promise<void> {
-  const build = await rolldown({
-    input: fileURLToPath(WORKERS[name]),
-    platform: "node",
-    external: [/^node:/, "zonewright/mm"],
-  });
+async function bundleOne(name: Bundle): Promise<void> {
+  const build = await rolldown({ platform: "node", ...BUNDLES[name] });
   // Another run may be starting from the old one.
   const part = `${workerPath(name)}.${process.pid}`;
   await build.write({ format: "esm", codeSplitting: false, file: part });

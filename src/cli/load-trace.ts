@@ -134,7 +134,7 @@ async function loadStart(path: string, trace: TraceFile, boot: boolean): Promise
 }
 
 /** Files that a replay's facts come from. */
-const FACTS = /^(?:version|zoneinfo|pagetypeinfo|config|vm\/lowmem_reserve_ratio|node\/.*)$/;
+const FACTS = /^(?:version|zoneinfo|pagetypeinfo|config|vm\/.*|node\/.*)$/;
 
 async function textOf(files: CaptureFiles, name: string): Promise<string | null> {
   if (!files.paths.includes(name)) return null;

@@ -9,6 +9,7 @@ import * as z from "zod";
 import type { Issue } from "../base/issue.ts";
 import type { Divergence, FreePages, ListCount, Replay, Run, StartKind } from "../replay/index.ts";
 import { issueList, issueSchema } from "./common.ts";
+import { type WhatIfDocument, whatIfDocument, whatIfSchema } from "./what-if-document.ts";
 
 const count = z.number().int().min(0);
 const checked = z.object({ recorded: count, equal: count });
@@ -86,7 +87,8 @@ export interface ReplayDocument {
   };
   /** null without a snapshot of the end. */
   readonly final: ReplayFinal | null;
-  readonly whatIf: null;
+  /** null without --set, or when the run was stopped. */
+  readonly whatIf: WhatIfDocument | null;
   /** The run was stopped: the counts are of what was done. */
   readonly stopped: boolean;
   readonly issues: readonly Issue[];
@@ -123,7 +125,7 @@ export const replaySchema: z.ZodType<ReplayDocument> = z.object({
     final: finalSchema,
   }),
   final: finalSchema,
-  whatIf: z.null(),
+  whatIf: whatIfSchema.nullable().describe("the same demand on a changed machine: --set"),
   stopped: z.boolean(),
   issues: z.array(issueSchema),
 });
@@ -165,7 +167,7 @@ export function replayDocument(replay: Replay, origin: ReplayOrigin): ReplayDocu
       final: finalOf(blind),
     },
     final: finalOf(repaired),
-    whatIf: null,
+    whatIf: replay.whatIf === null ? null : whatIfDocument(replay.whatIf),
     stopped: replay.stopped,
     issues: issueList(origin.issues),
   };

@@ -6,7 +6,9 @@ export {
   type Interruption,
   interruption,
   type LineWriter,
+  type ListWriter,
   lineWriter,
+  listWriter,
   yieldTurn,
 } from "./long-work.ts";
 export { type InputStream, type MachineFile, openMachine } from "./machine-file.ts";

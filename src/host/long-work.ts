@@ -42,6 +42,55 @@ export async function lineWriter(path: string): Promise<LineWriter> {
   }
 }
 
+/** Items of a list between a head and a tail: a whole file after each flush, however the program ends. */
+export class ListWriter {
+  readonly #file: FileHandle;
+  readonly #tail: string;
+  /** Where the next item goes: bytes from the start. */
+  #at: number;
+  #held: string[] = [];
+  #isFirst = true;
+
+  constructor(file: FileHandle, headBytes: number, tail: string) {
+    this.#file = file;
+    this.#at = headBytes;
+    this.#tail = tail;
+  }
+
+  write(item: string): void {
+    this.#held.push(this.#isFirst ? item : `,\n${item}`);
+    this.#isFirst = false;
+  }
+
+  /** Rejects with the system's error when the file cannot take it. */
+  async flush(): Promise<void> {
+    if (this.#held.length === 0) return;
+    const items = Buffer.from(this.#held.join(""));
+    this.#held = [];
+    await this.#file.write(Buffer.concat([items, Buffer.from(this.#tail)]), 0, null, this.#at);
+    this.#at += items.length;
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.flush();
+    } finally {
+      await this.#file.close();
+    }
+  }
+}
+
+/** A new or emptied file. Throws an `InputError` where it cannot be written. */
+export async function listWriter(path: string, head: string, tail: string): Promise<ListWriter> {
+  try {
+    const file = await open(path, "w");
+    await file.write(head + tail, 0);
+    return new ListWriter(file, Buffer.byteLength(head), tail);
+  } catch (error) {
+    throw inputErrorOf(error);
+  }
+}
+
 export interface Interruption {
   readonly asked: () => boolean;
   /** Ctrl-C ends the program again. */

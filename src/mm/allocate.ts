@@ -42,7 +42,7 @@ import {
   zoneOf,
 } from "./memory.ts";
 import { giveToPcp, takeFromPcp } from "./pcp.ts";
-import { countFree, takeFromZone } from "./queue.ts";
+import { countPages, giveByPageblock, takeFromZone } from "./queue.ts";
 import { HIGHATOMIC, MOVABLE } from "./rule.ts";
 import { watermarkFast } from "./zone-watermark.ts";
 
@@ -70,7 +70,7 @@ export function allocPages(m: Memory, gfp: number, order: number): number {
 /** A block of the own type from the zone itself, counted. */
 export function takeOwn(m: Memory, zone: number, order: number, type: number): number {
   const row = takeSmallest(m, zone, order, type);
-  if (row >= 0) countFree(m, zone, -(1 << order));
+  if (row >= 0) countPages(m, zone, row, -(1 << order));
   return row;
 }
 
@@ -179,7 +179,7 @@ function takeFromBuddy(
   if (row < 0 && last) {
     row = takeSmallest(m, zone, order, HIGHATOMIC);
   }
-  if (row >= 0) countFree(m, zone, -(1 << order));
+  if (row >= 0) countPages(m, zone, row, -(1 << order));
   return row;
 }
 
@@ -257,9 +257,12 @@ export function freePagesPastPcp(m: Memory, pfn: number, order: number): void {
 
 function giveToBuddy(m: Memory, zone: number, row: number, order: number, type: number): void {
   m.state[row] = 0;
-  if (m.rule.mergeRetypes && order > m.pageblockOrder) giveByPageblock(m, zone, row, order);
-  else giveBlock(m, zone, row, order, type, false);
-  countFree(m, zone, 1 << order);
+  if (m.rule.mergeRetypes && order > m.pageblockOrder) {
+    giveByPageblock(m, zone, row, order);
+    return;
+  }
+  countPages(m, zone, row, 1 << order);
+  giveBlock(m, zone, row, order, type, false);
 }
 
 /** Says which mistake of the caller it was. */
@@ -269,12 +272,4 @@ function refuseFree(m: Memory, row: number, pfn: number, order: number): void {
   assert(kind === TAKEN || kind === MOBILE, "freed, but it does not head an allocated block", pfn);
   const own = m.state[row] & ORDER_MASK;
   assert(own === order, "freed with another order than it was taken with", pfn);
-}
-
-/** Since 6.10 every pageblock of a large block goes to the list of its own type. */
-function giveByPageblock(m: Memory, zone: number, row: number, order: number): void {
-  const size = 1 << m.pageblockOrder;
-  for (let at = row; at < row + (1 << order); at += size) {
-    giveBlock(m, zone, at, m.pageblockOrder, m.blockType[at >> m.pageblockOrder], false);
-  }
 }

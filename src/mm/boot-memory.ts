@@ -54,6 +54,8 @@ export interface BootOptions extends MarkOptions {
   readonly cpus?: number;
   /** Node of each CPU. */
   readonly cpuNode?: readonly number[];
+  /** The kernel can lend CMA areas (`lendCma`); no by default. */
+  readonly cma?: boolean;
   /** State in SharedArrayBuffers. */
   readonly shared?: boolean;
   /** Factor in ten-thousandths; what the era has by default. */
@@ -89,7 +91,7 @@ export function bootMemory(options: BootOptions): Memory {
     cpus: options.cpus ?? 1,
     cpuNode: options.cpuNode ?? [],
     shared: options.shared ?? false,
-    cma: false,
+    cma: options.cma ?? false,
     gfpVersion: GFP_VERSION.get(rule.name) ?? "6.1.176",
     gfpZone: options.gfpZone ?? gfpZoneTable(zoneNames(zones)),
     bytes: options.bytes ?? null,

@@ -16,8 +16,8 @@ import {
   PCP_LISTS,
   PCP_WORDS,
 } from "./memory.ts";
-import { countFree } from "./queue.ts";
-import { PCP_TYPES } from "./rule.ts";
+import { countPages } from "./queue.ts";
+import { ISOLATE, PCP_TYPES } from "./rule.ts";
 import { SCALE_MAX } from "./words.ts";
 
 function listOrder(m: Memory, list: number): number {
@@ -80,13 +80,13 @@ function drainOne(m: Memory, zone: number, words: number, row: number, order: nu
   m.prev[after] = before;
   m.pcp[words + P_COUNT] -= 1 << order;
   // Since 6.10 lists keep to their pageblocks' type, whatever the page was taken or freed as.
-  const type = m.rule.mergeRetypes
-    ? m.blockType[row >> m.pageblockOrder]
-    : m.state[row] & ORDER_MASK;
+  const block = m.blockType[row >> m.pageblockOrder];
+  const kept = m.rule.mergeRetypes || block === ISOLATE;
+  const type = kept ? block : m.state[row] & ORDER_MASK;
   m.state[row] = 0;
   m.events?.drain(zone, row, order, type);
+  countPages(m, zone, row, 1 << order);
   giveBlock(m, zone, row, order, type, false);
-  countFree(m, zone, 1 << order);
 }
 
 /** Empties the lists of one CPU, in the order of the era. Linux: drain_pages() */
@@ -98,6 +98,13 @@ export function drainCpu(m: Memory, cpu: number): void {
   }
 }
 
+/** Empties all CPUs' lists of one zone. Linux: drain_all_pages(), drain_pages_zone() */
+export function drainZone(m: Memory, zone: number): void {
+  for (let cpu = 0; cpu < m.cpuCount; cpu++) {
+    drainFrom(m, zone, cpu, m.pcp[(zone * m.cpuCount + cpu) * PCP_WORDS + P_COUNT], 0);
+  }
+}
+
 /** Empties the lists of every CPU. Linux: drain_all_pages() */
 export function drainAllPages(m: Memory): void {
   for (let cpu = 0; cpu < m.cpuCount; cpu++) drainCpu(m, cpu);
@@ -105,17 +112,19 @@ export function drainAllPages(m: Memory): void {
 
 /**
  * What the statistics worker does to tuned pagesets (6.7+) once in a while: an
- * eighth off `high`, and what is above it goes back to the zone.
+ * eighth off `high`, and what is above it goes back to the zone. For those who
+ * know how many `pages` went back, but not from which `high`: 0 when they do not.
  *
  * Linux: decay_pcp_high(), mm/page_alloc.c
  */
-export function decayPcp(m: Memory, zone: number, cpu: number): void {
+export function decayPcp(m: Memory, zone: number, cpu: number, pages: number = 0): void {
   const { pcp } = m;
   const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
   const batch = pcp[words + P_BATCH];
   const high = pcp[words + P_HIGH];
   const least = pcp[words + P_HIGH_MIN];
-  if (high > least) {
+  if (pages > 0) pcp[words + P_HIGH] = pcp[words + P_COUNT] - pages;
+  else if (high > least) {
     const floor = pcp[words + P_COUNT] - (batch << SCALE_MAX);
     pcp[words + P_HIGH] = Math.max(floor, high - (high >> 3), least);
   }

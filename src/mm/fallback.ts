@@ -278,10 +278,12 @@ function claim(
   if (start < 0) return -1;
   countBlock(m, start);
   if (freePages + alikePages(m, other, type) < 1 << (m.pageblockOrder - 1)) return -1;
-  m.events?.extfrag(zone, row, from, other, type);
   moveFree(m, zone, start, type);
   m.blockType[block] = type;
-  return takeSmallest(m, zone, order, type);
+  const taken = takeSmallest(m, zone, order, type);
+  // Told of what was handed out, not of the block that was found.
+  m.events?.extfrag(zone, taken, from, other, type);
+  return taken;
 }
 
 /**

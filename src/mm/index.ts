@@ -9,6 +9,14 @@ export { type BoundMemory, bindMemory } from "./bound.ts";
 export { allocPagesBulk } from "./bulk.ts";
 export { type BytePlace, type ByteSource, bytesOf, viewPages } from "./bytes.ts";
 export {
+  allocContigRange,
+  beginContig,
+  type Contig,
+  endContig,
+  lendCma,
+  takeContig,
+} from "./contig.ts";
+export {
   type AllocWish,
   type CreateOptions,
   createMemory,

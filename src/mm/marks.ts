@@ -68,7 +68,7 @@ export function setMarks(m: Memory, options: MarkOptions): void {
 }
 
 /** Zones that do not count as the kernel's own memory. Linux: is_highmem(), is_highmem_idx() */
-function specialZones(m: Memory, managed: readonly number[]): boolean[] {
+export function specialZones(m: Memory, managed: readonly number[]): boolean[] {
   const highmem = m.names.some((name, z) => name === "HighMem" && (managed[z] ?? 0) > 0);
   const movable = m.rule.movableIsSpecial === "always" || highmem;
   return m.names.map((name) => name === "HighMem" || (name === "Movable" && movable));
@@ -84,7 +84,12 @@ export function driftThreshold(m: Memory, managed: number): number {
   return Math.min(125, 2 * fls(m.cpuCount) * (1 + fls(blocks)));
 }
 
-function setReserves(m: Memory, managed: readonly number[], ratios: readonly number[]): void {
+/** lowmem_reserve of every zone, from pages by zone number. */
+export function setReserves(
+  m: Memory,
+  managed: readonly number[],
+  ratios: readonly number[],
+): void {
   for (const node of m.nodes) {
     const own = m.zoneNames.map((_, index) => zoneAt(m, node, index));
     const rows = lowmemReserve(

@@ -27,6 +27,7 @@ import {
   P_HIGH,
   P_HIGH_MAX,
   P_HIGH_MIN,
+  P_KEEPS_SMALL,
   PCP,
   PCP_LISTS,
   PCP_WORDS,
@@ -35,8 +36,8 @@ import {
   ZONE_RECLAIM_ACTIVE,
   ZONE_WORDS,
 } from "./memory.ts";
-import { countFree, takeFromZone } from "./queue.ts";
-import { PCP_TYPES } from "./rule.ts";
+import { countCma, countFree, takeFromZone, takeMostlyCma } from "./queue.ts";
+import { CMA, MOVABLE, PCP_TYPES } from "./rule.ts";
 import { SCALE_MAX } from "./words.ts";
 
 /**
@@ -91,14 +92,19 @@ function refill(
 ): void {
   const { next, prev, state } = m;
   const wanted = refillCount(m, zone, words, order);
+  const each = m.rule.refillCountsEach;
+  const lent = m.cma && type === MOVABLE;
   let taken = 0;
   let stolen = false;
   while (taken < wanted) {
-    const row = stolen
-      ? stealOne(m, zone, order, type)
-      : takeFromZone(m, zone, order, type, allocFlags);
+    let row = takeMostlyCma(m, zone, order, allocFlags);
+    if (row < 0) {
+      row = stolen
+        ? stealOne(m, zone, order, type)
+        : takeFromZone(m, zone, order, type, allocFlags);
+      stolen = wasStolen(m, row, type);
+    }
     if (row < 0) break;
-    stolen = wasStolen(m, row, type);
     const last = prev[head];
     next[row] = head;
     prev[row] = last;
@@ -106,9 +112,14 @@ function refill(
     prev[head] = row;
     state[row] = PCP | type;
     taken++;
+    if (each) countFree(m, zone, -(1 << order));
+    if (lent && m.blockType[row >> m.pageblockOrder] === CMA) {
+      state[row] = PCP | CMA;
+      countCma(m, zone, -(1 << order));
+    }
   }
   m.pcp[words + P_COUNT] += taken << order;
-  countFree(m, zone, -(taken << order));
+  if (!each) countFree(m, zone, -(taken << order));
 }
 
 /**
@@ -126,22 +137,36 @@ function refillCount(m: Memory, zone: number, words: number, order: number): num
   let batch = pcp[words + P_BATCH];
   if (m.rule.pcp === "tuned") {
     const base = batch;
-    const high = clampHigh(m, words);
-    if (high < base) return 1;
-    if (order === 0) batch = base << pcp[words + P_FACTOR];
-    let grown = high;
-    const fixed = pcp[words + P_HIGH_MIN] === pcp[words + P_HIGH_MAX];
-    if (!fixed && (m.zone[zone * ZONE_WORDS + Z_FLAGS] & ZONE_BELOW_HIGH) === 0) {
-      grown = Math.min(high + batch, pcp[words + P_HIGH_MAX]);
-      pcp[words + P_HIGH] = grown;
-    }
+    if (clampHigh(m, words) < base) return 1;
+    const factor = pcp[words + P_FACTOR];
+    const grown = grownHigh(m, zone, words, order === 0 ? base << factor : base);
+    pcp[words + P_HIGH] = grown;
     if (order === 0) {
       const most = Math.max(grown - pcp[words + P_COUNT] - base, base);
-      if (batch <= most && pcp[words + P_FACTOR] < SCALE_MAX) pcp[words + P_FACTOR]++;
+      batch = base << factor;
+      if (batch <= most && factor < SCALE_MAX) pcp[words + P_FACTOR] = factor + 1;
       batch = Math.min(batch, most);
     }
   }
   return batch > 1 ? Math.max(batch >> order, 2) : batch;
+}
+
+/** `high` after a refill of a tuned pageset that asked for `by` pages at first. */
+function grownHigh(m: Memory, zone: number, words: number, by: number): number {
+  const { pcp } = m;
+  const high = clampHigh(m, words);
+  const fixed = pcp[words + P_HIGH_MIN] === pcp[words + P_HIGH_MAX];
+  if (fixed || (m.zone[zone * ZONE_WORDS + Z_FLAGS] & ZONE_BELOW_HIGH) !== 0) return high;
+  return Math.min(high + by, pcp[words + P_HIGH_MAX]);
+}
+
+/** Single pages that would refill this CPU's tuned pageset, had it this alloc_factor. */
+export function refillOfFactor(m: Memory, zone: number, factor: number): number {
+  const words = (zone * m.cpuCount + m.cpu) * PCP_WORDS;
+  const base = m.pcp[words + P_BATCH];
+  if (clampHigh(m, words) < base) return 1;
+  const room = grownHigh(m, zone, words, base << factor) - m.pcp[words + P_COUNT] - base;
+  return Math.min(base << factor, Math.max(room, base));
 }
 
 function clampHigh(m: Memory, words: number): number {
@@ -222,22 +247,32 @@ function freeCount(m: Memory, words: number, high: number): number {
 function giveTuned(m: Memory, zone: number, words: number, order: number, list: number): void {
   const { pcp } = m;
   const batch = pcp[words + P_BATCH];
-  const flags = m.zone[zone * ZONE_WORDS + Z_FLAGS];
   const highOrder = order > 0 && order <= COSTLY_ORDER;
-  const everything =
-    highOrder && pcp[words + P_FREE_COUNT] >= batch && pcp[words + P_FREED_HIGH_ORDER] !== 0;
+  const inRow = highOrder && pcp[words + P_FREED_HIGH_ORDER] !== 0;
+  const enough = pcp[words + P_KEEPS_SMALL] === 0 || pcp[words + P_COUNT] >= batch;
+  const everything = inRow && enough && pcp[words + P_FREE_COUNT] >= batch;
   pcp[words + P_FREED_HIGH_ORDER] = highOrder ? 1 : 0;
   pcp[words + P_FACTOR] >>= 1;
   if (pcp[words + P_FREE_COUNT] < batch << SCALE_MAX) pcp[words + P_FREE_COUNT] += 1 << order;
+  const high = clampHigh(m, words);
+  if (everything && high > 0) {
+    const least = pcp[words + P_HIGH_MIN];
+    pcp[words + P_HIGH] = Math.max(high - (batch << SCALE_MAX), least);
+    drainFrom(m, zone, m.cpu, Math.min(pcp[words + P_COUNT], batch << SCALE_MAX), list);
+    return;
+  }
+  giveBeyondHigh(m, zone, words, list);
+}
+
+/** Linux: nr_pcp_high(), nr_pcp_free(), mm/page_alloc.c */
+function giveBeyondHigh(m: Memory, zone: number, words: number, list: number): void {
+  const { pcp } = m;
+  const batch = pcp[words + P_BATCH];
+  const flags = m.zone[zone * ZONE_WORDS + Z_FLAGS];
   const count = pcp[words + P_COUNT];
   const min = pcp[words + P_HIGH_MIN];
   const max = pcp[words + P_HIGH_MAX];
-  let high = clampHigh(m, words);
-  if (everything && high > 0) {
-    pcp[words + P_HIGH] = Math.max(high - (batch << SCALE_MAX), min);
-    drainFrom(m, zone, m.cpu, Math.min(count, batch << SCALE_MAX), list);
-    return;
-  }
+  let high = pcp[words + P_HIGH];
   const freed = Math.max(pcp[words + P_FREE_COUNT], batch);
   if (high > 0 && (flags & ZONE_RECLAIM_ACTIVE) !== 0) {
     pcp[words + P_HIGH] = Math.max(high - freed, min);
@@ -251,9 +286,26 @@ function giveTuned(m: Memory, zone: number, words: number, order: number, list: 
       if (high < needed) pcp[words + P_HIGH] = Math.max(min, Math.min(max, needed));
     }
   }
-  if (count < high) return;
-  const most = high - batch;
-  const pages =
-    high < batch ? 1 : Math.min(Math.max(pcp[words + P_FREE_COUNT], batch), Math.max(most, batch));
-  drainFrom(m, zone, m.cpu, pages, list);
+  if (count >= high) drainFrom(m, zone, m.cpu, tunedFreeCount(m, words, high), list);
+}
+
+/** How many pages go back from a tuned pageset that is full at `high`. Linux: nr_pcp_free() */
+function tunedFreeCount(m: Memory, words: number, high: number): number {
+  const batch = m.pcp[words + P_BATCH];
+  if (high < batch) return 1;
+  return Math.min(Math.max(m.pcp[words + P_FREE_COUNT], batch), Math.max(high - batch, batch));
+}
+
+/**
+ * This CPU's tuned pageset turned out to be full with what it holds: `high` was lowered meanwhile.
+ * Gives back what that free to `list` then gave back, if that is `pages`. Returns whether it is.
+ */
+export function relieveFull(m: Memory, zone: number, list: number, pages: number): boolean {
+  const words = (zone * m.cpuCount + m.cpu) * PCP_WORDS;
+  const count = m.pcp[words + P_COUNT];
+  const lowered = count < m.pcp[words + P_HIGH] && count >= m.pcp[words + P_HIGH_MIN];
+  if (!lowered || tunedFreeCount(m, words, count) !== pages) return false;
+  m.pcp[words + P_HIGH] = count;
+  giveBeyondHigh(m, zone, words, list);
+  return true;
 }

@@ -42,6 +42,8 @@ export interface AllocatorRule {
   readonly pcp: "factor" | "tuned" | "batch";
   /** CMA pages wait among movable ones, so a movable request that may not have them goes to the zone (up to 6.9). */
   readonly pcpMixesCma: boolean;
+  /** A refill counts each block out of the zone as it takes it, not all of them at its end (6.10). */
+  readonly refillCountsEach: boolean;
   /** watermark_boost_factor, ten-thousandths; 0 for eras without. */
   readonly boostFactor: number;
   readonly highatomic: boolean;
@@ -66,6 +68,7 @@ export const RULE_6_1: AllocatorRule = {
   pcpHuge: true,
   pcp: "factor",
   pcpMixesCma: true,
+  refillCountsEach: false,
   boostFactor: 15000,
   highatomic: true,
   highatomicWhole: false,
@@ -93,6 +96,7 @@ export const RULE_6_12: AllocatorRule = {
   highatomicWhole: true,
   pcp: "tuned",
   pcpMixesCma: false,
+  refillCountsEach: true,
 };
 
 /** 2.6.9 to 2.6.23: one list an order, head insertion. */

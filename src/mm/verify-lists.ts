@@ -26,13 +26,16 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "./memory.ts";
-import { PCP_TYPES, TYPE_COUNT } from "./rule.ts";
+import { CMA, ISOLATE, PCP_TYPES, TYPE_COUNT } from "./rule.ts";
 
 /** What the lists were found to hold; pages by zone. */
 export interface Walk {
   readonly m: Memory;
   readonly broken: string[];
   readonly freeListed: number[];
+  /** Of those: pages that are not counted as free, and pages of CMA areas. */
+  readonly isolatedListed: number[];
+  readonly cmaListed: number[];
   readonly pcpListed: number[];
   /** Orders of the blocks on per-CPU lists by row: their state has no room for it. */
   readonly pcpOrders: Map<number, number>;
@@ -62,7 +65,11 @@ export function verifyFreeLists(walk: Walk): void {
         for (const row of rows) {
           const count = verifyFree(walk, row, zone, type, order, name);
           blocks[order] = (blocks[order] ?? 0) + count;
-          walk.freeListed[zone] = (walk.freeListed[zone] ?? 0) + count * 2 ** order;
+          const pages = count * 2 ** order;
+          walk.freeListed[zone] = (walk.freeListed[zone] ?? 0) + pages;
+          const apart =
+            type === ISOLATE ? walk.isolatedListed : type === CMA ? walk.cmaListed : null;
+          if (apart !== null) apart[zone] = (apart[zone] ?? 0) + pages;
         }
         walk.freeHeads += rows.length;
       }

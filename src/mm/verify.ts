@@ -24,10 +24,12 @@ import {
   MIXED,
   ORDER_MASK,
   P_DRIFT,
+  P_DRIFT_CMA,
   PCP,
   PCP_WORDS,
   pfnOf,
   Z_FREE,
+  Z_FREE_CMA,
   Z_HIGHATOMIC,
   Z_MANAGED,
   Z_PRESENT,
@@ -53,6 +55,8 @@ export function verify(m: Memory): string[] {
     broken: [],
     pcpOrders: new Map(),
     freeListed: m.names.map(() => 0),
+    isolatedListed: m.names.map(() => 0),
+    cmaListed: m.names.map(() => 0),
     pcpListed: m.names.map(() => 0),
     freeHeads: 0,
   };
@@ -193,12 +197,18 @@ function verifyTotals(walk: Walk): void {
   for (let zone = 0; zone < m.zoneCount; zone++) {
     const words = zone * ZONE_WORDS;
     let counted = m.zone[words + Z_FREE];
+    let lent = m.zone[words + Z_FREE_CMA];
     for (let cpu = 0; cpu < m.cpuCount; cpu++) {
       counted += m.pcp[(zone * m.cpuCount + cpu) * PCP_WORDS + P_DRIFT];
+      lent += m.pcp[(zone * m.cpuCount + cpu) * PCP_WORDS + P_DRIFT_CMA];
     }
-    const listed = walk.freeListed[zone] ?? 0;
+    const listed = (walk.freeListed[zone] ?? 0) - (walk.isolatedListed[zone] ?? 0);
     if (counted !== listed) {
       report(walk, `C1: zone ${zone} counts ${counted} free pages, its lists have ${listed}`);
+    }
+    const cma = walk.cmaListed[zone] ?? 0;
+    if (m.cma && lent !== cma) {
+      report(walk, `C2: zone ${zone} counts ${lent} free CMA pages, its lists have ${cma}`);
     }
     const reserved = m.zone[words + Z_HIGHATOMIC];
     const kept = highatomic[zone] ?? 0;

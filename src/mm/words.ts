@@ -84,6 +84,10 @@ export const P_DRIFT = 7;
 /** The free before this one was of order 1 to 3 (tuned pagesets). */
 export const P_FREED_HIGH_ORDER = 8;
 export const P_UNUSED = 9;
+/** What this CPU has not yet added to Z_FREE_CMA. */
+export const P_DRIFT_CMA = 10;
+/** Less than a batch is not drained for such frees: PCPF_FREE_HIGH_BATCH, set where the CPU's cache is large. */
+export const P_KEEPS_SMALL = 11;
 export const PCP_WORDS = 16;
 
 /** Lists of a pageset: order * 3 + type for orders 0 to 3, then huge pages not movable, movable. */

@@ -13,14 +13,16 @@
  * Linux: rmqueue_pcplist(), free_unref_page(), __alloc_pages_bulk(), mm/page_alloc.c
  */
 import { allocPagesBulk } from "../mm/bulk.ts";
-import { type Memory, PCP_LISTS, pfnOf, rowOf, zoneOf } from "../mm/memory.ts";
-import { PCP_TYPES } from "../mm/rule.ts";
-import type { Checks } from "./checks.ts";
+import { KIND_MASK, type Memory, PCP, PCP_LISTS, pfnOf, rowOf, zoneOf } from "../mm/memory.ts";
+import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
+import { fitDrifts } from "./counter-folds.ts";
 import type { ReplayEvent } from "./event.ts";
 import { Bursts } from "./inputs.ts";
 import type { Scanner } from "./look-ahead.ts";
+import { adaptFactor, RefillRuns } from "./refill-runs.ts";
 import type { Score } from "./score.ts";
-import { takeOff } from "./surgery.ts";
+import { stockList, takeOff } from "./surgery.ts";
+import type { Watch } from "./watch.ts";
 
 /** What becomes of a page next. */
 type Fate = "free" | "alloc" | "drain" | "refill";
@@ -60,14 +62,13 @@ export class Assumptions implements Scanner {
   /** By the first event of an interrupt: the request that may have been served before it. */
   readonly #early: WeakMap<ReplayEvent, ReplayEvent> = new WeakMap();
   readonly #burstOf: WeakMap<ReplayEvent, Burst> = new WeakMap();
-  /** By a refill: the next event of its CPU that is neither that nor a fallback's. */
-  readonly #after: WeakMap<ReplayEvent, ReplayEvent> = new WeakMap();
-  /** By CPU: refills that wait for that event. */
-  readonly #refills: ReplayEvent[][] = [];
+  readonly #runs: RefillRuns = new RefillRuns();
+  /** By CPU: the blocks that the next request's refill took. */
+  readonly #refilled: (readonly ReplayEvent[])[] = [];
   /** By pfn: what becomes of it within the window, soonest first. */
   readonly #fates: Map<number, Fated[]> = new Map();
-  /** CPUs in the middle of a refill that the next request explains. */
-  readonly #explained: Set<number> = new Set();
+  /** Told of pages taken by hidden bulk calls. */
+  watch: Watch | null = null;
   /** What the driver has got, and is through with when it gets more. */
   #driven: readonly ReplayEvent[] = [];
   /** The window reaches the end of the recording. */
@@ -80,7 +81,6 @@ export class Assumptions implements Scanner {
 
   note(e: ReplayEvent): void {
     this.#noteFate(e);
-    this.#noteRefill(e);
     const burst = this.#bursts.note(e);
     const [first] = burst ?? [];
     if (burst === null || first === undefined) return;
@@ -120,16 +120,6 @@ export class Assumptions implements Scanner {
     if (list.length === 0) this.#fates.delete(pfn);
   }
 
-  #noteRefill(e: ReplayEvent): void {
-    this.#refills[e.cpu] ??= [];
-    const waiting = this.#refills[e.cpu];
-    if (e.kind === "refill") waiting.push(e);
-    else if (e.kind !== "extfrag" && waiting.length > 0) {
-      for (const refill of waiting) this.#after.set(refill, e);
-      waiting.length = 0;
-    }
-  }
-
   /** A page that a refill takes without a drain before it was on no per-CPU list. */
   #wentPast(e: ReplayEvent): boolean {
     const next = this.#fates.get(e.pfn)?.find(({ line }) => line > e.line);
@@ -153,34 +143,81 @@ export class Assumptions implements Scanner {
     return burst.past;
   }
 
-  /** Somebody has the page after `line`, though a list of ours holds it. */
-  #isGone(pfn: number, line: number): boolean {
+  /** Somebody has the page after `line`, though a list of ours holds it; null: nobody tells. */
+  #isGone(pfn: number, line: number): boolean | null {
     const next = this.#fates.get(pfn)?.find((own) => own.line > line && own.fate !== "refill");
     if (next !== undefined) return next.fate === "free";
-    return this.#whole && this.#end !== null && !this.#end.any.has(pfn);
+    return this.#whole && this.#end !== null ? !this.#end.any.has(pfn) : null;
   }
 
   /** Before a request: pages before its own were taken by bulk calls. */
   beforeRequest(m: Memory, e: ReplayEvent, score: Score): void {
-    this.#explained.delete(e.cpu);
-    if (!this.hiddenBulks || e.order !== 0) return;
-    for (let pfn = headOf(m, e); pfn >= 0 && pfn !== e.pfn; pfn = headOf(m, e)) {
-      if (!this.#isGone(pfn, e.line)) return;
-      if (!takeHidden(m, e.type, score)) return;
+    if (e.order !== 0) return;
+    const own = this.#refilled[e.cpu] ?? [];
+    const refilled = own[0]?.pfn === e.pfn;
+    if (this.hiddenBulks) this.#takeGone(m, e, refilled || isListed(m, e), score);
+    if (own.length === 0) return;
+    this.#refilled[e.cpu] = [];
+    if (refilled && headOf(m, e) < 0) this.#fit(m, own, true, score);
+  }
+
+  /**
+   * Takes what is gone off the list that serves `e`, up to its own page. With `sure`, what stands
+   * before that page must be gone if nobody tells otherwise. Returns whether the list is empty.
+   */
+  #takeGone(m: Memory, e: ReplayEvent, sure: boolean, score: Score): boolean {
+    for (let pfn = headOf(m, e); pfn >= 0; pfn = headOf(m, e)) {
+      if (pfn === e.pfn || !(this.#isGone(pfn, e.line) ?? sure)) return false;
+      if (!takeHidden(m, listType(e), score, this.watch)) return false;
+    }
+    return true;
+  }
+
+  /** `type` is ours. */
+  noteRefill(e: ReplayEvent, type: number): void {
+    this.#runs.note(e, type);
+  }
+
+  /**
+   * Before the event that ends a run of refills: what no request explains, bulk calls had. They
+   * emptied the list and asked for one page more.
+   */
+  endRun(m: Memory, e: ReplayEvent, score: Score): void {
+    const run = this.#runs.end(e.cpu, e.kind === "alloc" ? e : this.#early.get(e));
+    if (run === null) return;
+    this.#refilled[e.cpu] = run.own;
+    const { bulk } = run;
+    for (let at = 0; this.hiddenBulks && at < bulk.length; ) {
+      let end = at + 1;
+      while (end < bulk.length && listType(bulk[end]) === listType(bulk[at])) end++;
+      this.#bulkRefills(m, bulk.slice(at, end), score);
+      at = end;
     }
   }
 
-  /** A refill that no request explains: a bulk call emptied the list and asks for one page more. */
-  beforeRefill(m: Memory, e: ReplayEvent, checks: Checks, score: Score): void {
-    if (!this.hiddenBulks || e.order !== 0 || !e.flag) return;
-    const after = this.#after.get(e);
-    if (after?.kind === "alloc" && after.pfn === e.pfn) this.#explained.add(e.cpu);
-    if (this.#explained.has(e.cpu) || checks.isRefillDue(e.cpu)) return;
-    for (let pfn = headOf(m, e); pfn >= 0; pfn = headOf(m, e)) {
-      if (!this.#isGone(pfn, e.line) || !takeHidden(m, e.type, score)) return;
+  /** What no snapshot holds, as the refill that comes next needs it; `once` if it is one alone. */
+  #fit(m: Memory, run: readonly ReplayEvent[], once: boolean, score: Score): void {
+    const [first] = run;
+    const row = rowOf(m, first.pfn);
+    const zone = row < 0 ? -1 : zoneOf(m, row);
+    if (zone < 0 || zone >= m.zoneCount) return;
+    if (adaptFactor(m, zone, run.length, once)) score.assumptions.allocFactors++;
+    if (once && listType(first) === MOVABLE && fitDrifts(m, zone, run)) {
+      score.assumptions.counterFolds++;
     }
-    score.assumptions.hiddenBulkRefills++;
-    takeHidden(m, e.type, score);
+  }
+
+  #bulkRefills(m: Memory, run: readonly ReplayEvent[], score: Score): void {
+    const [first] = run;
+    // A page that is in no zone refills no list.
+    if (headRow(m, first) < 0) return;
+    for (let left = run.length; left > 0; ) {
+      if (!this.#takeGone(m, first, true, score)) return;
+      if (left === run.length) this.#fit(m, run, false, score);
+      if (!takeHidden(m, listType(first), score, this.watch)) return;
+      score.assumptions.hiddenBulkRefills++;
+      left -= 1 + stockLength(m, first);
+    }
   }
 
   /** Pages on our lists that are not free at the end were taken by the last bulk calls. */
@@ -202,20 +239,48 @@ export class Assumptions implements Scanner {
   }
 }
 
-function takeHidden(m: Memory, type: number, score: Score): boolean {
+/** What the list is for that the block goes to. */
+function listType({ type }: ReplayEvent): number {
+  return type < PCP_TYPES ? type : MOVABLE;
+}
+
+function takeHidden(m: Memory, type: number, score: Score, watch: Watch | null): boolean {
   // Mobility is in bits 3 and 4 of the flags.
-  const taken = allocPagesBulk(m, GFP_KERNEL_BITS | (type << 3), 1, []);
+  const gfp = GFP_KERNEL_BITS | (type << 3);
+  const pfns: number[] = [];
+  const taken = allocPagesBulk(m, gfp, 1, pfns);
+  if (taken > 0) watch?.bulk(gfp, pfns);
   score.assumptions.hiddenBulkPages += taken;
   return taken === 1;
 }
 
+/** Blocks on the list that would serve the request from the recorded zone. */
+function stockLength(m: Memory, e: ReplayEvent): number {
+  const head = headRow(m, e);
+  let length = 0;
+  for (let row = m.next[head]; row !== head; row = m.next[row]) length++;
+  return length;
+}
+
+/** Whether that list holds the request's own page. */
+function isListed(m: Memory, e: ReplayEvent): boolean {
+  const row = rowOf(m, e.pfn);
+  const own = row >= m.firstRow && (m.state[row] & KIND_MASK) === PCP;
+  return own && m.pcpHeads + stockList(m, row) === headRow(m, e);
+}
+
 /** First page of the list that would serve the request from the recorded zone, -1 for none. */
 function headOf(m: Memory, e: ReplayEvent): number {
+  const head = headRow(m, e);
+  return head < 0 || m.next[head] === head ? -1 : pfnOf(m, m.next[head]);
+}
+
+/** Row of that list's head, -1 for none. */
+function headRow(m: Memory, e: ReplayEvent): number {
   if (e.pfn < 0) return -1;
   const row = rowOf(m, e.pfn);
   const zone = row < 0 ? -1 : zoneOf(m, row);
   const list = m.pcpListOf[e.order * 8 + e.type];
   if (zone < 0 || zone >= m.zoneCount || list === undefined || list < 0) return -1;
-  const head = m.pcpHeads + (zone * m.cpuCount + e.cpu) * PCP_LISTS + list;
-  return m.next[head] === head ? -1 : pfnOf(m, m.next[head]);
+  return m.pcpHeads + (zone * m.cpuCount + e.cpu) * PCP_LISTS + list;
 }

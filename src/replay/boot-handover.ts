@@ -16,7 +16,7 @@ import type { Layout } from "../boot/hardware.ts";
 import { zoneStretches } from "../boot/placement.ts";
 import { giveBlock } from "../mm/buddy.ts";
 import { type Memory, pfnOf, rowOf, Z_MANAGED, ZONE_WORDS, zoneOf } from "../mm/memory.ts";
-import { countFree } from "../mm/queue.ts";
+import { countPages } from "../mm/queue.ts";
 import { UNMOVABLE } from "../mm/rule.ts";
 
 /** What memblock has free, in pfns, sorted; `late` lies at and above a node's first deferred pfn. */
@@ -150,6 +150,6 @@ function give(m: Memory, pfn: number, order: number, toTail: boolean): void {
   if (zone < 0 || zone >= m.zoneCount) return;
   m.state.fill(0, row, row + 2 ** order);
   giveBlock(m, zone, row, order, m.blockType[row >> m.pageblockOrder], toTail);
-  countFree(m, zone, 2 ** order);
+  countPages(m, zone, row, 2 ** order);
   m.zone[zone * ZONE_WORDS + Z_MANAGED] += 2 ** order;
 }

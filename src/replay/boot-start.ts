@@ -130,6 +130,7 @@ function factsOfPlan({ input, plan, upstream }: BootEvidence): MachineFacts {
     cpus: cpus.online,
     cpuNode,
     reserveRatios: plan.sysctls.lowmemReserveRatio,
+    sysctls: new Map(),
     zones: plannedZones(plan).map(({ node, zone }) => {
       return { node, index: zone.index, name: zone.name, threshold: 0 };
     }),
@@ -158,10 +159,14 @@ function emptySnapshot({ input, plan }: BootEvidence, log: BootLog): ListSnapsho
     pcp: [],
     // BOOT_PAGESET_HIGH and BOOT_PAGESET_BATCH. Linux: per_cpu_pages_init(), mm/page_alloc.c
     counters: zones.flatMap(({ node, zone: { index } }) =>
-      cpuNumbers.map((cpu) => ({ node, index, cpu, count: 0, high: 0, batch: 1, factor: 0 })),
+      cpuNumbers.map((cpu) => ({
+        ...{ node, index, cpu, count: 0, high: 0, batch: 1, factor: 0 },
+        ...{ allocFactor: null, highMin: null, highMax: null },
+      })),
     ),
     blocks: build.cma ? areas.map((area) => cmaBlocks(area, build.pageblockPages)) : [],
     movable: [],
+    unmanaged: null,
   };
 }
 

@@ -45,7 +45,16 @@ export class Checks implements EventSink {
   readonly #ownFrags: Fragment[] = [];
   readonly #realFrags: Fragment[] = [];
 
-  constructor(m: Memory, typeOf: (kernel: number) => number, miss: MissSink) {
+  /** Told when a request of ours asks for kswapd; nothing is compared. */
+  readonly #wake: EventSink["wakeKswapd"] | null;
+
+  constructor(
+    m: Memory,
+    typeOf: (kernel: number) => number,
+    miss: MissSink,
+    wake: EventSink["wakeKswapd"] | null = null,
+  ) {
+    this.#wake = wake;
     this.#m = m;
     this.#typeOf = typeOf;
     this.#miss = miss;
@@ -70,8 +79,8 @@ export class Checks implements EventSink {
     this.#ownFrags.push({ row, text, type, owner: false });
   }
 
-  wakeKswapd(): void {
-    return;
+  wakeKswapd(zone: number, order: number): void {
+    this.#wake?.(zone, order);
   }
 
   /** Blocks that the engine drained on this CPU, but that the recording has not told yet. */
@@ -81,7 +90,7 @@ export class Checks implements EventSink {
 
   /** Blocks of a refill of ours that the recording has not told yet. */
   isRefillDue(cpu: number): boolean {
-    return this.#ownRefills[cpu].length > 0;
+    return this.#ownRefills[cpu].length > this.#realRefills[cpu].length;
   }
 
   realRefill(e: ReplayEvent): void {

@@ -11,24 +11,25 @@
  * first: its free says that somebody had it.
  */
 import { freePages, freePagesPastPcp } from "../mm/allocate.ts";
-import { giveBlock } from "../mm/buddy.ts";
-import { allocPagesBulk } from "../mm/bulk.ts";
-import { parseGfp } from "../mm/gfp-text.ts";
-import { KIND_MASK, type Memory, MOBILE, PCP, pfnOf, rowOf, zoneOf } from "../mm/memory.ts";
-import { countFree } from "../mm/queue.ts";
+import { type Memory, MOBILE, pfnOf, rowOf, zoneOf } from "../mm/memory.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
 import type { BootSteps } from "./boot-start.ts";
-import { Checks } from "./checks.ts";
+import { BulkCalls } from "./bulk-calls.ts";
+import { Checks, type MissSink } from "./checks.ts";
+import { ContigCalls } from "./contig.ts";
 import type { ReplayEvent } from "./event.ts";
 import { Follower } from "./follow.ts";
+import { GfpReader } from "./gfp-words.ts";
+import { beforeFree, decayLowered, drainFull, type LastFree } from "./pageset-highs.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { drainOutside } from "./remote-drain.ts";
 import { request } from "./request.ts";
 import { emptyScore, type Miss, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
 import { Substitutes } from "./substitutes.ts";
-import { isBlock, isTaken, mend, settle } from "./surgery.ts";
+import { isBlock, mendAnswer, putDown, settle } from "./surgery.ts";
+import type { Watch } from "./watch.ts";
 
 export interface DriveOptions {
   /** null: blind, or following. */
@@ -41,12 +42,11 @@ export interface DriveOptions {
   readonly steps?: BootSteps;
   /** The answer to each mm_page_alloc, before it is compared; -1 for no page, no zone. */
   readonly decide?: (e: ReplayEvent, pfn: number, zone: number) => void;
+  /** Told of what the run does to its memory. */
+  readonly watch?: Watch;
   /** Called before an event is replayed; false ends the run there. */
   readonly before?: (e: ReplayEvent, score: Score) => boolean;
 }
-
-/** Page cache, by its flags; not kernel memory that a task pays for. */
-const PAGE_CACHE = /HARDWALL|GFP_USER|GFP_HIGHUSER/;
 
 const hex = (pfn: number): string => (pfn < 0 ? "none" : `0x${pfn.toString(16)}`);
 
@@ -59,12 +59,13 @@ export class Driver {
   readonly #reclaim: ReclaimState;
   readonly #follower: Follower | null;
   readonly #substitutes: Substitutes | null;
-  readonly #gfp: Map<string, { readonly bits: number; readonly cache: boolean }> = new Map();
+  readonly #contig: ContigCalls;
+  readonly #gfp: GfpReader;
   /** Requests that an assumption served before their event. */
   readonly #served: Map<ReplayEvent, number> = new Map();
-  /** By task: pages of its last bulk call, as we took them. */
-  readonly #bulked: Map<number, number[]> = new Map();
-  readonly #inBulk: Set<number> = new Set();
+  readonly #bulks = new BulkCalls();
+  /** By CPU: where the page went that the last event freed; null when it was no such event. */
+  readonly #freed: (LastFree | null)[] = [];
   /** Node of each kswapd, by its wake-ups. */
   readonly #nodeOf: Map<number, number> = new Map();
   #at: ReplayEvent | null = null;
@@ -73,15 +74,16 @@ export class Driver {
     this.#state = state;
     this.#m = state.m;
     this.#options = options;
-    this.#checks = new Checks(state.m, state.typeOf, (kind, ours, theirs) => {
-      this.#miss(kind, ours, theirs);
-    });
+    const { assumptions, watch } = options;
+    const miss: MissSink = (kind, ours, theirs) => this.#miss(kind, ours, theirs);
+    this.#checks = new Checks(state.m, state.typeOf, miss, watch?.wake);
     state.m.events = this.#checks;
-    const ordered = options.steps !== undefined;
-    this.#follower =
-      options.follow === true ? new Follower(state.m, this.#checks, state.typeOf, ordered) : null;
+    this.#follower = options.follow === true ? new Follower(state, this.#checks, options) : null;
     this.#substitutes = options.substitute === true ? new Substitutes(state.m) : null;
-    this.#reclaim = new ReclaimState(state.m);
+    this.#reclaim = new ReclaimState(state.m, watch?.compacted);
+    if (assumptions !== null) assumptions.watch = watch ?? null;
+    this.#contig = new ContigCalls(state.m);
+    this.#gfp = new GfpReader(state.m);
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;
     this.score.extfrags = this.#checks.extfrags;
@@ -115,17 +117,30 @@ export class Driver {
     this.#at = e;
     m.cpu = e.cpu;
     this.#options.steps?.before(m, e);
-    this.#reclaim.note(e);
+    const { watch } = this.#options;
+    watch?.event(e);
+    const due = e.kind === "drain" && this.#checks.isDrainDue(e.cpu);
+    if (!this.#contig.before(e, due)) this.#reclaim.note(e);
+    this.score.inputs.contigCalls = this.#contig.begun;
+    if (e.kind !== "refill" && e.kind !== "extfrag") {
+      this.#options.assumptions?.endRun(m, e, this.score);
+    }
+    if (e.kind === "isolate" || e.kind === "take") watch?.compactionDone(e);
     this.#takeBulk(e);
     this.#serveEarly(e);
     if (!e.interrupt && (e.kind === "alloc" || e.kind === "free" || e.kind === "batched")) {
       this.#follower?.beginCall(e.cpu);
       this.#checks.beginCall(e.cpu);
     }
+    if (e.kind !== "drain") this.#freed[e.cpu] = null;
     this.#replay(e);
+    this.#contig.after(e);
     this.#checks.settleFrags();
     const node = e.passEnd ? this.#nodeOf.get(e.pid) : undefined;
-    if (node !== undefined) this.#reclaim.passEnds(node);
+    if (node !== undefined) {
+      this.#reclaim.passEnds(node);
+      watch?.passEnds(node);
+    }
   }
 
   #replay(e: ReplayEvent): void {
@@ -142,28 +157,30 @@ export class Driver {
         if (e.batchOrder >= 0) this.#free(e, e.batchOrder);
         return;
       case "refill":
-        assumptions?.beforeRefill(this.#m, e, this.#checks, this.score);
+        this.#noteRefill(e);
         this.#checks.realRefill(e);
         this.#follower?.refill(e);
         if (assumptions?.hiddenBulks === true) this.#checks.settleRefills(e.cpu);
         return;
       case "drain":
-        this.#drain(e);
+        if (this.#follower === null) this.#drain(e);
+        else this.#follower.drain(e);
         return;
       case "extfrag":
+        if (this.#m.rule.fallback === "claim") this.#noteRefill(e);
         this.#checks.realFrag(e);
         return;
       case "kswapd":
         this.#nodeOf.set(e.pid, e.a);
         return;
       case "bulk":
-        this.#inBulk.add(e.pid);
+        this.#bulks.begin(e);
         return;
       case "bulk-end":
-        this.#inBulk.delete(e.pid);
+        this.#bulks.end(e);
         return;
       case "vmap":
-        this.#vmap(e);
+        this.#bulks.compare(e, this.score);
         return;
       case "isolate":
       case "take":
@@ -172,6 +189,11 @@ export class Driver {
       default:
         return;
     }
+  }
+
+  #noteRefill(e: ReplayEvent): void {
+    if (this.#checks.isRefillDue(e.cpu)) return;
+    this.#options.assumptions?.noteRefill(e, this.#state.typeOf(e.type));
   }
 
   #alloc(e: ReplayEvent): void {
@@ -186,6 +208,7 @@ export class Driver {
       this.score.failed++;
       if (own < 0) this.score.failedEqual++;
       else this.#wrongPage(e, own);
+      this.#options.watch?.answered(e, own);
       this.#settleRequest(e, own);
       return;
     }
@@ -195,8 +218,9 @@ export class Driver {
     else if (ownZone === zoneOf(m, row)) this.score.zoneEqual++;
     if (own === e.pfn) this.score.pfnEqual++;
     else this.#wrongPage(e, own);
+    this.#options.watch?.answered(e, own);
     this.#settleRequest(e, own);
-    if (this.#inBulk.has(e.pid) && !e.interrupt) this.#bulked.get(e.pid)?.push(own);
+    this.#bulks.single(e, own);
   }
 
   #settleRequest(e: ReplayEvent, own: number): void {
@@ -205,40 +229,24 @@ export class Driver {
   }
 
   #wrongPage(e: ReplayEvent, own: number): void {
-    const m = this.#m;
     this.#miss("page", hex(own), hex(e.pfn));
     if (this.#options.assumptions === null) return;
     this.score.repairs++;
-    const real = e.pfn < 0 ? -1 : rowOf(m, e.pfn);
-    const row = own < 0 ? -1 : rowOf(m, own);
-    // What was taken early may be freed by now: a recording that was right would not free it.
-    const kept = isTaken(m, row, e.order);
-    if (isBlock(m, real, e.order)) {
-      mend(m, kept ? row : -1, real, e.order, e.type === MOVABLE);
-    } else if (kept) freePages(m, own, e.order);
+    mendAnswer(this.#m, own, e.pfn, e.order, e.type === MOVABLE);
   }
 
   #request(e: ReplayEvent): number {
     const m = this.#m;
-    const { bits, cache } = this.#gfpOf(e.gfp);
+    const { bits, cache } = this.#gfp.read(e.gfp);
     const rights = {
       past: this.#reclaim.takePast(e),
       reclaimer: this.#reclaim.isReclaimer(e),
     };
     const pfn = request(m, bits, e.order, rights);
+    this.#options.watch?.request(e, { gfp: bits, rights, cache }, pfn);
     if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
     if (pfn >= 0) this.#substitutes?.took(rowOf(m, pfn), e.order, e.pid);
     return pfn;
-  }
-
-  #gfpOf(text: string): { readonly bits: number; readonly cache: boolean } {
-    let known = this.#gfp.get(text);
-    if (known === undefined) {
-      const cache = PAGE_CACHE.test(text) && !text.includes("ACCOUNT");
-      known = { bits: parseGfp(text, this.#m.gfp.era).value, cache };
-      this.#gfp.set(text, known);
-    }
-    return known;
   }
 
   #serveEarly(e: ReplayEvent): void {
@@ -261,74 +269,68 @@ export class Driver {
       this.score.inputs.unseenTakers++;
       if (this.score.unseenLine === 0) this.score.unseenLine = e.line;
     }
+    const past = this.#isLocked(e);
+    const list = m.pcpListOf[order * 8 + m.blockType[row >> m.pageblockOrder]] ?? -1;
+    if (list >= 0 && !past && this.#options.assumptions !== null) {
+      const zone = zoneOf(m, row);
+      this.#freed[e.cpu] = { pid: e.pid, zone, list };
+      beforeFree(m, zone, order, e.drains, this.score);
+    }
     const pfn = other < 0 ? e.pfn : pfnOf(m, other);
-    if (this.#isLocked(e)) freePagesPastPcp(m, pfn, order);
+    if (past) freePagesPastPcp(m, pfn, order);
     else freePages(m, pfn, order);
+    this.#options.watch?.free(e, order, past);
   }
 
   /** Past the lists. The lock is one zone's: a page of another zone still gets onto its list. */
   #isLocked(e: ReplayEvent): boolean {
-    if (this.#reclaim.isSurplus(e.pfn)) return true;
-    if (e.lockedBy >= 0) {
-      const zone = zoneOf(this.#m, rowOf(this.#m, e.lockedBy));
-      if (zone === zoneOf(this.#m, rowOf(this.#m, e.pfn))) {
-        this.score.inputs.lockedFrees++;
-        return true;
-      }
+    const m = this.#m;
+    if (e.lockedBy >= 0 && zoneOf(m, rowOf(m, e.lockedBy)) === zoneOf(m, rowOf(m, e.pfn))) {
+      this.score.inputs.lockedFrees++;
+      return true;
     }
     return this.#options.assumptions?.isLocked(e, this.score) ?? false;
   }
 
   #drain(e: ReplayEvent): void {
-    if (this.#follower !== null) {
-      this.#follower.drain(e);
-      return;
-    }
     if (!this.#checks.isDrainDue(e.cpu)) {
-      const kind = drainOutside(this.#m, e, this.#state.typeOf(e.type), e.drainRun);
-      if (kind === "remote") this.score.inputs.remoteDrains++;
-      else if (kind === "decay") this.score.inputs.decays++;
-      else this.#strangeDrain(e);
+      const freed = this.#freed[e.cpu] ?? null;
+      const assumes = this.#options.assumptions !== null;
+      if (!assumes || !drainFull(this.#m, e, freed, this.score)) this.#drainOutside(e);
     }
     this.#checks.realDrain(e);
+  }
+
+  #drainOutside(e: ReplayEvent): void {
+    const m = this.#m;
+    const type = this.#state.typeOf(e.type);
+    const own = drainOutside(m, e, type);
+    if (own?.kind === "remote") this.score.inputs.remoteDrains++;
+    else if (own?.kind === "decay") this.score.inputs.decays++;
+    const lowered = own === null && this.#options.assumptions !== null;
+    const done = lowered ? decayLowered(m, e, type, this.score) : own;
+    if (done === null) this.#strangeDrain(e);
+    else this.#options.watch?.drained(done.kind, done.zone, done.cpu);
   }
 
   /** A block that we hold on another list, or not at all: repaired, it goes where it went. */
   #strangeDrain(e: ReplayEvent): void {
     const m = this.#m;
     this.score.strangeDrains++;
-    const row = rowOf(m, e.pfn);
-    if (this.#options.assumptions === null || !isBlock(m, row, e.order)) return;
-    if ((m.state[row] & KIND_MASK) !== PCP) return;
+    const type = this.#state.typeOf(e.type);
+    if (this.#options.assumptions === null || !putDown(m, rowOf(m, e.pfn), e.order, type)) return;
     this.score.repairs++;
-    // Made whole first: its other pages may be somebody's here.
-    settle(m, row, e.order);
-    m.state[row] = 0;
-    giveBlock(m, zoneOf(m, row), row, e.order, this.#state.typeOf(e.type), false);
-    countFree(m, zoneOf(m, row), 1 << e.order);
+    this.#options.watch?.putDown(e, type);
   }
 
   #takeBulk(e: ReplayEvent): void {
     const call = e.bulk;
     if (call === null) return;
-    const pfns: number[] = [];
-    const taken = allocPagesBulk(this.#m, call.gfp, call.pages, pfns);
-    this.score.inputs.bulkCalls++;
-    this.score.inputs.bulkPages += call.pages;
-    if (taken !== call.pages) this.#miss("bulk", `${taken} pages`, `${call.pages} pages`);
-    this.#bulked.set(e.pid, [...(this.#bulked.get(e.pid) ?? []), ...pfns]);
-  }
-
-  /** The probe tells the pages of the task's bulk calls since the last one, some at a time. */
-  #vmap(e: ReplayEvent): void {
-    const own = this.#bulked.get(e.pid);
-    for (const [i, pfn] of e.pages.entries()) {
-      const taken = own?.[e.b + i];
-      if (taken === undefined) continue;
-      this.score.bulkTold++;
-      if (taken === pfn) this.score.bulkEqual++;
+    const pfns = this.#bulks.take(this.#m, e, call, this.score);
+    this.#options.watch?.bulk(call.gfp, pfns);
+    if (pfns.length !== call.pages) {
+      this.#miss("bulk", `${pfns.length} pages`, `${call.pages} pages`);
     }
-    if (e.b === 0) this.#bulked.delete(e.pid);
   }
 
   /** It names a page or a CPU that is not there. */

@@ -13,11 +13,13 @@
  *   reclaim, reclaim-end, kswapd, suitable                 -
  *   isolate, take       what compaction took               -
  *   snap                a snapshot is taken (boots only)   -
+ *   scan, cma           which range somebody wants         -
  *
  * The pfn of a checked event is never looked at before the engine has answered.
  *
  * Linux: include/trace/events/{kmem,vmscan,compaction}.h
  */
+import type { ContigCall } from "./contig-scan.ts";
 
 export type ReplayKind =
   | "alloc"
@@ -35,13 +37,15 @@ export type ReplayKind =
   | "suitable"
   | "isolate"
   | "snap"
-  | "take";
+  | "take"
+  | "scan"
+  | "cma";
 
 export interface ReplayEvent {
   readonly kind: ReplayKind;
   /** 1-based line in the trace. */
   readonly line: number;
-  /** Seconds of the trace's clock. */
+  /** The trace's clock, microseconds. */
   readonly time: number;
   readonly cpu: number;
   readonly pid: number;
@@ -50,7 +54,7 @@ export interface ReplayEvent {
   readonly reclaimer: boolean;
   /** In a hard or soft interrupt. */
   readonly interrupt: boolean;
-  /** First page; -1 for none. isolate: start of the range. */
+  /** First page; -1 for none. isolate, scan: start of the range. */
   readonly pfn: number;
   readonly order: number;
   /** Migratetype by the kernel's number; -1 for none. */
@@ -59,7 +63,7 @@ export interface ReplayEvent {
   readonly gfp: string;
   /** refill: it fills a per-CPU list. extfrag: the block changes its owner. */
   readonly flag: boolean;
-  /** alloc: 1 when interrupts were on. isolate: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd: node. */
+  /** alloc: 1 when interrupts were on. isolate, scan: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd: node. */
   readonly a: number;
   /** isolate: frames scanned. extfrag: the fallback's type. vmap: number of the first page. */
   readonly b: number;
@@ -80,6 +84,10 @@ export interface ReplayEvent {
   passEnd: boolean;
   /** In an interrupt between two frees of a batch: pfn of the free before it; -1 for none. */
   lockedBy: number;
+  /** Here begins a call for this range. */
+  contig: ContigCall | null;
+  /** free, batched: the next event of this CPU is a drain by the same task. */
+  drains: boolean;
   /** drain: pages from here to the end of the run of drains on this CPU. */
   drainRun: number;
 }

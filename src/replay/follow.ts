@@ -30,11 +30,13 @@ import {
   TAKEN,
   zoneOf,
 } from "../mm/memory.ts";
-import { countFree } from "../mm/queue.ts";
+import { countPages } from "../mm/queue.ts";
 import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
 import type { Block } from "./block-queue.ts";
 import type { Checks } from "./checks.ts";
+import type { DriveOptions } from "./drive.ts";
 import type { ReplayEvent } from "./event.ts";
+import type { StartState } from "./start-state.ts";
 import { isBlock, isTaken, putBack, settle, stockList, takeFree, takeOff } from "./surgery.ts";
 
 /** A block of a recorded refill; `percpu` when it went to a per-CPU list. */
@@ -55,8 +57,9 @@ export class Follower {
   /** Blocks drained in this call that were on no list of ours. */
   #strangers = 0;
 
-  /** `ordered`: the order of lists is known from the start on. */
-  constructor(m: Memory, checks: Checks, typeOf: (kernel: number) => number, ordered: boolean) {
+  /** With a boot's steps the order of lists is known from the start on. */
+  constructor({ m, typeOf }: StartState, checks: Checks, { steps }: Pick<DriveOptions, "steps">) {
+    const ordered = steps !== undefined;
     this.#known = new Uint8Array(m.zoneCount * m.cpuCount * PCP_LISTS).fill(ordered ? 1 : 0);
     this.#m = m;
     this.#checks = checks;
@@ -234,7 +237,7 @@ function giveToZone(m: Memory, row: number, order: number, type: number): void {
   const zone = zoneOf(m, row);
   m.state.fill(0, row, row + (1 << order));
   giveBlock(m, zone, row, order, type, false);
-  countFree(m, zone, 1 << order);
+  countPages(m, zone, row, 1 << order);
 }
 
 /**

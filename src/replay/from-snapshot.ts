@@ -18,6 +18,7 @@ import {
 import type { ZoneinfoZone } from "../formats/zoneinfo.ts";
 import { resolveEra } from "../kernels/eras.ts";
 import type { ListSnapshot, MachineFacts, ZoneFacts } from "./snapshot.ts";
+import { MAX_ORDER, PAGEBLOCK_ORDER } from "./start-state.ts";
 
 /** Texts of snap/freelists, snap/pageblocks, and snap/kpageflags.rle where there is one. */
 export interface SnapTexts {
@@ -26,11 +27,6 @@ export interface SnapTexts {
   readonly kpageflags: string | null;
 }
 
-/** The pageblocks of a snapshot's file. Measured: huge pages of 2 MiB. */
-const SNAP_PAGEBLOCK_ORDER = 9;
-/** MAX_ORDER with 4 KiB pages, inclusive. */
-const MAX_ORDER = 10;
-
 /** Classes whose pages are on an LRU list, or a huge page's: their owners let them be moved. */
 export const LRU_CLASSES: ReadonlySet<PageClass> = new Set<PageClass>([
   "anon",
@@ -38,6 +34,9 @@ export const LRU_CLASSES: ReadonlySet<PageClass> = new Set<PageClass>([
   "lru",
   "thp",
 ]);
+
+/** Frames that no zone manages. */
+const UNMANAGED_CLASSES: ReadonlySet<PageClass> = new Set<PageClass>(["no-page", "reserved"]);
 
 /** Null, with errors, when the lists cannot be read whole. */
 export function listSnapshot(texts: SnapTexts): Outcome<ListSnapshot | null> {
@@ -51,9 +50,13 @@ export function listSnapshot(texts: SnapTexts): Outcome<ListSnapshot | null> {
   ];
   if (issues.some(({ severity }) => severity === "error")) return { value: null, issues };
   const { zones, free, pcp, pcpLists } = lists.value;
+  const runsOf = (classes: ReadonlySet<PageClass>): { pfn: number; pages: number }[] =>
+    (flags?.value ?? [])
+      .filter((run) => classes.has(run.class))
+      .map(({ start, end }) => ({ pfn: start, pages: end - start }));
   const value: ListSnapshot = {
     exact: true,
-    pageblockOrder: SNAP_PAGEBLOCK_ORDER,
+    pageblockOrder: PAGEBLOCK_ORDER,
     maxOrder: MAX_ORDER,
     zones: zones.map((z) => ({ ...z, index: z.zone })),
     free: free.map((f) => ({ ...f, index: f.zone, type: f.migratetype })),
@@ -63,7 +66,8 @@ export function listSnapshot(texts: SnapTexts): Outcome<ListSnapshot | null> {
       pfn: firstPfn,
       types: migratetypes,
     })),
-    movable: movableRuns(flags?.value ?? []),
+    movable: runsOf(LRU_CLASSES),
+    unmanaged: flags === null ? null : runsOf(UNMANAGED_CLASSES),
   };
   return { value, issues };
 }
@@ -116,6 +120,7 @@ export function factsOf(
     cpus,
     cpuNode,
     reserveRatios: ratios,
+    sysctls,
     zones: zoneFacts(zoneinfo.zones),
   };
   return { value, issues };

@@ -113,6 +113,8 @@ function record(kind: ReplayKind, e: TraceHead, fields: Fields): ReplayEvent {
     bulk: null,
     passEnd: false,
     lockedBy: -1,
+    contig: null,
+    drains: false,
     drainRun: 0,
   };
 }
@@ -162,6 +164,10 @@ function toReplay(e: TraceEvent): ReplayEvent | null {
       return record("kswapd", e, { a: e.nid });
     case "mm_compaction_suitable":
       return record("suitable", e, {});
+    case "mm_compaction_isolate_migratepages":
+      return record("scan", e, { pfn: e.start, a: e.end });
+    case "cma_alloc_start":
+      return record("cma", e, {});
     case "mm_compaction_isolate_freepages":
       return record("isolate", e, { pfn: e.start, a: e.end, b: e.scanned, c: e.taken });
     case "probe":
@@ -173,7 +179,7 @@ function toReplay(e: TraceEvent): ReplayEvent | null {
 
 function fromProbe(e: ProbeHit): ReplayEvent | null {
   const isReturn = e.caller !== null;
-  if (e.symbol === "__alloc_pages_bulk") {
+  if (e.symbol === "__alloc_pages_bulk" || e.symbol === "alloc_pages_bulk_noprof") {
     if (isReturn) return record("bulk-end", e, { a: numberOf(e, "n") });
     return record("bulk", e, { gfp: String(numberOf(e, "gfp")) });
   }

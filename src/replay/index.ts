@@ -2,6 +2,7 @@
 export { type AssumptionOptions, Assumptions, type FreeAtEnd } from "./assumptions.ts";
 export { bootMoments } from "./boot-moments.ts";
 export { type BootEvidence, type BootStart, bootStart } from "./boot-start.ts";
+export { type Change, NOT_SETTABLE, parseChange, SETTING_NAMES, type Setting } from "./change.ts";
 export type { CheckCount } from "./checks.ts";
 export {
   type Comparison,
@@ -18,10 +19,20 @@ export { factsOf, listSnapshot, type SnapTexts } from "./from-snapshot.ts";
 export { WindowCollector } from "./from-trace.ts";
 export { InputScan } from "./inputs.ts";
 export { CALL_WINDOW, LookAhead, type Scanner, USE_WINDOW } from "./look-ahead.ts";
+export { PERFETTO_HEAD, PERFETTO_TAIL, PerfettoEvents } from "./perfetto.ts";
 export { type Recording, recordingOf } from "./recording.ts";
-export { type Replay, type ReplayTask, type Run, replay, type StartKind } from "./replay.ts";
+export type { RefusedGroup } from "./refusals.ts";
+export {
+  type Replay,
+  type ReplayTask,
+  type Run,
+  replay,
+  type StartKind,
+  type ZoneMarks,
+} from "./replay.ts";
 export type { AssumptionCounts, InputCounts, Miss, Score } from "./score.ts";
 export type { ListSnapshot, MachineFacts, ZoneFacts } from "./snapshot.ts";
 export { type FlagTexts, flagsSnapshot } from "./start-from-flags.ts";
 export { type StartState, startState } from "./start-state.ts";
-export type { TimelinePart } from "./timeline.ts";
+export { joined, type RunTimeline, type TimelinePart } from "./timeline.ts";
+export type { Both, WhatIf, WhatIfZone } from "./what-if-result.ts";

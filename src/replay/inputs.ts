@@ -10,6 +10,7 @@
  *
  * Linux: free_unref_page_list(), __alloc_pages_bulk(), balance_pgdat()
  */
+import { ContigScan } from "./contig-scan.ts";
 import { isPageEvent, type ReplayEvent } from "./event.ts";
 import type { Scanner } from "./look-ahead.ts";
 
@@ -20,6 +21,7 @@ export class InputScan implements Scanner {
   readonly #passes = new PassEnds();
   readonly #bursts = new LockedBursts();
   readonly #drains = new DrainRuns();
+  readonly #contig = new ContigScan();
 
   note(e: ReplayEvent): void {
     e.announced = false;
@@ -33,9 +35,11 @@ export class InputScan implements Scanner {
     if (e.kswapd) this.#passes.note(e);
     this.#bursts.note(e);
     this.#drains.note(e);
+    this.#contig.note(e);
   }
 
   release(events: readonly ReplayEvent[]): void {
+    this.#contig.release(events);
     for (const e of events) {
       if (e.kind === "free") this.#pairs.release(e);
       else if (e.kind === "alloc") this.#bulks.release(e);
@@ -169,8 +173,14 @@ class LockedBursts {
 
 class DrainRuns {
   readonly #runs: ReplayEvent[][] = [];
+  /** By CPU: the event before. */
+  readonly #last: ReplayEvent[] = [];
 
   note(e: ReplayEvent): void {
+    const last = this.#last[e.cpu];
+    e.drains = false;
+    if (e.kind === "drain" && last !== undefined) last.drains = last.pid === e.pid;
+    this.#last[e.cpu] = e;
     const run = this.#runs[e.cpu];
     if (e.kind !== "drain") {
       if (run !== undefined && run.length > 0) closeRun(run);

@@ -24,22 +24,24 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "../mm/memory.ts";
-import { countFree } from "../mm/queue.ts";
+import { countPages } from "../mm/queue.ts";
 import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
 import type { ReplayEvent } from "./event.ts";
-import { takeOff } from "./surgery.ts";
+
+/** Told of each block that compaction takes off a free list. */
+export type TakenSink = (row: number, order: number) => void;
 
 export class ReclaimState {
   readonly #m: Memory;
+  readonly #taken: TakenSink | null;
   /** Boost of each zone when the running pass of its node began. */
   readonly #boosts: number[];
   readonly #reclaiming: Set<number> = new Set();
   readonly #past: Set<number> = new Set();
-  /** Pages behind a range that was allocated whole, which its last free block reached into. */
-  readonly #surplus: Set<number> = new Set();
 
-  constructor(m: Memory) {
+  constructor(m: Memory, taken: TakenSink | null = null) {
     this.#m = m;
+    this.#taken = taken;
     this.#boosts = m.names.map(() => 0);
   }
 
@@ -55,14 +57,6 @@ export class ReclaimState {
     return past;
   }
 
-  /**
-   * Whether a freed page is what alloc_contig_range() took too much: its pageblock is isolated
-   * still, so it goes past the per-CPU lists. Asked once a free.
-   */
-  isSurplus(pfn: number): boolean {
-    return this.#surplus.size > 0 && this.#surplus.delete(pfn);
-  }
-
   /** Before the event is replayed. */
   note(e: ReplayEvent): void {
     if (e.kind === "reclaim") this.#reclaiming.add(e.pid);
@@ -72,9 +66,8 @@ export class ReclaimState {
     } else if (e.kind === "kswapd") this.#wake(e.a);
     else if (e.kind === "isolate") {
       // A scan in strides, after blocks that gave nothing, looks at few frames of the range.
-      if (e.c > 0 || e.b * 2 > e.a - e.pfn) isolateRange(this.#m, e.pfn, e.a, e.c);
-      for (let pfn = e.a; pfn < e.pfn + e.c; pfn++) this.#surplus.add(pfn);
-    } else if (e.kind === "take") takeFast(this.#m, rowOf(this.#m, e.pfn));
+      if (e.c > 0 || e.b * 2 > e.a - e.pfn) isolateRange(this.#m, e.pfn, e.a, this.#taken);
+    } else if (e.kind === "take") takeFast(this.#m, rowOf(this.#m, e.pfn), this.#taken);
   }
 
   #wake(node: number): void {
@@ -103,14 +96,14 @@ export class ReclaimState {
  * A block that compaction found by looking at the lists' ends, without an event:
  * what was queued before it goes behind. Linux: move_freelist_head()
  */
-function takeFast(m: Memory, row: number): void {
+function takeFast(m: Memory, row: number, taken: TakenSink | null): void {
   if (row < m.firstRow) return;
   for (let order = 0; order <= m.maxOrder; order++) {
     const head = row & ~((1 << order) - 1);
     if (m.state[head] !== (FREE | order)) continue;
     rotateTo(m, head);
     const pfn = pfnOf(m, head);
-    isolateRange(m, pfn, pfn + (1 << order), 1 << order);
+    isolateRange(m, pfn, pfn + (1 << order), taken);
     break;
   }
   if ((m.state[row] & KIND_MASK) === TAKEN) m.state[row] = MOBILE | (m.state[row] & ORDER_MASK);
@@ -133,14 +126,8 @@ function rotateTo(m: Memory, row: number): void {
   prev[list] = before;
 }
 
-/**
- * Every free block of a range leaves its list, as single pages; `taken` are told. A block that
- * reaches farther than that had been split when its pageblock was isolated.
- *
- * Linux: isolate_freepages_block(), mm/compaction.c; isolate_single_pageblock(), mm/page_isolation.c
- */
-function isolateRange(m: Memory, from: number, to: number, taken: number): void {
-  const limit = from + Math.max(to - from, taken);
+/** Every free block of a range leaves its list, as single pages. Linux: isolate_freepages_block() */
+function isolateRange(m: Memory, from: number, to: number, taken: TakenSink | null): void {
   for (let pfn = from; pfn < to; ) {
     const row = rowOf(m, pfn);
     const state = row < m.firstRow ? 0 : m.state[row];
@@ -149,18 +136,12 @@ function isolateRange(m: Memory, from: number, to: number, taken: number): void 
       continue;
     }
     const order = state & ORDER_MASK;
-    if (pfn + (1 << order) > limit) {
-      for (; pfn < limit; pfn++) {
-        takeOff(m, rowOf(m, pfn), 0);
-        m.state[rowOf(m, pfn)] = TAKEN;
-      }
-      return;
-    }
     const zone = zoneOf(m, row);
     unlink(m, zone, row, order);
-    countFree(m, zone, -(1 << order));
+    countPages(m, zone, row, -(1 << order));
     if (order >= m.pageblockOrder - 1) claimBlocks(m, row, order);
     m.state.fill(TAKEN, row, row + (1 << order));
+    taken?.(row, order);
     pfn += 1 << order;
   }
 }

@@ -27,36 +27,50 @@ import { PCP_TYPES } from "../mm/rule.ts";
 import { SCALE_MAX } from "../mm/words.ts";
 import type { ReplayEvent } from "./event.ts";
 
-export type DrainKind = "remote" | "decay";
+export interface OutsideDrain {
+  readonly kind: "remote" | "decay";
+  readonly zone: number;
+  readonly cpu: number;
+}
 
-/** Does what the run of `pages` drained pages that begins with `e` shows; null when no pageset can be it. */
-export function drainOutside(
-  m: Memory,
-  e: ReplayEvent,
-  type: number,
-  pages: number,
-): DrainKind | null {
+/** Does what the run of drained pages that begins with `e` shows; null when no pageset can be it. */
+export function drainOutside(m: Memory, e: ReplayEvent, type: number): OutsideDrain | null {
+  const pages = e.drainRun;
+  const tuned = m.rule.pcp === "tuned";
   const whole: number[] = [];
   const decayed: number[] = [];
-  for (let zone = 0; zone < m.zoneCount; zone++) {
-    for (let step = 0; step < m.cpuCount; step++) {
-      const set = zone * m.cpuCount + ((e.cpu + step) % m.cpuCount);
-      const count = m.pcp[set * PCP_WORDS + P_COUNT];
-      if (count === 0 || !startsWith(m, set, e.order, type)) continue;
-      if (count <= pages) whole.push(set);
-      else if (m.rule.pcp === "tuned" && decaySize(m, set) === pages) decayed.push(set);
-    }
+  for (const set of setsAt(m, e, type)) {
+    const count = m.pcp[set * PCP_WORDS + P_COUNT];
+    if (count <= pages) whole.push(set);
+    else if (tuned && decaySize(m, set) === pages) decayed.push(set);
   }
   const exact = whole.find((set) => m.pcp[set * PCP_WORDS + P_COUNT] === pages);
   const set = exact ?? whole[0];
   if (set !== undefined) {
-    const count = m.pcp[set * PCP_WORDS + P_COUNT];
-    drainFrom(m, Math.floor(set / m.cpuCount), set % m.cpuCount, count, 0);
-    return "remote";
+    const own = placeOf(m, set);
+    drainFrom(m, own.zone, own.cpu, m.pcp[set * PCP_WORDS + P_COUNT], 0);
+    return { kind: "remote", ...own };
   }
   if (decayed.length === 0) return null;
-  decayPcp(m, Math.floor(decayed[0] / m.cpuCount), decayed[0] % m.cpuCount);
-  return "decay";
+  const own = placeOf(m, decayed[0]);
+  decayPcp(m, own.zone, own.cpu);
+  return { kind: "decay", ...own };
+}
+
+function placeOf(m: Memory, set: number): { zone: number; cpu: number } {
+  return { zone: Math.floor(set / m.cpuCount), cpu: set % m.cpuCount };
+}
+
+/** Pagesets whose drain from the first list on would begin as `e` tells; the CPU's own first. */
+export function setsAt(m: Memory, e: ReplayEvent, type: number): number[] {
+  const sets: number[] = [];
+  for (let zone = 0; zone < m.zoneCount; zone++) {
+    for (let step = 0; step < m.cpuCount; step++) {
+      const set = zone * m.cpuCount + ((e.cpu + step) % m.cpuCount);
+      if (m.pcp[set * PCP_WORDS + P_COUNT] > 0 && startsWith(m, set, e.order, type)) sets.push(set);
+    }
+  }
+  return sets;
 }
 
 /** Whether a drain of the pageset from its first list on begins with such a block. */

@@ -9,17 +9,20 @@ import type { Issue, Outcome } from "../base/issue.ts";
 import type { AllocatorRule } from "../mm/rule.ts";
 import { Assumptions, type FreeAtEnd } from "./assumptions.ts";
 import type { BootStart } from "./boot-start.ts";
+import type { Change } from "./change.ts";
 import { type Comparison, compareWith, isSame } from "./compare.ts";
 import { type Divergence, divergenceOf } from "./divergence.ts";
 import { type DriveOptions, Driver } from "./drive.ts";
 import { InputScan } from "./inputs.ts";
 import { CALL_WINDOW, LookAhead, USE_WINDOW } from "./look-ahead.ts";
 import type { Recording } from "./recording.ts";
-import type { Score } from "./score.ts";
+import type { Miss, Score } from "./score.ts";
 import type { ListSnapshot, MachineFacts } from "./snapshot.ts";
 import { type StartState, startState } from "./start-state.ts";
 import { FirstUses } from "./taken-before.ts";
-import { Timeline, type TimelinePart } from "./timeline.ts";
+import { type RunTimeline, Timeline } from "./timeline.ts";
+import { WhatIfRun } from "./what-if.ts";
+import { changedState, type WhatIf, whatIfOf } from "./what-if-result.ts";
 
 export interface ReplayTask {
   readonly from: ListSnapshot;
@@ -31,12 +34,22 @@ export interface ReplayTask {
   readonly change?: Partial<AllocatorRule>;
   /** Each answer of the blind run, before it is compared; -1 for no page, no zone. */
   readonly decide?: DriveOptions["decide"];
+  /** A changed machine, for the same demand. */
+  readonly whatIf?: Change;
+  /** Sees each event of the blind run before it is replayed; called once, with the memory at its start. */
+  readonly observe?: (state: StartState) => NonNullable<DriveOptions["before"]>;
   /** After each block: events done over all runs, and of how many once that is known. False stops. */
   readonly pause?: (done: number, all: number | null) => Promise<boolean>;
 }
 
 /** What the memory started from. */
 export type StartKind = "exact lists" | "flags and counts" | "boot";
+
+export interface ZoneMarks {
+  readonly min: number;
+  readonly low: number;
+  readonly high: number;
+}
 
 export interface Run {
   readonly score: Score;
@@ -52,16 +65,58 @@ export interface Replay {
   /** The blind run itself where nothing was to be repaired. */
   readonly repaired: Run;
   readonly divergence: Divergence | null;
-  readonly timeline: readonly TimelinePart[];
+  readonly pageSize: number;
+  /** Marks at the start by zone number, pages. */
+  readonly marks: readonly ZoneMarks[];
+  /** Of the blind run. */
+  readonly timeline: RunTimeline;
+  /** null where nothing was changed, or when it was stopped. */
+  readonly whatIf: WhatIf | null;
   /** The caller stopped it: scores are of what was done. */
   readonly stopped: boolean;
 }
 
+/** Replays `again`, a fresh start, up to the first miss of the blind run. */
+async function divergenceIn(
+  { boot, recording }: ReplayTask,
+  again: StartState | null,
+  options: DriveOptions,
+  firstMiss: Miss | null,
+  progress: Progress,
+): Promise<Divergence | null> {
+  if (again === null || firstMiss === null) return null;
+  boot?.takeBuffer(again.m);
+  const before: DriveOptions["before"] = (_, score) => score.events < firstMiss.events;
+  await drive(new Driver(again, { ...options, before }), recording, progress);
+  return divergenceOf(again, firstMiss);
+}
+
+function stateOf({
+  from,
+  facts,
+  boot,
+  whatIf,
+  change = {},
+}: ReplayTask): Outcome<StartState | null> {
+  if (whatIf !== undefined && !from.exact) return { value: null, issues: [NO_LISTS] };
+  return boot === undefined ? startState(from, facts, change) : boot.state(change);
+}
+
+function kindOf({ from, boot }: ReplayTask): StartKind {
+  if (boot !== undefined) return "boot";
+  return from.exact ? "exact lists" : "flags and counts";
+}
+
+const NO_LISTS: Issue = {
+  severity: "error",
+  message: "a changed machine starts from the kernel's own lists, and this one was not told them",
+  mend: "leave --set out, or replay from a capture with snap/freelists",
+};
+
 /** Null, with errors, when the snapshot is no memory's. */
 export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> {
-  const { from, facts, recording, boot, change = {} } = task;
-  const state = (): Outcome<StartState | null> =>
-    boot === undefined ? startState(from, facts, change) : boot.state(change);
+  const { from, facts, recording, boot } = task;
+  const state = (): Outcome<StartState | null> => stateOf(task);
   const steps = ({ m }: StartState): Pick<DriveOptions, "steps"> => {
     return boot === undefined ? {} : { steps: boot.steps(m) };
   };
@@ -69,6 +124,9 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   if (fresh.value === null) return { value: null, issues: fresh.issues };
   const start = fresh.value;
   boot?.takeBuffer(start.m);
+  const changed = task.whatIf === undefined ? null : changedState(task, task.whatIf);
+  if (changed !== null && changed.value === null) return { value: null, issues: changed.issues };
+  const observe = task.observe?.(start);
   const timeline = new Timeline(start.m);
   const progress = new Progress(task.pause);
   let hiddenBulks = true;
@@ -81,11 +139,11 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
     ...blindly,
     ...steps(start),
     ...(task.decide === undefined ? {} : { decide: task.decide }),
-    before: (e) => {
+    before: (e, score) => {
       if (e.kind === "bulk") hiddenBulks = false;
       uses?.note(e);
       timeline.note(e);
-      return true;
+      return observe?.(e, score) ?? true;
     },
   });
   let done = await drive(first, recording, progress);
@@ -94,31 +152,41 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   const blind = runOf(first, start, listed, to, done);
   const whole = isWhole(blind);
   const { firstMiss, events } = blind.score;
-  progress.expect(whole ? events : 2 * events + (firstMiss?.events ?? 0));
-  let divergence: Divergence | null = null;
+  const runs = (whole ? 1 : 2) + (changed === null ? 0 : 1);
+  progress.expect(runs * events + (firstMiss?.events ?? 0));
   const again = firstMiss === null || !done ? null : state().value;
-  if (firstMiss !== null && again !== null) {
-    boot?.takeBuffer(again.m);
-    const before: DriveOptions["before"] = (_, score) => score.events < firstMiss.events;
-    await drive(new Driver(again, { ...blindly, ...steps(again), before }), recording, progress);
-    divergence = divergenceOf(again, firstMiss);
-  }
+  const options = again === null ? blindly : { ...blindly, ...steps(again) };
+  const divergence = await divergenceIn(task, again, options, firstMiss, progress);
   let repaired = blind;
   const second = whole || !done ? null : state().value;
   if (second !== null) {
-    const end = exact && to?.exact === true ? freeAtEnd(to) : null;
+    const end = exact ? freeAtEnd(to) : null;
     const assumptions = exact ? new Assumptions({ hiddenBulks, end }) : null;
     const driver = new Driver(second, { assumptions, follow: !exact, ...steps(second) });
     driver.score.assumptions.takenBefore = uses?.takeFrom(second.m, to) ?? 0;
     done = await drive(driver, recording, progress, assumptions);
     repaired = runOf(driver, second, listed, to, done);
   }
-  const kind: StartKind = boot !== undefined ? "boot" : exact ? "exact lists" : "flags and counts";
-  const value = { facts, start: kind, zoneNames: start.m.names, blind, repaired, divergence };
-  return {
-    value: { ...value, timeline: timeline.parts, stopped: !done },
-    issues: strangeIssues(repaired.score),
-  };
+  let whatIf: WhatIf | null = null;
+  const third = changed === null || !done ? null : state().value;
+  if (third !== null && changed?.value != null) {
+    // Beside the run that is the recording's in every page, so that each owner is known.
+    const assumptions = whole ? null : new Assumptions({ hiddenBulks, end: freeAtEnd(to) });
+    const watch = new WhatIfRun(third, changed.value);
+    done = await drive(new Driver(third, { assumptions, watch }), recording, progress, assumptions);
+    if (done) whatIf = whatIfOf(watch, task.whatIf?.settings ?? []);
+  }
+  const { names: zoneNames, pageSize } = start.m;
+  const machine = { facts, start: kindOf(task), zoneNames, pageSize, marks: marksOf(from, start) };
+  const outcome = { blind, repaired, divergence, whatIf, timeline: timeline.run(), stopped: !done };
+  return { value: { ...machine, ...outcome }, issues: strangeIssues(repaired.score) };
+}
+
+function marksOf({ zones }: ListSnapshot, start: StartState): ZoneMarks[] {
+  return start.zones.map(({ node, index }) => {
+    const own = zones.find((z) => z.node === node && z.index === index);
+    return { min: own?.min ?? 0, low: own?.low ?? 0, high: own?.high ?? 0 };
+  });
 }
 
 class Progress {
@@ -183,7 +251,9 @@ function isWhole({ score, comparison }: Run): boolean {
   return isSame(comparison);
 }
 
-function freeAtEnd({ free, pcp }: ListSnapshot): FreeAtEnd {
+function freeAtEnd(to: ListSnapshot | null): FreeAtEnd | null {
+  if (to === null || !to.exact) return null;
+  const { free, pcp } = to;
   const buddy = new Set<number>();
   for (const { pfns, order } of free) {
     for (const pfn of pfns) for (let i = 0; i < 1 << order; i++) buddy.add(pfn + i);

@@ -1,7 +1,7 @@
 /**
  * One recorded request, by the kernel's passes: the low mark, what the request
  * has a right to, what a reclaimer has. The reclaim between the passes is in the
- * recording, so nothing is drained or woken here.
+ * recording, so nothing is drained here, and that kswapd is asked for is only told.
  *
  * Linux: __alloc_pages(), __alloc_pages_slowpath(), mm/page_alloc.c
  */
@@ -36,6 +36,7 @@ export function request(m: Memory, gfp: number, order: number, rights: Rights): 
     const pfn = allocPass(m, gfp, order, fast);
     if (pfn >= 0) return pfn;
   }
+  if (m.events !== null && kswapd !== 0) wakeAll(m, word >> 8, order);
   const { era, rule } = m.gfp;
   let slow = allocFlagsSlow(gfp, era, rule, { order, cma: m.cma });
   const harder = order > 0 && rule.highatomicBy === "no-flag" && (slow & ALLOC_NON_BLOCK) !== 0;
@@ -44,4 +45,9 @@ export function request(m: Memory, gfp: number, order: number, rights: Rights): 
   if (pfn >= 0) return pfn;
   const reserves = reserveFlags(gfp, era, { memalloc: rights.reclaimer });
   return reserves === 0 ? NO_PFN : allocPass(m, gfp, order, kswapd | cma | reserves);
+}
+
+/** Linux: wake_all_kswapds(), mm/page_alloc.c */
+function wakeAll(m: Memory, list: number, order: number): void {
+  for (let i = list + 1; m.zonelist[i] >= 0; i++) m.events?.wakeKswapd(m.zonelist[i], order);
 }

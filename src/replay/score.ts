@@ -23,6 +23,8 @@ export interface InputCounts {
   /** Bulk calls and the pages they took. */
   bulkCalls: number;
   bulkPages: number;
+  /** Ranges that somebody took by their pfns. */
+  contigCalls: number;
   /** Free blocks that compaction took: ranges and single finds. */
   compaction: number;
   remoteDrains: number;
@@ -44,6 +46,15 @@ export interface AssumptionCounts {
   /** Pages of bulk calls that no probe recorded. */
   hiddenBulkPages: number;
   hiddenBulkRefills: number;
+  /** alloc_factor of a tuned pageset, read off the length of a recorded refill. */
+  allocFactors: number;
+  /** Where a tuned pageset is full, read off drains that came, or did not come, after a free. */
+  loweredHighs: number;
+  raisedHighs: number;
+  /** Whether frees of larger blocks empty a pageset of less than a batch, read off the same. */
+  smallDrains: number;
+  /** What a CPU keeps back of counts, read off the types of a recorded refill's pages. */
+  counterFolds: number;
   /** Such pages that were noticed only at the end. */
   hiddenAtEnd: number;
 }
@@ -103,6 +114,7 @@ export function emptyScore(): Score {
     inputs: {
       bulkCalls: 0,
       bulkPages: 0,
+      contigCalls: 0,
       compaction: 0,
       remoteDrains: 0,
       decays: 0,
@@ -115,6 +127,11 @@ export function emptyScore(): Score {
       locked: 0,
       hiddenBulkPages: 0,
       hiddenBulkRefills: 0,
+      allocFactors: 0,
+      loweredHighs: 0,
+      raisedHighs: 0,
+      smallDrains: 0,
+      counterFolds: 0,
       hiddenAtEnd: 0,
     },
   };

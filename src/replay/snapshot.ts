@@ -52,6 +52,10 @@ export interface SnapCounters {
   readonly batch: number;
   /** free_factor; free_count since 6.7. */
   readonly factor: number;
+  /** Of tuned pagesets, null where the snapshot does not tell. Pages, but the factor. */
+  readonly allocFactor: number | null;
+  readonly highMin: number | null;
+  readonly highMax: number | null;
 }
 
 export interface ListSnapshot {
@@ -68,6 +72,8 @@ export interface ListSnapshot {
   readonly blocks: readonly { readonly pfn: number; readonly types: readonly number[] }[];
   /** Runs of pages whose owners let them be moved: page cache, anonymous, slab-less LRU. */
   readonly movable: readonly { readonly pfn: number; readonly pages: number }[];
+  /** Runs of holes and of what the boot kept; null where nobody told. */
+  readonly unmanaged: readonly { readonly pfn: number; readonly pages: number }[] | null;
 }
 
 export interface ZoneFacts {
@@ -89,6 +95,8 @@ export interface MachineFacts {
   readonly cpuNode: readonly number[];
   /** vm.lowmem_reserve_ratio. */
   readonly reserveRatios: readonly number[];
+  /** Numeric sysctls of vm/ as captured, by name. */
+  readonly sysctls: ReadonlyMap<string, readonly number[]>;
   /** Every zone as zoneinfo prints them, empty ones too. */
   readonly zones: readonly ZoneFacts[];
 }

@@ -110,6 +110,7 @@ export function flagsSnapshot(
       types: [type],
     })),
     movable: movableRuns(flags.value),
+    unmanaged: null,
   };
   return { value, issues };
 }
@@ -189,7 +190,8 @@ function zoneStock(
       pcp.push({ node: zone.node, index, cpu, list, pfns });
       count += list < PCP_HUGE_LIST ? pfns.length : pfns.length * 2 ** pageblockOrder;
     }
-    return { node: zone.node, index, cpu, count, high, batch, factor: 0 };
+    const tuned = { allocFactor: null, highMin: null, highMax: null };
+    return { node: zone.node, index, cpu, count, high, batch, factor: 0, ...tuned };
   });
   return { pcp, counters };
 }

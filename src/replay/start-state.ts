@@ -57,6 +57,12 @@ export interface StartState {
   readonly zoneNumber: (node: number, index: number) => number;
 }
 
+/** Frames of a pageblock in the snapshot's pageblocks file. Measured: huge pages of 2 MiB. */
+export const SNAP_PAGEBLOCK = 512;
+export const PAGEBLOCK_ORDER = 9;
+/** MAX_ORDER with 4 KiB pages, inclusive. */
+export const MAX_ORDER = 10;
+
 /** The memory of `snap`; `change` swaps rules of the era, for tests of what a wrong rule does. */
 export function startState(
   snap: ListSnapshot,
@@ -237,7 +243,8 @@ function linkStock({ m, zoneNumber }: StartState, snap: ListSnapshot): Issue[] {
 }
 
 function setPagesets({ m, facts, zoneNumber }: StartState, snap: ListSnapshot): void {
-  for (const { node, index, cpu, count, high, batch, factor } of snap.counters) {
+  for (const own of snap.counters) {
+    const { node, index, cpu, count, high, batch, factor } = own;
     const zone = zoneNumber(node, index);
     const at = (zone * m.cpuCount + cpu) * PCP_WORDS;
     m.pcp.set([count, high, batch], at);
@@ -246,8 +253,9 @@ function setPagesets({ m, facts, zoneNumber }: StartState, snap: ListSnapshot): 
       // The snapshot's free_factor is free_count here, and its pageset_high the highest.
       const { low = 0, pagesetHigh = high } = sameZone(snap.zones, { node, index }) ?? {};
       m.pcp[at + P_FREE_COUNT] = factor;
-      m.pcp[at + P_HIGH_MIN] = Math.max(Math.floor(low / facts.cpus), 4 * batch);
-      m.pcp[at + P_HIGH_MAX] = pagesetHigh;
+      m.pcp[at + P_FACTOR] = own.allocFactor ?? 0;
+      m.pcp[at + P_HIGH_MIN] = own.highMin ?? Math.max(Math.floor(low / facts.cpus), 4 * batch);
+      m.pcp[at + P_HIGH_MAX] = own.highMax ?? pagesetHigh;
     }
   }
 }

@@ -4,6 +4,7 @@
  *
  *   S1  P_COUNT, Z_FREE and Z_BLOCKS follow every change, so `verify` stays content
  */
+import { freePages } from "../mm/allocate.ts";
 import { giveBlock, linkHead, unlink } from "../mm/buddy.ts";
 import {
   FREE,
@@ -16,10 +17,11 @@ import {
   PCP_HUGE_LIST,
   PCP_LISTS,
   PCP_WORDS,
+  rowOf,
   TAKEN,
   zoneOf,
 } from "../mm/memory.ts";
-import { countFree } from "../mm/queue.ts";
+import { countPages } from "../mm/queue.ts";
 import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
 
 /**
@@ -142,7 +144,7 @@ function takeOne(m: Memory, row: number, order: number, rest = -1): boolean {
       } else linkHead(m, zone, upper, own, type);
     }
     m.state[row] = 0;
-    countFree(m, zone, -(1 << order));
+    countPages(m, zone, row, -(1 << order));
     return true;
   }
   return false;
@@ -175,13 +177,43 @@ function unstock(m: Memory, row: number): void {
  * After a wrong answer: the recorded page is taken from where it lies, and ours
  * goes back to where it came from. `own` is -1 when we answered with none.
  */
-export function mend(m: Memory, own: number, real: number, order: number, movable: boolean): void {
+function mend(m: Memory, own: number, real: number, order: number, movable: boolean): void {
   const state = own < 0 ? (movable ? MOBILE : TAKEN) | order : m.state[own];
   takeOff(m, real, order);
   splitTaken(m, real);
   if (own >= 0) putBack(m, own, order);
   m.state.fill(0, real, real + (1 << order));
   m.state[real] = state;
+}
+
+/**
+ * `mend` by pfns, -1 for none: the page that we answered with, as far as it is still taken, and the
+ * recorded one, as far as it is one.
+ */
+export function mendAnswer(
+  m: Memory,
+  own: number,
+  real: number,
+  order: number,
+  movable: boolean,
+): void {
+  const row = own < 0 ? -1 : rowOf(m, own);
+  const realRow = real < 0 ? -1 : rowOf(m, real);
+  // What was taken early may be freed by now: a recording that was right would not free it.
+  const kept = isTaken(m, row, order);
+  if (isBlock(m, realRow, order)) mend(m, kept ? row : -1, realRow, order, movable);
+  else if (kept) freePages(m, own, order);
+}
+
+/** A block that lies on a per-CPU list of ours goes to the free list of `type`. Returns whether it lay there. */
+export function putDown(m: Memory, row: number, order: number, type: number): boolean {
+  if (!isBlock(m, row, order) || (m.state[row] & KIND_MASK) !== PCP) return false;
+  // Made whole first: its other pages may be somebody's here.
+  settle(m, row, order);
+  m.state[row] = 0;
+  countPages(m, zoneOf(m, row), row, 1 << order);
+  giveBlock(m, zoneOf(m, row), row, order, type, false);
+  return true;
 }
 
 /** A taken block of ours becomes the first of the list that serves such requests. */
@@ -192,8 +224,8 @@ export function putBack(m: Memory, row: number, order: number): void {
   m.state[row] = 0;
   const list = order > m.pageblockOrder ? -1 : m.pcpListOf[order * 8 + (movable ? MOVABLE : type)];
   if (list === undefined || list < 0) {
+    countPages(m, zone, row, 1 << order);
     giveBlock(m, zone, row, order, type, false);
-    countFree(m, zone, 1 << order);
     return;
   }
   const set = zone * m.cpuCount + m.cpu;

@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { stripVTControlCharacters } from "node:util";
 import { gzipSync } from "node:zlib";
 import { replaySchema } from "../../src/documents/index.ts";
 import { traceFiles } from "../support/corpus.ts";
@@ -22,7 +23,7 @@ function folderOf(
     const place = join(folder, path);
     if (path.endsWith("/")) continue;
     mkdirSync(dirname(place), { recursive: true });
-    if (path === "trace.txt") writeFileSync(`${place}.gz`, gzipSync(change(text)));
+    if (path === "trace.txt") writeFileSync(`${place}.gz`, gzipSync(change(text), { level: 1 }));
     else writeFileSync(place, text);
   }
   return folder;
@@ -114,6 +115,109 @@ test("a trace cut in mid-line and one with lost events go on, and say so", async
     "--json",
   ]);
   equal(JSON.parse(lost.out).lostEvents, 7);
+});
+
+test("--set: both machines side by side, as a document and on the screen", async (t) => {
+  const folder = folderOf(t, "a-boot-512M-smp2");
+  const set = ["--set", "min_free_kbytes=430000", "--set", "dma=0"];
+  const { code, out, err } = await run(["replay", folder, ...set, "--json"]);
+  equal(err, "");
+  // The recording itself is replayed as ever.
+  equal(code, 0);
+  const document = JSON.parse(out);
+  const { whatIf } = replaySchema.parse(document);
+  ok(whatIf !== null);
+  deepEqual(
+    whatIf.set.map(({ name, value, before }) => [name, value, before]),
+    [
+      ["min_free_kbytes", "430000", "2697"],
+      ["dma", "0", null],
+    ],
+  );
+  equal(whatIf.allocations.recorded, document.allocations);
+  ok(whatIf.refused.requests > 0 && whatIf.refused.mayWait > 0);
+  equal(whatIf.zones.find(({ name }) => name === "DMA")?.managed.changed, 0);
+  equal("timeline" in document.whatIf, false);
+  const screen = await run(["replay", folder, ...set]);
+  match(screen.out, /What if\n {2}min_free_kbytes=430000 \(recorded: 2697\), dma=0/);
+  match(screen.out, /DMA memory +15 MiB +0 B/);
+  match(screen.out, /DMA32 skipped: \d+ <= \d+ \+ 0 \(below the mark\)/);
+});
+
+test("the README's replay is what is printed, line after line", async (t) => {
+  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+  const block = /```text\n\$ mkdir load[\s\S]*?```/.exec(readme)?.[0].split("\n") ?? [];
+  const args =
+    block
+      .find((line) => line.startsWith("$ zonewright"))
+      ?.split(" ")
+      .slice(2) ?? [];
+  deepEqual(args.slice(0, 2), ["replay", "load"]);
+  const folder = folderOf(t, "c-pressure-256M");
+  const { out } = await run(["replay", folder, ...args.slice(2)], { env: { COLUMNS: "80" } });
+  const printed = out.split("\n").map((line) => line.trimEnd());
+  let at = 0;
+  const shown = block.filter((line) => !/^(```|\$ |…)/.test(line));
+  ok(shown.length > 15);
+  for (const line of shown) {
+    const found = printed.indexOf(line, at);
+    ok(found >= 0, line);
+    at = found + 1;
+  }
+});
+
+test("charts fit the terminal, with colours, without, and in ASCII", async (t) => {
+  const folder = folderOf(t, "a-boot-512M");
+  const args = ["replay", folder, "--set", "min_free_kbytes=430000"];
+  for (const columns of [80, 140]) {
+    const { out } = await run(args, { columns });
+    ok(out.includes("\u001b["));
+    const plain = await run(args, { columns, env: { NO_COLOR: "1" } });
+    equal(stripVTControlCharacters(out), plain.out);
+    const widths = plain.out.split("\n").map((line) => [...line].length);
+    ok(
+      Math.max(...widths) <= columns && Math.max(...widths) > columns - 12,
+      `${Math.max(...widths)}`,
+    );
+    match(plain.out, /Free memory over [\d.]+ m?s, a column is [\d.]+ [mµ]?s/);
+    match(plain.out, /free DMA32 +[\d.]+ to [\d.]+ MiB|free DMA32 +[\d.]+ MiB to/);
+    match(plain.out, /10 {2}4 MiB +\d+ MiB │/);
+    match(plain.out, /allocations +5.268 │/);
+    const ascii = await run(args, { columns, env: { LC_ALL: "C" } });
+    match(stripVTControlCharacters(ascii.out), /^[\n -~]*$/);
+  }
+});
+
+test("--perfetto: a trace file beside whatever is printed", async (t) => {
+  const folder = folderOf(t, "a-boot-512M");
+  const path = join(folder, "trace.json");
+  const { code, out } = await run(["replay", folder, "--json", "--perfetto", path]);
+  equal(code, 0);
+  const { events } = JSON.parse(out);
+  ok(events > 10000);
+  const { traceEvents } = JSON.parse(readFileSync(path, "utf8"));
+  const free = traceEvents.filter((e: { name: string }) => e.name === "free DMA32");
+  ok(free.length > 10);
+  const noFile = await run(["replay", folder, "--perfetto", join(folder, "no/such/file")]);
+  equal(noFile.code, 2);
+  match(noFile.err, /--perfetto/);
+});
+
+test("settings that cannot be: exit 2, one line that names the setting and the way out", async (t) => {
+  const folder = folderOf(t, "a-boot-512M");
+  for (const [set, words] of [
+    ["mem=128M", /^zonewright: --set mem: .*; plan --set mem=… says/],
+    ["nonsense=1", /^zonewright: --set nonsense: .*known are min_free_kbytes/],
+    ["watermark_scale_factor=99999", /^zonewright: --set watermark_scale_factor: .*give 1 to 3000/],
+    ["dma32=18M", /^zonewright: --set dma32: .*give a multiple of 4 MiB/],
+    ["cma=64M", /^zonewright: --set cma: this kernel cannot lend CMA areas/],
+  ] as const) {
+    const { code, out, err } = await run(["replay", folder, "--set", set]);
+    equal(code, 2, set);
+    equal(out, "");
+    match(err, words);
+    equal(err.trimEnd().split("\n").length, 1);
+  }
 });
 
 function halfOf(text: string): string {

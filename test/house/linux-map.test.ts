@@ -9,6 +9,9 @@ import { entriesOf, linuxMap } from "../../scripts/linux-map.ts";
 const OWN = new Set([
   "index.ts",
   "image.ts",
+  "extent.ts",
+  "bound.ts",
+  "bound-views.ts",
   "create-memory.ts",
   "rule.ts",
   "refusal-words.ts",

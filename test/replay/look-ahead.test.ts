@@ -79,6 +79,8 @@ describe("ends outside the window", () => {
     bulk: null,
     passEnd: false,
     lockedBy: -1,
+    contig: null,
+    drains: false,
     drainRun: 0,
     ...fields,
   });

@@ -1,14 +1,13 @@
 /** `zonewright replay` for people: the scores, the first difference, and the run over time. */
 import { formatCount } from "../../base/units.ts";
 import type { ReplayOrigin } from "../../documents/index.ts";
-import type { Comparison, Divergence, Replay, Run, TimelinePart } from "../../replay/index.ts";
+import type { Comparison, Divergence, Replay, Run } from "../../replay/index.ts";
 import type { Style } from "../terminal.ts";
 import { issueLines } from "./origins.ts";
 import { paint, spell, wrap } from "./paint.ts";
 import { header, page, section } from "./plan-screen.ts";
-
-const BARS = "▁▂▃▄▅▆▇█";
-const ASCII_BARS = "_.:-=+*#";
+import { timelineSections } from "./replay-timeline.ts";
+import { whatIfSections } from "./what-if.ts";
 
 export function replayScreen(style: Style, replay: Replay, origin: ReplayOrigin): string {
   const { facts, blind, repaired } = replay;
@@ -40,7 +39,8 @@ export function replayScreen(style: Style, replay: Replay, origin: ReplayOrigin)
     section(style, "Told by the recording, beyond requests and frees", [
       ...sentence(style, countWords(score.inputs) || "nothing"),
     ]),
-    section(style, "Over time", timelineLines(style, replay)),
+    ...whatIfSections(style, replay),
+    ...timelineSections(style, replay),
     section(style, "Worth knowing", issueLines(style, origin.issues)),
   ]);
 }
@@ -115,38 +115,6 @@ function divergenceLines(style: Style, divergence: Divergence | null): string[] 
   if (recorded !== null) facts.push(`the recorded page was ${recorded} in our memory`);
   facts.push(...path);
   return facts.flatMap((fact) => sentence(style, fact));
-}
-
-function timelineLines(style: Style, { timeline, zoneNames }: Replay): string[] {
-  const columns = Math.max(10, style.width - 46);
-  const parts = timeline.slice(-columns);
-  const chart = (name: string, values: readonly number[], unit: string): string => {
-    const most = Math.max(...values);
-    const least = Math.min(...values);
-    const range = `${formatCount(least)} to ${formatCount(most)} ${unit}`;
-    return `  ${name.padEnd(15)} ${bars(style, values, most)} ${range}`;
-  };
-  const lines = zoneNames.flatMap((name, zone) => {
-    const free = parts.map((part) => part.free[zone] ?? 0);
-    return free.some((pages) => pages > 0) ? [chart(`free ${name}`, free, "pages")] : [];
-  });
-  const events: readonly (readonly [string, (part: TimelinePart) => number])[] = [
-    ["allocations", (part) => part.allocations],
-    ["kswapd wakes", (part) => part.kswapdWakes],
-    ["fallbacks", (part) => part.fallbacks],
-  ];
-  for (const [name, of] of events) {
-    const values = parts.map(of);
-    if (values.some((value) => value > 0)) lines.push(chart(name, values, "a part"));
-  }
-  return lines;
-}
-
-function bars(style: Style, values: readonly number[], most: number): string {
-  const glyphs = style.unicode ? BARS : ASCII_BARS;
-  return values
-    .map((value) => glyphs[most === 0 ? 0 : Math.round((value / most) * (glyphs.length - 1))] ?? "")
-    .join("");
 }
 
 /** One line of progress: "replayed 120 000 of 480 000 events". */

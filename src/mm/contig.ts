@@ -1,0 +1,113 @@
+/**
+ * A range of pages that a caller names itself: CMA areas are lent to movable
+ * requests until their owner wants them back, and huge pages beyond the largest
+ * block are put together from what lies side by side.
+ *
+ *   1. `beginContig`  isolates the range's pageblocks and empties the per-CPU lists
+ *   2. whoever has pages in the range moves them away
+ *   3. `takeContig`   takes the range off the free lists, with what whole blocks reach beyond it
+ *   4. the caller frees what he did not ask for, `endContig` opens the pageblocks again
+ *
+ * Linux: alloc_contig_range(), mm/page_alloc.c; cma_init_reserved_areas(), mm/cma.c
+ */
+import { freePages } from "./allocate.ts";
+import { unlink } from "./buddy.ts";
+import { drainZone } from "./drain.ts";
+import { isolateBlocks, largeBuddy, restoreBlocks } from "./isolate.ts";
+import {
+  FREE,
+  KIND_MASK,
+  type Memory,
+  ORDER_MASK,
+  pfnOf,
+  rowOf,
+  TAKEN,
+  Z_CMA,
+  Z_MANAGED,
+  Z_PRESENT,
+  ZONE_WORDS,
+  zoneOf,
+} from "./memory.ts";
+import { countPages } from "./queue.ts";
+import { CMA } from "./rule.ts";
+
+/** Pages that were taken: the range, and what its first and last block reach beyond it. */
+export interface Contig {
+  readonly pfn: number;
+  readonly pages: number;
+}
+
+/**
+ * Takes `pages` from `pfn` on, all of one zone, whose pageblocks are of `type`. Returns false,
+ * with no page taken, when one of them is not free: moving pages is their owners' business.
+ */
+export function allocContigRange(m: Memory, pfn: number, pages: number, type: number): boolean {
+  if (!beginContig(m, pfn, pages, type)) return false;
+  const taken = takeContig(m, pfn, pages);
+  if (taken !== null) {
+    for (let at = taken.pfn; at < pfn; at++) freePages(m, at, 0);
+    for (let at = pfn + pages; at < taken.pfn + taken.pages; at++) freePages(m, at, 0);
+  }
+  endContig(m, pfn, pages, type);
+  return taken !== null;
+}
+
+/** Returns false, with nothing isolated, when the range is isolated already or reaches out of its zone. */
+export function beginContig(m: Memory, pfn: number, pages: number, type: number): boolean {
+  const { from, to } = blocksOf(m, pfn, pages);
+  if (from < m.firstRow || to > m.rows || !isolateBlocks(m, from, to, type)) return false;
+  drainZone(m, zoneOf(m, from));
+  return true;
+}
+
+/** Between `beginContig` and `endContig`. Null, with nothing taken, when a page of the range is not free. */
+export function takeContig(m: Memory, pfn: number, pages: number): Contig | null {
+  const start = rowOf(m, pfn);
+  const first = largeBuddy(m, start);
+  const zone = zoneOf(m, start);
+  let end = first;
+  while (end < start + pages) {
+    if ((m.state[end] & KIND_MASK) !== FREE) return null;
+    end += 1 << (m.state[end] & ORDER_MASK);
+  }
+  for (let row = first; row < end; ) {
+    const order = m.state[row] & ORDER_MASK;
+    countPages(m, zone, row, -(1 << order));
+    unlink(m, zone, row, order);
+    m.state.fill(TAKEN, row, row + (1 << order));
+    row += 1 << order;
+  }
+  return { pfn: pfnOf(m, first), pages: end - first };
+}
+
+export function endContig(m: Memory, pfn: number, pages: number, type: number): void {
+  const { from, to } = blocksOf(m, pfn, pages);
+  restoreBlocks(m, from, to, type);
+}
+
+/** Rows of the pageblocks that hold a range. */
+function blocksOf(m: Memory, pfn: number, pages: number): { from: number; to: number } {
+  const size = 1 << m.pageblockOrder;
+  const row = rowOf(m, pfn);
+  return { from: row & -size, to: (row + pages + size - 1) & -size };
+}
+
+/**
+ * Makes whole pageblocks that the zone does not manage yet a CMA area: theirs is every page from
+ * `pfn` on, lent to movable requests from now on. Linux: init_cma_reserved_pageblock(), mm/mm_init.c
+ */
+export function lendCma(m: Memory, pfn: number, pages: number): void {
+  const size = 1 << m.pageblockOrder;
+  for (let at = pfn; at < pfn + pages; at += size) {
+    const row = rowOf(m, at);
+    const words = zoneOf(m, row) * ZONE_WORDS;
+    m.touched[row >> m.sectionShift] = 1;
+    m.blockType[row >> m.pageblockOrder] = CMA;
+    m.state[row] = TAKEN | m.pageblockOrder;
+    // A hole until now, as all that nobody may allocate.
+    m.zone[words + Z_PRESENT] += size;
+    m.zone[words + Z_MANAGED] += size;
+    m.zone[words + Z_CMA] += size;
+    freePages(m, at, m.pageblockOrder);
+  }
+}
