@@ -10,6 +10,7 @@
  *
  * Linux: alloc_contig_range(), mm/page_alloc.c; cma_init_reserved_areas(), mm/cma.c
  */
+import { assert } from "../base/assert.ts";
 import { freePages } from "./allocate.ts";
 import { unlink } from "./buddy.ts";
 import { drainZone } from "./drain.ts";
@@ -93,14 +94,16 @@ function blocksOf(m: Memory, pfn: number, pages: number): { from: number; to: nu
 }
 
 /**
- * Makes whole pageblocks that the zone does not manage yet a CMA area: theirs is every page from
- * `pfn` on, lent to movable requests from now on. Linux: init_cma_reserved_pageblock(), mm/mm_init.c
+ * Makes whole pageblocks a CMA area, lent to movable requests from now on. They must lie in a hole
+ * between a zone's pages: asserted, block by block. Linux: init_cma_reserved_pageblock(), mm/mm_init.c
  */
 export function lendCma(m: Memory, pfn: number, pages: number): void {
   const size = 1 << m.pageblockOrder;
   for (let at = pfn; at < pfn + pages; at += size) {
     const row = rowOf(m, at);
-    const words = zoneOf(m, row) * ZONE_WORDS;
+    const zone = row < 0 ? -1 : zoneOf(m, row);
+    assert(zone >= 0 && m.state[row] === 0, "a CMA area lies in a hole within a zone's RAM", at);
+    const words = zone * ZONE_WORDS;
     m.touched[row >> m.sectionShift] = 1;
     m.blockType[row >> m.pageblockOrder] = CMA;
     m.state[row] = TAKEN | m.pageblockOrder;

@@ -7,6 +7,7 @@
 import { assert } from "../base/assert.ts";
 import { gfpEra } from "../kernels/gfp.ts";
 import { allocRuleOf } from "../kernels/gfp-alloc.ts";
+import { bindBuddy, type Unbound } from "./buddy.ts";
 import { addChunkedRegion, addRegion, createImage, type Image } from "./image.ts";
 import {
   type GfpMasks,
@@ -106,7 +107,7 @@ export function layMemory(spec: MemorySpec): Memory {
   const touched = bytes(image, "touched", rows >> shift);
   const int32 = (name: string, length: number): Int32Array =>
     new Int32Array(addRegion(image, name, length * 4).buffer);
-  const m: Memory = {
+  const unbound: Unbound = {
     image,
     rule: spec.rule,
     pageSize: spec.pageSize,
@@ -158,6 +159,7 @@ export function layMemory(spec: MemorySpec): Memory {
     cpu: 0,
     events: null,
   };
+  const m: Memory = Object.assign(unbound, { buddy: bindBuddy(unbound) });
   fillIn(m, spec, sizes);
   return m;
 }
@@ -247,7 +249,7 @@ function gfpMasks(version: string): GfpMasks {
   return {
     era,
     rule,
-    kswapd: bit("KSWAPD_RECLAIM") | bit("WAIT"),
+    kswapd: bit("KSWAPD_RECLAIM"),
     direct: bit("DIRECT_RECLAIM") | bit("WAIT"),
     thisnodeShift: bit("THISNODE") === 0 ? 31 : 31 - Math.clz32(bit("THISNODE")),
     zero: bit("ZERO"),

@@ -25,6 +25,7 @@
  */
 import type { GfpEra } from "../kernels/gfp.ts";
 import type { AllocRule } from "../kernels/gfp-alloc.ts";
+import type { Buddy } from "./buddy.ts";
 import type { Image } from "./image.ts";
 import { type AllocatorRule, TYPE_COUNT } from "./rule.ts";
 import { ORDERS, Z_ROW, Z_ROW_END, ZONE_WORDS } from "./words.ts";
@@ -82,6 +83,7 @@ export interface EventSink {
 export interface GfpMasks {
   readonly era: GfpEra;
   readonly rule: AllocRule;
+  /** Who wakes kswapd; 0 where everybody does (2.6). */
   readonly kswapd: number;
   readonly direct: number;
   /** Place of the bit __GFP_THISNODE; the sign where the era has none. */
@@ -164,6 +166,8 @@ export interface Memory {
   /** The CPU that calls: whose per-CPU lists are used. The caller sets it. */
   cpu: number;
   events: EventSink | null;
+  /** The buddy's functions, bound to this memory. */
+  readonly buddy: Buddy;
 }
 
 export const MIXED = 0xffff;
@@ -185,7 +189,7 @@ export function rowOf(m: Memory, pfn: number): number {
   const section = pfn >> m.sectionShift;
   if (section >= m.sectionRow.length) return -1;
   const base = m.sectionRow[section];
-  return base < 0 ? -1 : base + (pfn & m.sectionMask);
+  return base < 0 ? base : base + (pfn & m.sectionMask);
 }
 
 /** The same for pfns beyond 2^31, 8 TiB. */
@@ -193,7 +197,7 @@ function farRowOf(m: Memory, pfn: number): number {
   const section = Math.floor(pfn / (m.sectionMask + 1));
   if (!(section >= 0 && section < m.sectionRow.length)) return -1;
   const base = m.sectionRow[section];
-  return base < 0 ? -1 : base + (pfn - section * (m.sectionMask + 1));
+  return base < 0 ? base : base + (pfn - section * (m.sectionMask + 1));
 }
 
 /** pfn of a frame row. */

@@ -9,6 +9,8 @@
  *   hidden bulk  bulk calls tell nothing where no probe was set. A page on our list that is
  *                next freed, or not free at the end, was taken by one; so was a block of a
  *                refill that no request explains.
+ *   hidden state what a refill takes tells what no snapshot holds: refill-runs.ts, counter-folds.ts;
+ *                what a free drains tells it, too: pageset-highs.ts.
  *
  * Linux: rmqueue_pcplist(), free_unref_page(), __alloc_pages_bulk(), mm/page_alloc.c
  */

@@ -141,7 +141,8 @@ function regroup(
     const boost = snap.zones.find((z) => z.node === node && z.index === index)?.boost ?? 0;
     const highatomic = highatomicIn(snap, start, end);
     const bare = { min: 0, low: 0, high: 0, promo: 0, pagesetHigh: 0 };
-    const spanned = end - start;
+    // Where nothing is managed there is nothing to be laid out.
+    const spanned = managed > 0 ? end - start : 0;
     return { node, index, name, startPfn: start, spanned, managed, ...bare, boost, highatomic };
   });
   const move = <L extends { readonly node: number; readonly pfns: readonly number[] }>(
@@ -179,8 +180,9 @@ function countersOf(
         .filter(here)
         .reduce((sum, { list, pfns }) => sum + (pfns.length << orderOf(list)), 0);
       const old = snap.counters.find(here);
-      const tuned = { allocFactor: null, highMin: null, highMax: null };
-      return { node, index, cpu, high: 0, batch: 1, factor: 0, ...tuned, ...old, count };
+      const words = { high: 0, batch: 1, factor: 0, allocFactor: null, ...old };
+      // What a pageset is tuned between follows from the changed marks.
+      return { node, index, cpu, ...words, highMin: null, highMax: null, count };
     }),
   );
 }

@@ -81,9 +81,9 @@ export class Driver {
     this.#follower = options.follow === true ? new Follower(state, this.#checks, options) : null;
     this.#substitutes = options.substitute === true ? new Substitutes(state.m) : null;
     this.#reclaim = new ReclaimState(state.m, watch?.compacted);
-    if (assumptions !== null) assumptions.watch = watch ?? null;
-    this.#contig = new ContigCalls(state.m);
+    this.#contig = new ContigCalls(state.m, watch);
     this.#gfp = new GfpReader(state.m);
+    if (assumptions !== null) assumptions.watch = watch ?? null;
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;
     this.score.extfrags = this.#checks.extfrags;
@@ -122,10 +122,10 @@ export class Driver {
     const due = e.kind === "drain" && this.#checks.isDrainDue(e.cpu);
     if (!this.#contig.before(e, due)) this.#reclaim.note(e);
     this.score.inputs.contigCalls = this.#contig.begun;
+    if (e.kind === "isolate" || e.kind === "take") watch?.compactionDone(e);
     if (e.kind !== "refill" && e.kind !== "extfrag") {
       this.#options.assumptions?.endRun(m, e, this.score);
     }
-    if (e.kind === "isolate" || e.kind === "take") watch?.compactionDone(e);
     this.#takeBulk(e);
     this.#serveEarly(e);
     if (!e.interrupt && (e.kind === "alloc" || e.kind === "free" || e.kind === "batched")) {
@@ -302,15 +302,14 @@ export class Driver {
   }
 
   #drainOutside(e: ReplayEvent): void {
-    const m = this.#m;
+    const { assumptions, watch } = this.#options;
     const type = this.#state.typeOf(e.type);
-    const own = drainOutside(m, e, type);
-    if (own?.kind === "remote") this.score.inputs.remoteDrains++;
-    else if (own?.kind === "decay") this.score.inputs.decays++;
-    const lowered = own === null && this.#options.assumptions !== null;
-    const done = lowered ? decayLowered(m, e, type, this.score) : own;
-    if (done === null) this.#strangeDrain(e);
-    else this.#options.watch?.drained(done.kind, done.zone, done.cpu);
+    const own = drainOutside(this.#m, e, type);
+    if (own !== null) this.score.inputs[own.kind === "remote" ? "remoteDrains" : "decays"]++;
+    const lowered = assumptions !== null && own === null;
+    const found = lowered ? decayLowered(this.#m, e, type, this.score) : own;
+    if (found === null) this.#strangeDrain(e);
+    else watch?.drained(found.kind, found.zone, found.cpu);
   }
 
   /** A block that we hold on another list, or not at all: repaired, it goes where it went. */

@@ -29,7 +29,7 @@ import {
 import { relieveFull } from "../mm/pcp.ts";
 import { SCALE_MAX } from "../mm/words.ts";
 import type { ReplayEvent } from "./event.ts";
-import { type OutsideDrain, setsAt } from "./remote-drain.ts";
+import { type OutsideDrain, placeOf, setsAt } from "./remote-drain.ts";
 import type { Score } from "./score.ts";
 
 /** Where the last free went that a per-CPU list took. */
@@ -47,7 +47,7 @@ export function drainFull(m: Memory, e: ReplayEvent, free: LastFree | null, scor
   return true;
 }
 
-/** A drain that a decay explains whose high was below ours; null when there can be none. */
+/** A drain that a decay explains whose high was below ours; null where there can be none. */
 export function decayLowered(
   m: Memory,
   e: ReplayEvent,
@@ -62,10 +62,10 @@ export function decayLowered(
     return within && e.drainRun <= m.pcp[at + P_BATCH] << SCALE_MAX;
   });
   if (set === undefined) return null;
-  const [zone, cpu] = [Math.floor(set / m.cpuCount), set % m.cpuCount];
-  decayPcp(m, zone, cpu, e.drainRun);
+  const place = placeOf(m, set);
+  decayPcp(m, place.zone, place.cpu, e.drainRun);
   score.assumptions.loweredHighs++;
-  return { kind: "decay", zone, cpu };
+  return { kind: "decay", ...place };
 }
 
 /** Before a free of `order` to this CPU's lists; `drains`: the recording goes on with drained blocks. */

@@ -57,7 +57,8 @@ export function drainOutside(m: Memory, e: ReplayEvent, type: number): OutsideDr
   return { kind: "decay", ...own };
 }
 
-function placeOf(m: Memory, set: number): { zone: number; cpu: number } {
+/** Zone and CPU of a pageset. */
+export function placeOf(m: Memory, set: number): { zone: number; cpu: number } {
   return { zone: Math.floor(set / m.cpuCount), cpu: set % m.cpuCount };
 }
 

@@ -1,6 +1,7 @@
 // Goal: the allocator of each era answers with that kernel's pfns and leaves every list in its
-// order. Method: random programs over small machines of many shapes, run beside a naive twin;
-// after every step the answers, all lists, counts and types are equal and verify() finds nothing.
+// order. Method: random programs over small machines of many shapes, run beside a naive twin; after
+// every step the answers, what tracepoints would tell, all lists, counts and types are equal and
+// verify() finds nothing.
 import { strict as expect } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -25,7 +26,7 @@ import {
 import { verify } from "../../src/mm/verify.ts";
 import type { NaiveState } from "../support/naive-buddy.ts";
 import type { NaiveMemory } from "../support/naive-memory.ts";
-import { naiveStateOf, naiveTwin, stateOf, takeMarks } from "../support/naive-twin.ts";
+import { listen, naiveStateOf, naiveTwin, stateOf, takeMarks } from "../support/naive-twin.ts";
 
 interface Shape {
   readonly maxOrder: number;
@@ -40,6 +41,8 @@ interface Shape {
   readonly bound: boolean;
   /** Pages of a refill; machines this small have 1 by themselves. */
   readonly batch: number;
+  /** CPUs keep changes of the free count back. */
+  readonly drift: boolean;
   /** How far a tuned pageset's high may rise above what it is at least. */
   readonly room: number;
 }
@@ -83,6 +86,7 @@ const shape: fc.Arbitrary<Shape> = fc
     minFreeKbytes: fc.constantFrom(0, 20, 60),
     bound: fc.boolean(),
     batch: fc.constantFrom(1, 1, 2, 3, 7),
+    drift: fc.boolean(),
     room: fc.constantFrom(0, 5, 40),
   })
   .map(({ below, ...rest }) => ({
@@ -121,6 +125,8 @@ interface Machine {
   readonly calls: Pick<BoundMemory, "allocPages" | "freePages">;
   readonly shape: Shape;
   readonly twin: NaiveMemory;
+  /** What the engine told since the last step. */
+  readonly log: string[];
   held: number[];
   saved: { image: Snapshot; naive: NaiveState; held: number[] } | null;
 }
@@ -148,7 +154,8 @@ function build(era: string, own: Shape): Machine {
   };
   const calls = own.bound ? bindMemory(m) : general;
   setBatch(m, own);
-  return { m, calls, shape: own, twin: naiveTwin(m, ranges), held: [], saved: null };
+  const log = listen(m);
+  return { m, log, calls, shape: own, twin: naiveTwin(m, ranges), held: [], saved: null };
 }
 
 function setBatch(m: Memory, { batch, room }: Shape): void {
@@ -184,7 +191,7 @@ function apply(machine: Machine, one: Step): void {
     twin.state = structuredClone(machine.saved.naive);
     machine.held = [...machine.saved.held];
   } else if ("marks" in one) {
-    setMarks(m, { minFreeKbytes: one.marks });
+    setMarks(m, { minFreeKbytes: one.marks, drift: machine.shape.drift });
     setBatch(m, machine.shape);
     takeMarks(twin, m);
   } else if ("flag" in one) {
@@ -198,6 +205,7 @@ function apply(machine: Machine, one: Step): void {
     const zone = one.decay % m.zoneCount;
     m.cpu = one.cpu % m.cpuCount;
     decayPcp(m, zone, m.cpu);
+    twin.cpu = m.cpu;
     const own = twin.state.zones[zone];
     const set = own?.pcp[m.cpu];
     if (own !== undefined && set !== undefined) twin.decay(own, set);
@@ -226,7 +234,8 @@ function take({ m, calls, twin, held }: Machine, gfp: number, wanted: number): n
   return pfn;
 }
 
-function compare({ m, twin }: Machine, when: string): void {
+function compare({ m, twin, log }: Machine, when: string): void {
+  expect.deepEqual(log.splice(0), twin.log.splice(0), when);
   expect.deepEqual(verify(m), [], when);
   const ours = stateOf(m);
   const naive = naiveStateOf(twin);

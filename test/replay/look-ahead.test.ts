@@ -5,6 +5,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import fc from "fast-check";
 import { InputScan, LookAhead, type ReplayEvent } from "../../src/replay/index.ts";
+import { event } from "./made-up.ts";
 import { type Recorded, recorded } from "./recorded.ts";
 
 /** The events as the driver gets them. */
@@ -56,34 +57,6 @@ describe("a recorded boot", () => {
 });
 
 describe("ends outside the window", () => {
-  const event = (line: number, fields: Partial<ReplayEvent>): ReplayEvent => ({
-    kind: "free",
-    line,
-    time: line,
-    cpu: 0,
-    pid: 1,
-    kswapd: false,
-    reclaimer: false,
-    interrupt: false,
-    pfn: line,
-    order: 0,
-    type: 0,
-    gfp: "",
-    flag: false,
-    a: 0,
-    b: 0,
-    c: 0,
-    pages: [],
-    announced: false,
-    batchOrder: -1,
-    bulk: null,
-    passEnd: false,
-    lockedBy: -1,
-    contig: null,
-    drains: false,
-    drainRun: 0,
-    ...fields,
-  });
   const filler = (from: number, count: number): ReplayEvent[] =>
     Array.from({ length: count }, (_, i) => event(from + i, { cpu: 1, pid: 2 }));
 

@@ -50,6 +50,10 @@ class Naive5_10 extends NaiveMemory {
     return order === 0;
   }
 
+  override drainsItself(): boolean {
+    return true;
+  }
+
   override taking(): void {
     // A request leaves no mark.
   }
@@ -79,7 +83,7 @@ class Naive5_10 extends NaiveMemory {
       if (due === 3) due = left;
       while (left > 0 && due > 0 && list.length > 0) {
         const page = list.pop();
-        if (page !== undefined) this.give(zone, page.pfn, 0, page.type);
+        if (page !== undefined) this.giveDrained(zone, page, 0);
         left--;
         due--;
       }
@@ -105,6 +109,10 @@ class Naive2_6 extends Naive5_10 {
     return 0;
   }
 
+  override mayWake(): boolean {
+    return true;
+  }
+
   override mayWait(gfp: number): boolean {
     return (gfp & 0x10) !== 0;
   }
@@ -122,7 +130,7 @@ class Naive2_6 extends Naive5_10 {
   }
 
   override hasBlock(zone: NaiveZone, order: number, mark: number, pass: Pass): boolean {
-    let left = this.freePages(zone) - (2 ** order - 1);
+    let left = zone.counted - (2 ** order - 1);
     let min = this.lowered(mark, pass);
     for (let below = 0; below < order; below++) {
       left -= (zone.free[0]?.[below]?.length ?? 0) * 2 ** below;
@@ -189,6 +197,7 @@ class Naive6_12 extends NaiveMemory {
     const size = 2 ** this.pageblock;
     const pfn = zone.free[other]?.[from]?.[0] ?? -1;
     if (from >= this.pageblock) {
+      this.log.push(`extfrag ${pfn} ${from} ${other} ${type}`);
       this.unlist(zone, pfn);
       this.setTypes(pfn, from, type);
       this.halve(zone, pfn, from, order, type);
@@ -204,7 +213,9 @@ class Naive6_12 extends NaiveMemory {
     if (free + alike < size / 2) return -1;
     for (const head of heads) this.move(zone, head, type);
     this.setTypes(pfn, from, type);
-    return this.smallest(zone, order, type);
+    const taken = this.smallest(zone, order, type);
+    this.log.push(`extfrag ${taken} ${from} ${other} ${type}`);
+    return taken;
   }
 
   /** The smallest block of another type; the rest of it stays with that. */
@@ -213,6 +224,7 @@ class Naive6_12 extends NaiveMemory {
       const other = this.otherType(zone, from, type);
       const pfn = zone.free[other]?.[from]?.shift();
       if (pfn === undefined) continue;
+      this.log.push(`extfrag ${pfn} ${from} ${other} ${type}`);
       this.halve(zone, pfn, from, order, other);
       return pfn;
     }
@@ -239,6 +251,7 @@ class Naive6_12 extends NaiveMemory {
     const step = 2 ** Math.min(order, this.pageblock);
     for (let at = pfn; at < pfn + 2 ** order; at += step) {
       this.give(zone, at, Math.log2(step), this.typeOf(at));
+      this.count(zone, step);
     }
   }
 
@@ -273,6 +286,10 @@ class Naive6_12 extends NaiveMemory {
       }
     }
     return false;
+  }
+
+  override countRefill(zone: NaiveZone, blocks: number, order: number): void {
+    for (let i = 0; i < blocks; i++) this.count(zone, -(2 ** order));
   }
 
   override taking(set: NaivePcp): void {

@@ -30,7 +30,11 @@ export interface Request extends Wish {
 }
 
 export class NaiveMemory extends NaiveBuddy {
+  /** Who does what is being done. */
+  cpu = 0;
+
   alloc(gfp: number, order: number, cpu: number): number {
+    this.cpu = cpu;
     const { zones } = this.state;
     const index = (name: string): number => this.names.indexOf(name);
     let highest = index("Normal");
@@ -43,7 +47,7 @@ export class NaiveMemory extends NaiveBuddy {
       order,
       type: this.mobilityOf(gfp),
       highest,
-      wakes: (gfp & 0x800) !== 0,
+      wakes: this.mayWake(gfp),
       cpu,
       zones: zones
         .filter((zone) => this.names.indexOf(zone.name) <= highest)
@@ -57,6 +61,10 @@ export class NaiveMemory extends NaiveBuddy {
 
   mobilityOf(gfp: number): number {
     return (gfp & 8) !== 0 ? MOVABLE : (gfp & 16) !== 0 ? 2 : 0;
+  }
+
+  mayWake(gfp: number): boolean {
+    return (gfp & 0x800) !== 0;
   }
 
   /** Who may wait is helped by a drain; who frees memory may have all of it. */
@@ -87,6 +95,7 @@ export class NaiveMemory extends NaiveBuddy {
     const high = (gfp & 0x20) !== 0;
     const harder = this.triesHarder(gfp);
     const highatomic = request.order > 0 && this.mayReserve(high, harder);
+    for (const zone of request.wakes ? request.zones : []) this.wake(zone, request.order);
     const slow: Pass = { mark: "min", half: high, harder, highatomic, whole: false };
     pfn = this.pass(request, slow);
     if (pfn >= 0) return pfn;
@@ -106,7 +115,10 @@ export class NaiveMemory extends NaiveBuddy {
       if (pass.whole && zone.node !== request.zones[0]?.node) break;
       if (pass.mark !== null && !this.mayGive(zone, request, pass, pass.mark)) continue;
       const pfn = this.fromZone(zone, request, pass);
-      if (request.wakes) zone.boosted = false;
+      if (request.wakes && zone.boosted) {
+        zone.boosted = false;
+        this.wake(zone, 0);
+      }
       if (pfn < 0) continue;
       if (pass.highatomic) this.reserve(zone, pfn, request.order);
       return pfn;
@@ -114,9 +126,13 @@ export class NaiveMemory extends NaiveBuddy {
     return pass.whole ? this.pass(request, { ...pass, whole: false }) : -1;
   }
 
+  wake(zone: NaiveZone, order: number): void {
+    this.log.push(`kswapd ${this.state.zones.indexOf(zone)} ${order}`);
+  }
+
   mayGive(zone: NaiveZone, request: Request, pass: Pass, name: "min" | "low"): boolean {
     const { order } = request;
-    const free = this.freePages(zone) - (this.opensReserve(pass) ? 0 : zone.highatomic);
+    const free = zone.counted - (this.opensReserve(pass) ? 0 : zone.highatomic);
     const above = zone.reserve[request.highest] ?? 0;
     const enough = (mark: number): boolean =>
       free - (2 ** order - 1) > this.lowered(mark, pass) + above;
@@ -158,6 +174,7 @@ export class NaiveMemory extends NaiveBuddy {
       if (list.length === 0) {
         const pfns = this.many(zone, request, pass.whole, this.refill(zone, set, order));
         list.push(...pfns.map((pfn) => ({ pfn, type })));
+        this.countRefill(zone, pfns.length, order);
       }
       const page = list.shift();
       if (page !== undefined) return page.pfn;
@@ -165,7 +182,21 @@ export class NaiveMemory extends NaiveBuddy {
     let pfn = pass.highatomic ? this.smallest(zone, order, HIGHATOMIC) : -1;
     if (pfn < 0) pfn = this.fromBuddy(zone, request, pass.whole);
     if (pfn < 0 && this.hasLastResort(pass)) pfn = this.smallest(zone, order, HIGHATOMIC);
+    if (pfn >= 0) this.count(zone, -(2 ** order));
     return pfn;
+  }
+
+  count(zone: NaiveZone, pages: number): void {
+    const set = zone.pcp[this.cpu];
+    if (set === undefined) return;
+    set.drift += pages;
+    if (Math.abs(set.drift) <= zone.threshold) return;
+    zone.counted += set.drift;
+    set.drift = 0;
+  }
+
+  countRefill(zone: NaiveZone, blocks: number, order: number): void {
+    this.count(zone, -blocks * 2 ** order);
   }
 
   hasLastResort(pass: Pass): boolean {
@@ -188,6 +219,7 @@ export class NaiveMemory extends NaiveBuddy {
   }
 
   free(pfn: number, cpu: number): void {
+    this.cpu = cpu;
     const { order } = this.state.taken[pfn] ?? { order: -1 };
     delete this.state.taken[pfn];
     const zone = this.state.zones.find((own) => pfn >= own.start && pfn < own.end);
@@ -204,6 +236,7 @@ export class NaiveMemory extends NaiveBuddy {
 
   giveLarge(zone: NaiveZone, pfn: number, order: number, type: number): void {
     this.give(zone, pfn, order, type);
+    this.count(zone, 2 ** order);
   }
 
   /** After a free: where there are too many pages now, the oldest go. */
@@ -231,7 +264,7 @@ export class NaiveMemory extends NaiveBuddy {
       while (left > 0 && list.length > 0) {
         const page = list.pop();
         if (page === undefined) break;
-        this.give(zone, page.pfn, this.orderOf(key), this.drainedAs(page));
+        this.giveDrained(zone, page, this.orderOf(key));
         left -= 2 ** this.orderOf(key);
       }
     }
@@ -239,12 +272,20 @@ export class NaiveMemory extends NaiveBuddy {
 
   drainAll(): void {
     const cpus = this.state.zones[0]?.pcp.length ?? 0;
+    const caller = this.cpu;
     for (let cpu = 0; cpu < cpus; cpu++) {
+      if (this.drainsItself()) this.cpu = cpu;
       for (const zone of this.state.zones) {
         const set = zone.pcp[cpu];
         if (set !== undefined) this.empty(zone, set);
       }
     }
+    this.cpu = caller;
+  }
+
+  /** Whether every CPU empties its own lists, asked by one. */
+  drainsItself(): boolean {
+    return false;
   }
 
   empty(zone: NaiveZone, set: NaivePcp): void {
@@ -254,6 +295,13 @@ export class NaiveMemory extends NaiveBuddy {
   /** Only pagesets that adapt (6.7+) are looked after by the statistics worker. */
   decay(_zone: NaiveZone, _set: NaivePcp): void {
     // Nothing adapts.
+  }
+
+  giveDrained(zone: NaiveZone, page: { pfn: number; type: number }, order: number): void {
+    const type = this.drainedAs(page);
+    this.log.push(`drain ${page.pfn} ${order} ${type}`);
+    this.give(zone, page.pfn, order, type);
+    this.count(zone, 2 ** order);
   }
 
   /** As what a page goes back: what it was when it was freed. */
