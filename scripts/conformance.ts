@@ -43,7 +43,8 @@ for (const question of QUESTIONS) {
 }
 for (const trace of traces) {
   const { score } = trace.replay.repaired;
-  const lists = isExact(trace) ? "all lists" : "not all lists";
+  const what = trace.replay.start === "exact lists" ? "lists" : "zones and free pages";
+  const lists = isExact(trace) ? `all ${what}` : `not all ${what}`;
   const pages = `${score.pfnEqual} of ${score.allocations} pages, ${lists}`;
   process.stdout.write(`${trace.name.padEnd(26)} ${pages}\n`);
 }

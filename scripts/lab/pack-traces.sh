@@ -25,10 +25,14 @@ for name in "$@"; do
   mkdir -p "$work/t"
   (
     cd "$from"
+    # Where the kernel tells no lists, a replay starts from flags and sums.
+    flags=
+    [ -e before/snap/freelists ] || flags="before/snap/pagetypeinfo before/snap/buddyinfo before/dmesg \
+      after/snap/kpageflags.rle after/snap/pagetypeinfo after/snap/buddyinfo"
     for file in meta.json kprobe_events config before/version before/zoneinfo before/vm \
       before/node/online before/node/*/cpulist before/node/*/distance \
       before/snap/freelists before/snap/pageblocks before/snap/kpageflags.rle before/snap/zoneinfo \
-      after/snap/freelists after/snap/pageblocks after/snap/zoneinfo; do
+      after/snap/freelists after/snap/pageblocks after/snap/zoneinfo $flags; do
       [ -e "$file" ] || continue
       mkdir -p "$work/t/$(dirname "$file")"
       cp -r "$file" "$work/t/$file"

@@ -4,6 +4,7 @@
  * `Failure` with one clear line.
  */
 import { hasErrors, type Issue } from "../base/issue.ts";
+import type { Range } from "../base/range.ts";
 import {
   type Capture,
   type CaptureFiles,
@@ -24,16 +25,18 @@ import {
   textIn,
 } from "../host/index.ts";
 import {
+  type BootStart,
   factsOf,
   type ListSnapshot,
-  listSnapshot,
   type MachineFacts,
   type Recording,
   type ReplayEvent,
   WindowCollector,
 } from "../replay/index.ts";
-import { EXIT_INPUT, Failure, unreadable, usage } from "./failure.ts";
+import { unreadable, usage } from "./failure.ts";
 import { below } from "./load.ts";
+import { loadBoot } from "./load-boot.ts";
+import { cmaAreas, failed, loadSnapshot, type TextOf } from "./load-snapshot.ts";
 
 export interface LoadedTrace {
   readonly from: ListSnapshot;
@@ -41,6 +44,7 @@ export interface LoadedTrace {
   readonly recording: TraceRecording;
   /** What was wrong with the capture; the trace's own are known when it was read. */
   readonly issues: readonly Issue[];
+  readonly boot?: BootStart;
 }
 
 export interface TracePaths {
@@ -49,6 +53,8 @@ export interface TracePaths {
   /** Capture with the snapshot; `before/` beside the trace when left out. */
   readonly from?: string;
   readonly to?: string;
+  /** From the trace's first event on. */
+  readonly boot?: boolean;
 }
 
 /** The moments that the capture folders of a trace are named after. */
@@ -68,9 +74,10 @@ export async function loadTrace(paths: TracePaths, stdin: InputStream): Promise<
   if (opened.value === null) throw unreadable(opened.issues);
   const trace = opened.value;
   try {
-    const start = await loadStart(await startPath(paths, trace), trace);
-    const recording = new TraceRecording(trace, paths);
-    return { from: start.snap, facts: start.facts, recording, issues: start.issues };
+    const start = await loadStart(await startPath(paths, trace), trace, paths.boot === true);
+    const recording = new TraceRecording(trace, paths, start.areas);
+    const { snap: from, facts, boot, issues } = start;
+    return { from, facts, recording, issues, ...(boot === undefined ? {} : { boot }) };
   } catch (error) {
     await trace.close();
     throw error;
@@ -78,10 +85,6 @@ export async function loadTrace(paths: TracePaths, stdin: InputStream): Promise<
 }
 
 const MOMENT = /^(?:before|after|mid\d*)$/;
-
-function failed(source: string, message: string, mend: string): Failure {
-  return new Failure(EXIT_INPUT, [{ severity: "error", source, message, mend }]);
-}
 
 async function startPath({ trace, from }: TracePaths, file: TraceFile): Promise<string> {
   if (from !== undefined) return from;
@@ -95,14 +98,29 @@ function momentOf(path: string | undefined): string | null {
   return name !== null && MOMENT.test(name) ? name : null;
 }
 
-async function loadStart(
-  path: string,
-  trace: TraceFile,
-): Promise<{ snap: ListSnapshot; facts: MachineFacts; issues: Issue[] }> {
+interface LoadedStart {
+  readonly snap: ListSnapshot;
+  readonly facts: MachineFacts;
+  /** CMA areas, in bytes. */
+  readonly areas: () => Promise<readonly Range[]>;
+  readonly boot?: BootStart;
+  readonly issues: readonly Issue[];
+}
+
+async function loadStart(path: string, trace: TraceFile, boot: boolean): Promise<LoadedStart> {
   const opened = await openCaptureFiles(path);
   if (opened.value === null) throw unreadable(opened.issues);
   const files = opened.value;
-  const { snap, issues } = await loadSnap(path, (name) => textOf(files, name));
+  const text: TextOf = (name) => textOf(files, name);
+  const areas = (): Promise<readonly Range[]> => cmaAreas(text);
+  if (boot) {
+    const loaded = await loadBoot(path, files, text, (capture) => configOf(capture, trace));
+    const { from, facts } = loaded.boot;
+    return { snap: from, facts, areas, boot: loaded.boot, issues: loaded.issues };
+  }
+  const loaded = await loadSnapshot(path, text, areas);
+  const { snap } = loaded;
+  const issues = [...loaded.issues];
   const read = await readCapture(files, { skip: (name) => !FACTS.test(name) });
   issues.push(...below(path, read.issues));
   const { value: facts, issues: more } = factsOf(
@@ -112,7 +130,7 @@ async function loadStart(
   );
   issues.push(...below(path, more));
   if (facts === null || hasErrors(issues)) throw unreadable(issues);
-  return { snap, facts, issues };
+  return { snap, facts, areas, issues };
 }
 
 /** Files that a replay's facts come from. */
@@ -132,35 +150,16 @@ async function configOf(capture: Capture, trace: TraceFile): Promise<KernelConfi
   return text === null ? null : readText(configReader(), text).value;
 }
 
-async function loadSnap(
+async function loadEnd(
   path: string,
-  textOfFile: (name: string) => Promise<string | null>,
-): Promise<{ snap: ListSnapshot; issues: Issue[] }> {
-  const text = async (name: string): Promise<string | null> => {
-    try {
-      return await textOfFile(name);
-    } catch (error) {
-      const { message, mend } = inputErrorOf(error);
-      throw failed(`${path}/${name}`, message, mend ?? "copy the file again");
-    }
-  };
-  const freelists = await text("snap/freelists");
-  const pageblocks = await text("snap/pageblocks");
-  if (freelists === null || pageblocks === null) {
-    const name = freelists === null ? "snap/freelists" : "snap/pageblocks";
-    const message = `no ${name} is in it, and a replay starts from the kernel's own lists`;
-    throw failed(path, message, "record it with scripts/lab, which takes snapshots");
-  }
-  const kpageflags = await text("snap/kpageflags.rle");
-  const { value, issues } = listSnapshot({ freelists, pageblocks, kpageflags });
-  const placed = below(path, issues);
-  if (value === null || hasErrors(placed)) throw unreadable(placed);
-  return { snap: value, issues: placed };
-}
-
-async function loadEnd(path: string, asked: boolean): Promise<ListSnapshot | null> {
-  if (!asked && (await textIn(path, "snap/freelists")) === null) return null;
-  return (await loadSnap(path, (name) => textIn(path, name))).snap;
+  asked: boolean,
+  areas: () => Promise<readonly Range[]>,
+): Promise<ListSnapshot | null> {
+  const text: TextOf = (name) => textIn(path, name);
+  const names = ["snap/freelists", "snap/kpageflags.rle"];
+  const there = await Promise.all(names.map(async (name) => (await text(name)) !== null));
+  if (!asked && !there.includes(true)) return null;
+  return (await loadSnapshot(path, text, areas)).snap;
 }
 
 /** Events are handed on in blocks of about this many. */
@@ -170,10 +169,13 @@ const BLOCK = 1 << 13;
 export class TraceRecording implements Recording {
   readonly #trace: TraceFile;
   readonly #paths: TracePaths;
+  readonly #areas: () => Promise<readonly Range[]>;
   readonly #issues: Issue[] = [];
   #first: WindowCollector | null = null;
 
-  constructor(trace: TraceFile, paths: TracePaths) {
+  /** `areas` tells the machine's CMA areas, in bytes. */
+  constructor(trace: TraceFile, paths: TracePaths, areas: () => Promise<readonly Range[]>) {
+    this.#areas = areas;
     this.#trace = trace;
     this.#paths = paths;
   }
@@ -188,9 +190,9 @@ export class TraceRecording implements Recording {
   }
 
   async *blocks(): AsyncIterable<readonly ReplayEvent[]> {
-    const { from = START, to = END } = this.#paths;
+    const { from = START, to = END, boot = false } = this.#paths;
     const trace = this.#trace;
-    const window = new WindowCollector(momentOf(from), momentOf(to));
+    const window = new WindowCollector(boot ? null : momentOf(from), momentOf(to));
     const again = this.#first !== null;
     this.#first ??= window;
     const probes = await textIn(trace.folder, "kprobe_events");
@@ -237,9 +239,9 @@ export class TraceRecording implements Recording {
 
   async lists(): Promise<ListSnapshot | null> {
     const { to } = this.#paths;
-    if (to !== undefined) return loadEnd(to, true);
+    if (to !== undefined) return loadEnd(to, true, this.#areas);
     // Lists of a later moment than the last event tell nothing about the replay.
     if (!this.#trace.beside.has(END) || this.#first?.ended !== true) return null;
-    return loadEnd(`${this.#trace.folder}/${END}`, false);
+    return loadEnd(`${this.#trace.folder}/${END}`, false, this.#areas);
   }
 }

@@ -7,7 +7,7 @@
  */
 import * as z from "zod";
 import type { Issue } from "../base/issue.ts";
-import type { Divergence, ListCount, Replay, Run } from "../replay/index.ts";
+import type { Divergence, FreePages, ListCount, Replay, Run, StartKind } from "../replay/index.ts";
 import { issueList, issueSchema } from "./common.ts";
 import { type WhatIfDocument, whatIfDocument, whatIfSchema } from "./what-if-document.ts";
 
@@ -17,12 +17,16 @@ const lists = z.object({ lists: count, equal: count, sameSet: count });
 
 const finalSchema = z
   .object({
-    freeListsEqual: z.boolean(),
-    pcpEqual: z.boolean(),
+    freeListsEqual: z.boolean().nullable().describe("null where no lists were told"),
+    pcpEqual: z.boolean().nullable(),
     buddyinfoEqual: z.boolean(),
-    freeLists: lists,
-    pcpLists: lists,
-    pageblocks: z.object({ blocks: count, equal: count }),
+    freeLists: lists.nullable(),
+    pcpLists: lists.nullable(),
+    pageblocks: z.object({ blocks: count, equal: count }).nullable(),
+    freePages: z
+      .object({ ours: count, recorded: count, both: count })
+      .nullable()
+      .describe("pages on free lists, where no lists were told"),
   })
   .nullable();
 
@@ -45,12 +49,13 @@ interface Checked {
 
 /** How the lists compare with the snapshot at the end. */
 export interface ReplayFinal {
-  readonly freeListsEqual: boolean;
-  readonly pcpEqual: boolean;
+  readonly freeListsEqual: boolean | null;
+  readonly pcpEqual: boolean | null;
   readonly buddyinfoEqual: boolean;
-  readonly freeLists: ListCount;
-  readonly pcpLists: ListCount;
-  readonly pageblocks: { readonly blocks: number; readonly equal: number };
+  readonly freeLists: ListCount | null;
+  readonly pcpLists: ListCount | null;
+  readonly pageblocks: { readonly blocks: number; readonly equal: number } | null;
+  readonly freePages: FreePages | null;
 }
 
 export interface ReplayDocument {
@@ -58,6 +63,8 @@ export interface ReplayDocument {
   readonly trace: string;
   readonly kernel: string;
   readonly era: string;
+  /** What the memory started from. */
+  readonly start: StartKind;
   readonly events: number;
   readonly allocations: number;
   readonly failures: Checked;
@@ -92,6 +99,9 @@ export const replaySchema: z.ZodType<ReplayDocument> = z.object({
   trace: z.string(),
   kernel: z.string(),
   era: z.string(),
+  start: z
+    .enum(["exact lists", "flags and counts", "boot"])
+    .describe("with flags and counts the order of lists and the per-CPU pages are unknown"),
   events: count,
   allocations: count.describe("mm_page_alloc with a page"),
   failures: checked.describe("mm_page_alloc without a page"),
@@ -135,6 +145,7 @@ export function replayDocument(replay: Replay, origin: ReplayOrigin): ReplayDocu
     trace: origin.trace,
     kernel: facts.upstream,
     era: facts.era,
+    start: replay.start,
     events: score.events,
     allocations: score.allocations,
     failures: { recorded: score.failed, equal: score.failedEqual },
@@ -164,13 +175,14 @@ export function replayDocument(replay: Replay, origin: ReplayOrigin): ReplayDocu
 
 function finalOf({ comparison }: Run): ReplayFinal | null {
   if (comparison === null) return null;
-  const { free, pcp, pageblocks, buddyinfoEqual } = comparison;
+  const { free, pcp, pageblocks, freePages, buddyinfoEqual } = comparison;
   return {
-    freeListsEqual: free.equal === free.lists,
-    pcpEqual: pcp.equal === pcp.lists,
+    freeListsEqual: free === null ? null : free.equal === free.lists,
+    pcpEqual: pcp === null ? null : pcp.equal === pcp.lists,
     buddyinfoEqual,
-    freeLists: { ...free },
-    pcpLists: { ...pcp },
-    pageblocks: { ...pageblocks },
+    freeLists: free,
+    pcpLists: pcp,
+    pageblocks,
+    freePages,
   };
 }

@@ -47,11 +47,22 @@ export class BlockQueue {
     if (this.#first === this.#end) this.clear();
   }
 
-  /** Takes a block out, wherever it is. Returns whether it was there. */
-  remove(pfn: number, order: number, type: number): boolean {
-    const what = (order << 8) | (type + 1);
+  /** Takes all blocks out, in order. */
+  take(): Block[] {
+    const blocks = this.copy();
+    this.clear();
+    return blocks;
+  }
+
+  clear(): void {
+    this.#first = 0;
+    this.#end = 0;
+  }
+
+  /** Takes the block out, wherever it is. Returns whether it was there. */
+  remove(pfn: number, order: number): boolean {
     for (let at = this.#first; at < this.#end; at++) {
-      if (this.#pfn[at] !== pfn || this.#what[at] !== what) continue;
+      if (this.#pfn[at] !== pfn || this.#what[at] >> 8 !== order) continue;
       this.#pfn.copyWithin(at, at + 1, this.#end);
       this.#what.copyWithin(at, at + 1, this.#end);
       this.#end--;
@@ -60,20 +71,13 @@ export class BlockQueue {
     return false;
   }
 
-  /** Takes all blocks out, in order. */
-  take(): Block[] {
+  copy(): Block[] {
     const blocks: Block[] = [];
     for (let at = this.#first; at < this.#end; at++) {
       const what = this.#what[at];
       blocks.push({ pfn: this.#pfn[at], order: what >> 8, type: (what & 0xff) - 1 });
     }
-    this.clear();
     return blocks;
-  }
-
-  clear(): void {
-    this.#first = 0;
-    this.#end = 0;
   }
 
   /** The first block in words, "none" when there is none. */

@@ -130,7 +130,7 @@ export class Checks implements EventSink {
     }
     this.#miss("drain", first?.firstWords() ?? "none", blockWords(pfn, order, type));
     for (const queue of this.#ownDrains[cpu]) {
-      if (!queue.remove(pfn, order, type)) continue;
+      if (!queue.remove(pfn, order)) continue;
       this.#drainsDue[cpu]--;
       return true;
     }
@@ -169,6 +169,13 @@ export class Checks implements EventSink {
   #refillMiss(own: BlockQueue, real: BlockQueue): Refills {
     this.#miss("refill", own.firstWords(), real.firstWords());
     return { own: own.take(), real: real.take() };
+  }
+
+  /** As `settleRefills`, for who mends every difference: ours of this request, and no rest stays. */
+  takeRefills(cpu: number): readonly Block[] {
+    const blocks = this.#ownRefills[cpu].copy();
+    if (this.settleRefills(cpu) === null) this.lopsidedRefills(cpu);
+    return blocks;
   }
 
   /** A new call begins on this CPU: what only we have drained by now is a difference, and returned. */

@@ -2,10 +2,22 @@
  * A memory against a snapshot: every free list and per-CPU list in order, the
  * types of all pageblocks, and how many blocks each order has.
  */
-import { freeHead, PCP_LISTS, pfnOf, rowOf, Z_BLOCKS, ZONE_WORDS } from "../mm/memory.ts";
+import {
+  EXTENT,
+  FREE,
+  freeHead,
+  KIND_MASK,
+  type Memory,
+  ORDER_MASK,
+  PCP_LISTS,
+  pfnOf,
+  rowOf,
+  Z_BLOCKS,
+  ZONE_WORDS,
+} from "../mm/memory.ts";
 import { TYPE_COUNT } from "../mm/rule.ts";
 import type { ListSnapshot } from "./snapshot.ts";
-import { SNAP_PAGEBLOCK, type StartState } from "./start-state.ts";
+import type { StartState } from "./start-state.ts";
 
 export interface ListDifference {
   /** "free" lists by order and type, "pcp" lists by CPU and list number. */
@@ -25,25 +37,55 @@ export interface ListCount {
   readonly sameSet: number;
 }
 
+/** Pages on free lists, whatever their order. */
+export interface FreePages {
+  readonly ours: number;
+  readonly recorded: number;
+  readonly both: number;
+}
+
 export interface Comparison {
-  readonly free: ListCount;
-  readonly pcp: ListCount;
-  readonly pageblocks: { readonly blocks: number; readonly equal: number };
+  /** These three are null where the kernel's own lists were not told on both sides. */
+  readonly free: ListCount | null;
+  readonly pcp: ListCount | null;
+  readonly pageblocks: { readonly blocks: number; readonly equal: number } | null;
+  /** Null where the lists tell more. */
+  readonly freePages: FreePages | null;
   /** Number of free blocks of every zone and order. */
   readonly buddyinfoEqual: boolean;
   readonly firstDifference: ListDifference | null;
 }
 
-export function compareWith(state: StartState, snap: ListSnapshot): Comparison {
+/** `exact`: the lists that the memory started from were the kernel's own. */
+export function compareWith(state: StartState, snap: ListSnapshot, exact = true): Comparison {
+  if (!exact || !snap.exact) {
+    return {
+      free: null,
+      pcp: null,
+      pageblocks: null,
+      freePages: compareFreePages(state, snap),
+      buddyinfoEqual: isBuddyinfoEqual(state, snap),
+      firstDifference: null,
+    };
+  }
   const free = compareLists(state, "free", freeLists(state, snap));
   const pcp = compareLists(state, "pcp", stockLists(state, snap));
   return {
     free: free.count,
     pcp: pcp.count,
     pageblocks: comparePageblocks(state, snap),
+    freePages: null,
     buddyinfoEqual: isBuddyinfoEqual(state, snap),
     firstDifference: free.first ?? pcp.first,
   };
+}
+
+/** Everything that was compared is alike. */
+export function isSame({ free, pcp, freePages, buddyinfoEqual }: Comparison): boolean {
+  const pages =
+    freePages === null || freePages.both === Math.max(freePages.ours, freePages.recorded);
+  const lists = [free, pcp].every((count) => count === null || count.equal === count.lists);
+  return lists && pages && buddyinfoEqual;
 }
 
 /** Recorded pfns by "zone a b". */
@@ -123,13 +165,50 @@ function comparePageblocks(
   let equal = 0;
   for (const { pfn, types } of snap.blocks) {
     for (const [i, type] of types.entries()) {
-      const row = rowOf(m, pfn + i * SNAP_PAGEBLOCK);
+      const row = rowOf(m, pfn + (i << m.pageblockOrder));
       if (row < 0) continue;
       blocks++;
       if (m.blockType[row >> m.pageblockOrder] === typeOf(type)) equal++;
     }
   }
   return { blocks, equal };
+}
+
+function compareFreePages({ m }: StartState, snap: ListSnapshot): FreePages {
+  let ours = 0;
+  for (let zone = 0; zone < m.zoneCount; zone++) {
+    for (let order = 0; order <= m.maxOrder; order++) {
+      ours += m.zone[zone * ZONE_WORDS + Z_BLOCKS + order] << order;
+    }
+  }
+  let recorded = 0;
+  let both = 0;
+  const isFree = freeFrames(m);
+  for (const { order, pfns } of snap.free) {
+    recorded += pfns.length << order;
+    for (const pfn of pfns) {
+      const row = rowOf(m, pfn);
+      for (let i = 0; i < 1 << order; i++) both += isFree[row + i] ?? 0;
+    }
+  }
+  return { ours, recorded, both };
+}
+
+/** 1 for each row inside a free block. */
+function freeFrames(m: Memory): Uint8Array {
+  const frames = new Uint8Array(m.rows);
+  for (let row = m.firstRow; row < m.rows; ) {
+    const state = m.state[row];
+    const kind = state & KIND_MASK;
+    if (kind !== FREE && kind !== EXTENT) {
+      row++;
+      continue;
+    }
+    const end = kind === EXTENT ? m.next[row + 1] : row + (1 << (state & ORDER_MASK));
+    frames.fill(1, row, end);
+    row = end;
+  }
+  return frames;
 }
 
 function isBuddyinfoEqual({ m, zoneNumber }: StartState, snap: ListSnapshot): boolean {

@@ -11,15 +11,16 @@
  * first: its free says that somebody had it.
  */
 import { freePages, freePagesPastPcp } from "../mm/allocate.ts";
-import { type Memory, MOBILE, rowOf, zoneOf } from "../mm/memory.ts";
+import { type Memory, MOBILE, pfnOf, rowOf, zoneOf } from "../mm/memory.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import type { Assumptions } from "./assumptions.ts";
-import type { Block } from "./block-queue.ts";
+import type { BootSteps } from "./boot-start.ts";
 import { BulkPages } from "./bulk-pages.ts";
 import { Checks, type MissSink } from "./checks.ts";
 import { ContigCalls } from "./contig.ts";
 import type { BulkCall, ReplayEvent } from "./event.ts";
 import { Evidence } from "./evidence.ts";
+import { Follower } from "./follow.ts";
 import { GfpReader } from "./gfp-words.ts";
 import type { WrittenMarks } from "./marks.ts";
 import { beforeFree, decayLowered, drainFull, type LastFree } from "./pageset-highs.ts";
@@ -29,15 +30,22 @@ import { request } from "./request.ts";
 import { restock, undrain } from "./resync.ts";
 import { emptyScore, type Miss, noteMiss, noteStrange, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
+import { Substitutes } from "./substitutes.ts";
 import { isBlock, mendAnswer, putDown, settle } from "./surgery.ts";
 import { WaitingFrees } from "./waiting-frees.ts";
 import type { Watch } from "./watch.ts";
 
 export interface DriveOptions {
-  /** null: blind. */
+  /** null: blind, or following. */
   readonly assumptions: Assumptions | null;
   /** Of a repaired run: watermarks that the recording does not tell. */
   readonly marks?: WrittenMarks;
+  /** After each answer the memory becomes what was recorded, see follow.ts. */
+  readonly follow?: boolean;
+  /** A free of a page that nobody has here frees another one, see substitutes.ts. */
+  readonly substitute?: boolean;
+  /** What a boot does without an event, see boot-start.ts. */
+  readonly steps?: BootSteps;
   /** The answer to each mm_page_alloc, before it is compared; -1 for no page, no zone. */
   readonly decide?: (e: ReplayEvent, pfn: number, zone: number) => void;
   /** Told of what the run does to its memory. */
@@ -55,6 +63,8 @@ export class Driver {
   readonly #options: DriveOptions;
   readonly #checks: Checks;
   readonly #reclaim: ReclaimState;
+  readonly #follower: Follower | null;
+  readonly #substitutes: Substitutes | null;
   readonly #contig: ContigCalls;
   readonly #gfp: GfpReader;
   /** null: blind. */
@@ -82,6 +92,8 @@ export class Driver {
       watch?.wake(zone, order);
     });
     state.m.events = this.#checks;
+    this.#follower = options.follow === true ? new Follower(state, this.#checks, options) : null;
+    this.#substitutes = options.substitute === true ? new Substitutes(state.m) : null;
     this.#gfp = new GfpReader(state.m);
     const bitsOf = (gfp: string): number => this.#gfp.read(gfp).bits;
     this.#reclaim = new ReclaimState(state, bitsOf, watch?.compacted);
@@ -110,6 +122,7 @@ export class Driver {
     this.#waiting.end();
     this.#options.assumptions?.atEnd(this.#m, this.score);
     this.#checks.end();
+    this.score.repairs += this.#follower?.repairs ?? 0;
     return this.score;
   }
 
@@ -122,7 +135,8 @@ export class Driver {
     }
     this.#at = e;
     m.cpu = e.cpu;
-    const { assumptions, watch } = this.#options;
+    const { assumptions, steps, watch } = this.#options;
+    steps?.before(m, e);
     watch?.event(e);
     this.#waiting.before(e);
     const due = e.kind === "drain" && this.#checks.isDrainDue(e.cpu);
@@ -133,7 +147,7 @@ export class Driver {
     if (e.bulk !== null) this.#takeBulk(e.pid, e.bulk);
     this.#serveEarly(e);
     if (!e.interrupt && (e.kind === "alloc" || e.kind === "free" || e.kind === "batched")) {
-      this.#mendDrains(this.#checks.beginCall(e.cpu));
+      this.#beginCall(e.cpu);
     }
     if (e.kind !== "drain") this.#freed[e.cpu] = null;
     this.#replay(e);
@@ -168,10 +182,12 @@ export class Driver {
       case "refill":
         this.#noteRefill(e);
         this.#checks.realRefill(e);
+        this.#follower?.refill(e);
         if (assumptions?.hiddenBulks === true) this.#checks.settleRefills(e.cpu);
         return;
       case "drain":
-        this.#drain(e);
+        if (this.#follower === null) this.#drain(e);
+        else this.#follower.drain(e);
         return;
       case "extfrag":
         if (this.#m.rule.fallback === "claim") this.#noteRefill(e);
@@ -216,7 +232,7 @@ export class Driver {
       if (own < 0) this.score.failedEqual++;
       else this.#wrongPage(e, own);
       this.#options.watch?.answered(e, own);
-      this.#settleRefills(e);
+      this.#settleRefills(e, own);
       return;
     }
     this.score.allocations++;
@@ -226,11 +242,15 @@ export class Driver {
     if (own !== e.pfn) this.#wrongPage(e, own);
     else if (!this.#told.delete(own)) this.score.pfnEqual++;
     this.#options.watch?.answered(e, own);
-    this.#settleRefills(e);
+    this.#settleRefills(e, own);
     this.#bulks.single(e, own);
   }
 
-  #settleRefills(e: ReplayEvent): void {
+  #settleRefills(e: ReplayEvent, own: number): void {
+    if (this.#follower !== null) {
+      this.#follower.request(e, own);
+      return;
+    }
     const { assumptions } = this.#options;
     let refills = this.#checks.settleRefills(e.cpu);
     // Where bulk calls are hidden, refills may wait for the call that took them.
@@ -243,7 +263,10 @@ export class Driver {
     for (const { pfn } of refills.real) this.#told.add(pfn);
   }
 
-  #mendDrains(only: readonly Block[]): void {
+  /** What only we have drained until now goes back, where differences are mended. */
+  #beginCall(cpu: number): void {
+    const only = this.#checks.beginCall(cpu);
+    this.#follower?.beginCall(cpu, only);
     if (only.length === 0 || this.#options.assumptions === null) return;
     this.score.repairs++;
     undrain(this.#m, only);
@@ -268,6 +291,7 @@ export class Driver {
     const pfn = request(m, bits, e.order, shown);
     this.#options.watch?.request(e, { gfp: bits, rights: shown, cache }, pfn);
     if (pfn >= 0 && cache && e.order === 0) m.state[rowOf(m, pfn)] = MOBILE;
+    if (pfn >= 0) this.#substitutes?.took(rowOf(m, pfn), e.order, e.pid);
     return pfn;
   }
 
@@ -286,15 +310,18 @@ export class Driver {
       noteStrange(this.score, e.line);
       return;
     }
-    if (settle(m, row, order)) {
+    if (this.#options.steps?.free(m, row, order) === true) return;
+    const other = this.#substitutes?.insteadOf(row, order, e.pid, e.kind === "batched") ?? -1;
+    if (other < 0 && settle(m, row, order)) {
       this.score.inputs.unseenTakers++;
       if (this.score.unseenLine === 0) this.score.unseenLine = e.line;
     }
     const past = this.#isLocked(e);
-    if (past) freePagesPastPcp(m, e.pfn, order);
+    const pfn = other < 0 ? e.pfn : pfnOf(m, other);
+    if (past) freePagesPastPcp(m, pfn, order);
     else {
       this.#beforeFree(e, row, order, drained);
-      freePages(m, e.pfn, order);
+      freePages(m, pfn, order);
     }
     this.#options.watch?.free(e, order, past);
   }
@@ -313,14 +340,12 @@ export class Driver {
     beforeFree(m, zone, order, e.drains, this.score);
   }
 
-  /** The lock is one zone's: a page of another zone still gets onto its list. */
+  /** Past the lists. The lock is one zone's: a page of another zone still gets onto its list. */
   #isLocked(e: ReplayEvent): boolean {
-    if (e.lockedBy >= 0) {
-      const zone = zoneOf(this.#m, rowOf(this.#m, e.lockedBy));
-      if (zone === zoneOf(this.#m, rowOf(this.#m, e.pfn))) {
-        this.score.inputs.lockedFrees++;
-        return true;
-      }
+    const m = this.#m;
+    if (e.lockedBy >= 0 && zoneOf(m, rowOf(m, e.lockedBy)) === zoneOf(m, rowOf(m, e.pfn))) {
+      this.score.inputs.lockedFrees++;
+      return true;
     }
     return this.#options.assumptions?.isLocked(this.#m, e, this.score) ?? false;
   }

@@ -12,6 +12,7 @@
  *   bulk, bulk-end      gfp, and how many pages            (vmap: their pfns)
  *   reclaim, reclaim-end, wakeup, kswapd, suitable, victim -
  *   isolate, take       what compaction took               -
+ *   snap                a snapshot is taken (boots only)   -
  *   scan, cma           which range somebody wants         -
  *
  * The pfn of a checked event is never looked at before the engine has answered.
@@ -44,6 +45,7 @@ export type ReplayKind =
   | "compact-moved"
   | "compact-end"
   | "isolate"
+  | "snap"
   | "take"
   | "give"
   | "cma";
@@ -69,7 +71,7 @@ export interface ReplayEvent {
   readonly gfp: string;
   /** refill: it fills a per-CPU list. extfrag: the block changes its owner. compact: it is kcompactd's. */
   readonly flag: boolean;
-  /** isolate: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd, wakeup: node. victim: its task. */
+  /** alloc: 1 when interrupts were on. isolate: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd, wakeup: node. victim: its task. */
   readonly a: number;
   /** isolate: frames scanned. extfrag: the fallback's type. vmap: number of the first page. */
   readonly b: number;

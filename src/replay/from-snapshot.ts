@@ -9,10 +9,16 @@ import type { Capture } from "../formats/capture.ts";
 import type { KernelConfig } from "../formats/config.ts";
 import { readText } from "../formats/reader.ts";
 import { freelistsReader } from "../formats/snap.ts";
-import { kpageflagsReader, type PageClass, pageblocksReader } from "../formats/snap-pages.ts";
+import {
+  kpageflagsReader,
+  type PageClass,
+  pageblocksReader,
+  type SnapRun,
+} from "../formats/snap-pages.ts";
 import type { ZoneinfoZone } from "../formats/zoneinfo.ts";
 import { resolveEra } from "../kernels/eras.ts";
 import type { ListSnapshot, MachineFacts, ZoneFacts } from "./snapshot.ts";
+import { MAX_ORDER, PAGEBLOCK_ORDER } from "./start-state.ts";
 
 /** Texts of snap/freelists, snap/pageblocks, and snap/kpageflags.rle where there is one. */
 export interface SnapTexts {
@@ -22,7 +28,7 @@ export interface SnapTexts {
 }
 
 /** Classes whose pages are on an LRU list, or a huge page's: their owners let them be moved. */
-const MOVABLE_CLASSES: ReadonlySet<PageClass> = new Set<PageClass>([
+export const LRU_CLASSES: ReadonlySet<PageClass> = new Set<PageClass>([
   "anon",
   "swapbacked",
   "lru",
@@ -49,6 +55,9 @@ export function listSnapshot(texts: SnapTexts): Outcome<ListSnapshot | null> {
       .filter((run) => classes.has(run.class))
       .map(({ start, end }) => ({ pfn: start, pages: end - start }));
   const value: ListSnapshot = {
+    exact: true,
+    pageblockOrder: PAGEBLOCK_ORDER,
+    maxOrder: MAX_ORDER,
     zones: zones.map((z) => ({ ...z, index: z.zone })),
     free: free.map((f) => ({ ...f, index: f.zone, type: f.migratetype })),
     pcp: pcpLists.map((p) => ({ ...p, index: p.zone, list: p.index })),
@@ -58,13 +67,19 @@ export function listSnapshot(texts: SnapTexts): Outcome<ListSnapshot | null> {
       types: migratetypes,
       skip,
     })),
-    movable: runsOf(MOVABLE_CLASSES),
+    movable: runsOf(LRU_CLASSES),
     unmanaged: flags === null ? null : runsOf(UNMANAGED_CLASSES),
   };
   return { value, issues };
 }
 
-function placed(source: string, issues: readonly Issue[]): Issue[] {
+export function movableRuns(runs: readonly SnapRun[]): ListSnapshot["movable"] {
+  return runs
+    .filter((run) => LRU_CLASSES.has(run.class))
+    .map(({ start, end }) => ({ pfn: start, pages: end - start }));
+}
+
+export function placed(source: string, issues: readonly Issue[]): Issue[] {
   return issues.map((issue) => ({ ...issue, source: issue.source ?? source }));
 }
 

@@ -63,7 +63,7 @@ export class WindowCollector {
       if (this.lostAt === 0) this.lostAt = e.line;
       return;
     }
-    const event = toReplay(e);
+    const event = this.#from === null ? (toSnap(e) ?? toReplay(e)) : toReplay(e);
     if (event === null) return;
     if (this.#kswapds.has(event.pid)) event.kswapd = true;
     this.seen++;
@@ -130,10 +130,22 @@ const KCOMPACTD_PRIORITY = 1;
 
 const NO_PAGES: readonly number[] = [];
 
+/** Whoever takes a snapshot reads the sysctls, too, and one of them computes reserves anew. */
+function toSnap(e: TraceEvent): ReplayEvent | null {
+  const isMark = e.name === "tracing_mark_write" && e.text.trim().startsWith("SNAP BEGIN ");
+  return isMark ? record("snap", e, {}) : null;
+}
+
 function toReplay(e: TraceEvent): ReplayEvent | null {
   switch (e.name) {
     case "mm_page_alloc":
-      return record("alloc", e, { pfn: e.pfn, order: e.order, type: e.migratetype, gfp: e.gfp });
+      return record("alloc", e, {
+        pfn: e.pfn,
+        order: e.order,
+        type: e.migratetype,
+        gfp: e.gfp,
+        a: e.flags?.irqsOff === false ? 1 : 0,
+      });
     case "mm_page_free":
       return record("free", e, { pfn: e.pfn, order: e.order });
     case "mm_page_free_batched":

@@ -1,8 +1,17 @@
 /** Replay: what a real kernel did, run through the engine page by page. */
 export { type AssumptionOptions, Assumptions, type FreeAtEnd } from "./assumptions.ts";
+export { bootMoments } from "./boot-moments.ts";
+export { type BootEvidence, type BootStart, bootStart } from "./boot-start.ts";
 export { type Change, NOT_SETTABLE, parseChange, SETTING_NAMES, type Setting } from "./change.ts";
 export type { CheckCount } from "./checks.ts";
-export { type Comparison, compareWith, type ListCount, type ListDifference } from "./compare.ts";
+export {
+  type Comparison,
+  compareWith,
+  type FreePages,
+  isSame,
+  type ListCount,
+  type ListDifference,
+} from "./compare.ts";
 export { type Divergence, divergenceOf } from "./divergence.ts";
 export { type DriveOptions, Driver } from "./drive.ts";
 export type { BulkCall, ReplayEvent, ReplayKind } from "./event.ts";
@@ -13,9 +22,17 @@ export { CALL_WINDOW, LookAhead, type Scanner, USE_WINDOW } from "./look-ahead.t
 export { PERFETTO_HEAD, PERFETTO_TAIL, PerfettoEvents } from "./perfetto.ts";
 export { type Recording, recordingOf } from "./recording.ts";
 export type { RefusedGroup } from "./refusals.ts";
-export { type Replay, type ReplayTask, type Run, replay, type ZoneMarks } from "./replay.ts";
+export {
+  type Replay,
+  type ReplayTask,
+  type Run,
+  replay,
+  type StartKind,
+  type ZoneMarks,
+} from "./replay.ts";
 export type { AssumptionCounts, InputCounts, Miss, Score } from "./score.ts";
 export type { ListSnapshot, MachineFacts, ZoneFacts } from "./snapshot.ts";
+export { type FlagTexts, flagsSnapshot } from "./start-from-flags.ts";
 export { type StartState, startState } from "./start-state.ts";
 export { joined, type RunTimeline, type TimelinePart } from "./timeline.ts";
 export type { Both, WhatIf, WhatIfZone } from "./what-if-result.ts";

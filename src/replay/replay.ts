@@ -8,17 +8,19 @@
 import type { Issue, Outcome } from "../base/issue.ts";
 import type { AllocatorRule } from "../mm/rule.ts";
 import { Assumptions, type FreeAtEnd } from "./assumptions.ts";
+import type { BootStart } from "./boot-start.ts";
 import type { Change } from "./change.ts";
-import { type Comparison, compareWith } from "./compare.ts";
+import { type Comparison, compareWith, isSame } from "./compare.ts";
 import { type Divergence, divergenceOf } from "./divergence.ts";
 import { type DriveOptions, Driver } from "./drive.ts";
 import { InputScan } from "./inputs.ts";
 import { CALL_WINDOW, LookAhead, USE_WINDOW } from "./look-ahead.ts";
 import { WrittenMarks } from "./marks.ts";
 import type { Recording } from "./recording.ts";
-import type { Score } from "./score.ts";
+import type { Miss, Score } from "./score.ts";
 import type { ListSnapshot, MachineFacts } from "./snapshot.ts";
 import { type StartState, startState } from "./start-state.ts";
+import { FirstUses } from "./taken-before.ts";
 import { type RunTimeline, Timeline } from "./timeline.ts";
 import { WhatIfRun } from "./what-if.ts";
 import { changedState, type WhatIf, whatIfOf } from "./what-if-result.ts";
@@ -27,6 +29,8 @@ export interface ReplayTask {
   readonly from: ListSnapshot;
   readonly facts: MachineFacts;
   readonly recording: Recording;
+  /** From the first event of a boot on; `from` and `facts` are its own. */
+  readonly boot?: BootStart;
   /** Rules of the era the other way, for tests. */
   readonly change?: Partial<AllocatorRule>;
   /** Each answer of the blind run, before it is compared; -1 for no page, no zone. */
@@ -38,6 +42,9 @@ export interface ReplayTask {
   /** After each block: events done over all runs, and of how many once that is known. False stops. */
   readonly pause?: (done: number, all: number | null) => Promise<boolean>;
 }
+
+/** What the memory started from. */
+export type StartKind = "exact lists" | "flags and counts" | "boot";
 
 export interface ZoneMarks {
   readonly min: number;
@@ -53,6 +60,7 @@ export interface Run {
 
 export interface Replay {
   readonly facts: MachineFacts;
+  readonly start: StartKind;
   readonly zoneNames: readonly string[];
   readonly blind: Run;
   /** The blind run itself where nothing was to be repaired. */
@@ -69,24 +77,72 @@ export interface Replay {
   readonly stopped: boolean;
 }
 
+/** Replays `again`, a fresh start, up to the first miss of the blind run. */
+async function divergenceIn(
+  { boot, recording }: ReplayTask,
+  again: StartState | null,
+  options: DriveOptions,
+  firstMiss: Miss | null,
+  progress: Progress,
+): Promise<Divergence | null> {
+  if (again === null || firstMiss === null) return null;
+  boot?.takeBuffer(again.m);
+  const before: DriveOptions["before"] = (_, score) => score.events < firstMiss.events;
+  await drive(new Driver(again, { ...options, before }), recording, progress);
+  return divergenceOf(again, firstMiss);
+}
+
+function stateOf({
+  from,
+  facts,
+  boot,
+  whatIf,
+  change = {},
+}: ReplayTask): Outcome<StartState | null> {
+  if (whatIf !== undefined && !from.exact) return { value: null, issues: [NO_LISTS] };
+  return boot === undefined ? startState(from, facts, change) : boot.state(change);
+}
+
+function kindOf({ from, boot }: ReplayTask): StartKind {
+  if (boot !== undefined) return "boot";
+  return from.exact ? "exact lists" : "flags and counts";
+}
+
+const NO_LISTS: Issue = {
+  severity: "error",
+  message: "a changed machine starts from the kernel's own lists, and this one was not told them",
+  mend: "leave --set out, or replay from a capture with snap/freelists",
+};
+
 /** Null, with errors, when the snapshot is no memory's. */
 export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> {
-  const { from, facts, recording, change = {} } = task;
-  const state = (): Outcome<StartState | null> => startState(from, facts, change);
+  const { from, facts, recording, boot } = task;
+  const state = (): Outcome<StartState | null> => stateOf(task);
+  const steps = ({ m }: StartState): Pick<DriveOptions, "steps"> => {
+    return boot === undefined ? {} : { steps: boot.steps(m) };
+  };
   const fresh = state();
   if (fresh.value === null) return { value: null, issues: fresh.issues };
   const start = fresh.value;
+  boot?.takeBuffer(start.m);
   const changed = task.whatIf === undefined ? null : changedState(task, task.whatIf);
   if (changed !== null && changed.value === null) return { value: null, issues: changed.issues };
   const observe = task.observe?.(start);
   const timeline = new Timeline(start.m);
   const progress = new Progress(task.pause);
   let hiddenBulks = true;
+  const uses = boot === undefined ? null : new FirstUses(start.m);
+  const { exact } = from;
+  // Lists that a boot made are known, if they are the kernel's.
+  const listed = exact || boot !== undefined;
+  const blindly = { assumptions: null, substitute: !exact };
   const first = new Driver(start, {
-    assumptions: null,
+    ...blindly,
+    ...steps(start),
     ...(task.decide === undefined ? {} : { decide: task.decide }),
     before: (e, score) => {
       if (e.kind === "bulk") hiddenBulks = false;
+      uses?.note(e);
       timeline.note(e);
       return observe?.(e, score) ?? true;
     },
@@ -94,42 +150,40 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   let done = await drive(first, recording, progress);
   timeline.close();
   const to = done ? await recording.lists() : null;
-  const blind = runOf(first, start, to, done);
+  const blind = runOf(first, start, listed, to, done);
   const whole = isWhole(blind);
   const { firstMiss, events } = blind.score;
   const runs = (whole ? 1 : 2) + (changed === null ? 0 : 1);
   progress.expect(runs * events + (firstMiss?.events ?? 0));
-  let divergence: Divergence | null = null;
   const again = firstMiss === null || !done ? null : state().value;
-  if (firstMiss !== null && again !== null) {
-    const before: DriveOptions["before"] = (_, score) => score.events < firstMiss.events;
-    await drive(new Driver(again, { assumptions: null, before }), recording, progress);
-    divergence = divergenceOf(again, firstMiss);
-  }
+  const options = again === null ? blindly : { ...blindly, ...steps(again) };
+  const divergence = await divergenceIn(task, again, options, firstMiss, progress);
   let repaired = blind;
   const second = whole || !done ? null : state().value;
   if (second !== null) {
-    const assumptions = new Assumptions({ hiddenBulks, end: freeAtEnd(to) });
-    const marks = new WrittenMarks(second, to);
-    const driver = new Driver(second, { assumptions, marks });
+    const end = exact ? freeAtEnd(to) : null;
+    const assumptions = exact ? new Assumptions({ hiddenBulks, end }) : null;
+    const mended = exact ? { marks: new WrittenMarks(second, to) } : { follow: true };
+    const driver = new Driver(second, { assumptions, ...mended, ...steps(second) });
+    driver.score.assumptions.takenBefore = uses?.takeFrom(second.m, to) ?? 0;
     done = await drive(driver, recording, progress, assumptions);
-    repaired = runOf(driver, second, to, done);
+    repaired = runOf(driver, second, listed, to, done);
   }
   let whatIf: WhatIf | null = null;
   const third = changed === null || !done ? null : state().value;
   if (third !== null && changed?.value != null) {
     // Beside the run that is the recording's in every page, so that each owner is known.
     const assumptions = whole ? null : new Assumptions({ hiddenBulks, end: freeAtEnd(to) });
+    const marks = whole ? {} : { marks: new WrittenMarks(third, to) };
     const watch = new WhatIfRun(third, changed.value);
-    done = await drive(new Driver(third, { assumptions, watch }), recording, progress, assumptions);
+    const driver = new Driver(third, { assumptions, watch, ...marks });
+    done = await drive(driver, recording, progress, assumptions);
     if (done) whatIf = whatIfOf(watch, task.whatIf?.settings ?? []);
   }
   const { names: zoneNames, pageSize } = start.m;
-  const value = { facts, zoneNames, pageSize, blind, repaired, divergence, whatIf };
-  return {
-    value: { ...value, marks: marksOf(from, start), timeline: timeline.run(), stopped: !done },
-    issues: strangeIssues(repaired.score),
-  };
+  const machine = { facts, start: kindOf(task), zoneNames, pageSize, marks: marksOf(from, start) };
+  const outcome = { blind, repaired, divergence, whatIf, timeline: timeline.run(), stopped: !done };
+  return { value: { ...machine, ...outcome }, issues: strangeIssues(repaired.score) };
 }
 
 function marksOf({ zones }: ListSnapshot, start: StartState): ZoneMarks[] {
@@ -182,22 +236,27 @@ async function drive(
   return wanted;
 }
 
-function runOf(driver: Driver, state: StartState, to: ListSnapshot | null, done: boolean): Run {
+function runOf(
+  driver: Driver,
+  state: StartState,
+  exact: boolean,
+  to: ListSnapshot | null,
+  done: boolean,
+): Run {
   if (!done) return { score: driver.score, comparison: null };
   const score = driver.end();
-  return { score, comparison: to === null ? null : compareWith(state, to) };
+  return { score, comparison: to === null ? null : compareWith(state, to, exact) };
 }
 
 /** Nothing is left to repair or to assume. */
 function isWhole({ score, comparison }: Run): boolean {
   if (score.firstMiss !== null) return false;
   if (comparison === null) return true;
-  const { free, pcp } = comparison;
-  return free.equal === free.lists && pcp.equal === pcp.lists;
+  return isSame(comparison);
 }
 
 function freeAtEnd(to: ListSnapshot | null): FreeAtEnd | null {
-  if (to === null) return null;
+  if (to === null || !to.exact) return null;
   const { free, pcp } = to;
   const buddy = new Set<number>();
   for (const { pfns, order } of free) {

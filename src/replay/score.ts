@@ -39,6 +39,8 @@ export interface InputCounts {
 export interface AssumptionCounts {
   /** A request got its page before the interrupt that was recorded before it. */
   early: number;
+  /** Pages taken before the first event of a boot. */
+  takenBefore: number;
   /** An interrupt's frees went past the per-CPU lists, which were locked. */
   locked: number;
   /** Pages of bulk calls that no probe recorded. */
@@ -128,6 +130,7 @@ export function emptyScore(): Score {
     },
     assumptions: {
       early: 0,
+      takenBefore: 0,
       locked: 0,
       hiddenBulkPages: 0,
       hiddenBulkRefills: 0,

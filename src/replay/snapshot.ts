@@ -66,11 +66,16 @@ export interface SnapBlocks {
 }
 
 export interface ListSnapshot {
+  /** The kernel's own lists; otherwise free pages and sums only, see start-from-flags.ts. */
+  readonly exact: boolean;
+  readonly pageblockOrder: number;
+  /** Largest order, inclusive. */
+  readonly maxOrder: number;
   readonly zones: readonly SnapZone[];
   readonly free: readonly SnapFreeList[];
   readonly pcp: readonly SnapStock[];
   readonly counters: readonly SnapCounters[];
-  /** Migratetypes of a section's pageblocks from its first pfn on. */
+  /** Migratetypes of neighbouring pageblocks from the first one's pfn on. */
   readonly blocks: readonly SnapBlocks[];
   /** Runs of pages whose owners let them be moved: page cache, anonymous, slab-less LRU. */
   readonly movable: readonly { readonly pfn: number; readonly pages: number }[];

@@ -83,8 +83,8 @@ export function startState(
     zones,
     rule: { ...rule, ...change },
     pageSize: 4096,
-    maxOrder: MAX_ORDER,
-    pageblockOrder: PAGEBLOCK_ORDER,
+    maxOrder: snap.maxOrder,
+    pageblockOrder: snap.pageblockOrder,
     cpus: facts.cpus,
     cpuNode: facts.cpuNode,
     shared: false,
@@ -114,7 +114,8 @@ export function startState(
 }
 
 /** Numbers that would lead outside the memory's tables. */
-function misplaced({ zones, free, pcp, counters }: ListSnapshot, facts: MachineFacts): Issue[] {
+function misplaced(snap: ListSnapshot, facts: MachineFacts): Issue[] {
+  const { zones, free, pcp, counters, maxOrder } = snap;
   const bad = (message: string): Issue[] => [
     { severity: "error", message, source: "snap/freelists", mend: "take the snapshot again" },
   ];
@@ -131,7 +132,7 @@ function misplaced({ zones, free, pcp, counters }: ListSnapshot, facts: MachineF
   if (lists || [...pcp, ...counters].some((p) => p.cpu >= facts.cpus)) {
     return bad("a per-CPU list belongs to no CPU");
   }
-  if (free.some((f) => f.order > MAX_ORDER || f.type >= TYPE_COUNT)) {
+  if (free.some((f) => f.order > maxOrder || f.type >= TYPE_COUNT)) {
     return bad("a free list has an order or a type that no kernel has");
   }
   return [];
@@ -150,7 +151,7 @@ function zoneSpecs(snap: readonly SnapZone[], facts: MachineFacts): ZoneSpec[] {
 function setTypes({ m, typeOf, skip }: StartState, snap: ListSnapshot): void {
   for (const { pfn, types, skip: skipped } of snap.blocks) {
     for (const [i, type] of types.entries()) {
-      const row = rowOf(m, pfn + i * SNAP_PAGEBLOCK);
+      const row = rowOf(m, pfn + (i << m.pageblockOrder));
       if (row < 0) continue;
       m.blockType[row >> m.pageblockOrder] = typeOf(type);
       if (skipped?.[i] === true) skip[row >> m.pageblockOrder] = 1;

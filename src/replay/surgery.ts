@@ -103,6 +103,11 @@ function breakStock(m: Memory, row: number): boolean {
   return false;
 }
 
+/** Whether a list of ours holds (row, order): a free list all of it, or a per-CPU list its head. */
+export function isListed(m: Memory, row: number, order: number): boolean {
+  return (m.state[row] & KIND_MASK) === PCP || isInFree(m, row, order);
+}
+
 /** Whether a free block of this order or a larger one holds `row`. */
 function isInFree(m: Memory, row: number, order: number): boolean {
   for (let own = order; own <= m.maxOrder; own++) {
@@ -111,7 +116,15 @@ function isInFree(m: Memory, row: number, order: number): boolean {
   return false;
 }
 
-function takeOne(m: Memory, row: number, order: number): boolean {
+/**
+ * Takes (row, order) out of the free block that holds it, as a request of `type` does: the rest goes
+ * to the lists of that type; since 6.10 to those of the pageblock.
+ */
+export function takeFree(m: Memory, row: number, order: number, type: number): boolean {
+  return isInFree(m, row, order) && takeOne(m, row, order, m.rule.mergeRetypes ? -1 : type);
+}
+
+function takeOne(m: Memory, row: number, order: number, rest = -1): boolean {
   if ((m.state[row] & KIND_MASK) === PCP) {
     unstock(m, row);
     return true;
@@ -120,7 +133,7 @@ function takeOne(m: Memory, row: number, order: number): boolean {
   for (let own = order; own <= m.maxOrder; own++) {
     let head = row & ~((1 << own) - 1);
     if (m.state[head] !== (FREE | own)) continue;
-    const type = m.blockType[head >> m.pageblockOrder];
+    const type = rest < 0 ? m.blockType[head >> m.pageblockOrder] : rest;
     unlink(m, zone, head, own);
     while (own > order) {
       own--;
@@ -203,7 +216,8 @@ export function putDown(m: Memory, row: number, order: number, type: number): bo
   return true;
 }
 
-function putBack(m: Memory, row: number, order: number): void {
+/** A taken block of ours becomes the first of the list that serves such requests. */
+export function putBack(m: Memory, row: number, order: number): void {
   const zone = zoneOf(m, row);
   const movable = (m.state[row] & KIND_MASK) === MOBILE;
   const type = m.blockType[row >> m.pageblockOrder];

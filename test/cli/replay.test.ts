@@ -52,6 +52,27 @@ test("the document has the contract's fields and obeys its schema", async (t) =>
   deepEqual([final.freeListsEqual, final.pcpEqual, final.buddyinfoEqual], [true, true, true]);
 });
 
+test("without lists the document and the screen say what the start was made of", async (t) => {
+  const folder = folderOf(t, "a-boot-512M-i386pae");
+  const { code, out } = await run(["replay", folder, "--json"]);
+  equal(code, 1);
+  const document = JSON.parse(out);
+  replaySchema.parse(document);
+  const { start, allocations, zoneEqual, final, freeRunning } = document;
+  deepEqual(
+    [start, zoneEqual, freeRunning.zoneEqual],
+    ["flags and counts", allocations, allocations],
+  );
+  const { freeListsEqual, pcpEqual, freePages } = final;
+  deepEqual([freeListsEqual, pcpEqual, freePages.both], [null, null, freePages.recorded]);
+  const screen = await run(["replay", folder]);
+  match(
+    screen.out,
+    /started from page flags and sums: order within lists and per-CPU pages unknown/,
+  );
+  match(screen.out, /free pages +115\D406 of 115\D406 equal, all at the end/);
+});
+
 test("a CSV row for each mm_page_alloc, as many equal as the blind run says", async (t) => {
   const folder = folderOf(t, "a-boot-512M-arm64-6.12");
   const csv = join(folder, "decisions.csv");
@@ -213,7 +234,7 @@ test("input that is no trace, or no start: one line, exit 3", async (t) => {
   const lists = join(torn, "before/snap/freelists");
   writeFileSync(lists, readFileSync(lists, "utf8").replace(/: (\w+)$/m, ": "));
   for (const [folder, words] of [
-    [noSnap, /no snap\/freelists is in it/],
+    [noSnap, /neither snap\/freelists and .* nor snap\/kpageflags.rle, .* are in it/],
     [empty, /no marker "SNAP BEGIN"/],
     [binary, /no marker "SNAP BEGIN"/],
     [torn, /freelists/],

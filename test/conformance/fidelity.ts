@@ -89,7 +89,9 @@ const REPLAYED = [
   "Each recording of `corpus/traces`, from one snapshot of all lists to the next. *page blind* is the",
   "run that is never told a page it has to answer with; *page* and what follows are of the repaired",
   "run, which is the blind one where nothing was to be repaired. *told* counts what no allocator could",
-  "derive (see `src/replay/score.ts`), *assumed* what was read off recorded pages.",
+  "derive (see `src/replay/score.ts`), *assumed* what was read off recorded pages. The kernels of i386",
+  "and arm tell no lists: there the start is put together from page flags and sums, *page blind* means",
+  "nothing, and zones and the free pages at the end are what counts (docs/replay.md).",
   "",
 ];
 

@@ -1,7 +1,13 @@
 // Replays the recordings of corpus/traces: what `npm run conformance` prints of them and what
 // docs/fidelity.md says.
 import { ok } from "node:assert/strict";
-import { type Replay, recordingOf, replay } from "../../src/replay/index.ts";
+import {
+  isSame,
+  type ListCount,
+  type Replay,
+  recordingOf,
+  replay,
+} from "../../src/replay/index.ts";
 import { recorded } from "../replay/recorded.ts";
 
 export interface TraceScore {
@@ -17,14 +23,19 @@ export async function scoreTrace(name: string): Promise<TraceScore> {
   return { name, cpus: facts.cpus, replay: value };
 }
 
-/** Nothing differs: pages, refusals, and the order of every list. */
-export function isExact({ replay: { repaired } }: TraceScore): boolean {
+/**
+ * Nothing differs: pages, refusals, and the order of every list. Of a start without lists: every
+ * zone, blind too, and which pages are free at the end.
+ */
+export function isExact({ replay: { start, blind, repaired } }: TraceScore): boolean {
   const { score, comparison } = repaired;
-  if (score.firstMiss !== null || comparison === null) return false;
-  const { free, pcp, pageblocks } = comparison;
-  return (
-    free.equal === free.lists && pcp.equal === pcp.lists && pageblocks.equal === pageblocks.blocks
-  );
+  if (comparison === null || !isSame(comparison)) return false;
+  if (start === "flags and counts") {
+    const zones = [blind.score.zoneEqual, score.zoneEqual];
+    return zones.every((equal) => equal === score.allocations) && comparison.freePages !== null;
+  }
+  const { pageblocks } = comparison;
+  return score.firstMiss === null && pageblocks?.equal === pageblocks?.blocks;
 }
 
 /** Rows of the table, from the second run where there was one. */
@@ -43,8 +54,8 @@ export function traceTable(scores: readonly TraceScore[]): string[] {
       pair(score.pfnEqual, score.allocations),
       pair(score.refills.equal, score.refills.recorded),
       pair(score.drains.equal, score.drains.recorded),
-      comparison === null ? "–" : pair(comparison.free.equal, comparison.free.lists),
-      comparison === null ? "–" : pair(comparison.pcp.equal, comparison.pcp.lists),
+      listPair(comparison?.free),
+      listPair(comparison?.pcp),
       inputs,
       assumed,
     ];
@@ -59,6 +70,11 @@ export function traceTable(scores: readonly TraceScore[]): string[] {
 
 function pair(equal: number, all: number): string {
   return `${equal}/${all}`;
+}
+
+/** A dash where no lists were told. */
+function listPair(count: ListCount | null | undefined): string {
+  return count === null || count === undefined ? "–" : pair(count.equal, count.lists);
 }
 
 function counted(counts: Readonly<Record<string, number>>): string {

@@ -8,7 +8,7 @@ import { readText } from "../../src/formats/reader.ts";
 import { freelistsReader, type SnapFreelists } from "../../src/formats/snap.ts";
 import { kpageflagsReader, pageblocksReader } from "../../src/formats/snap-pages.ts";
 import { zoneinfoReader } from "../../src/formats/zoneinfo-reader.ts";
-import { traceFiles, traceNames } from "../support/corpus.ts";
+import { exactTraceNames, traceFiles } from "../support/corpus.ts";
 import { damaged } from "./mutate.ts";
 
 const hex = (value: number): string => value.toString(16);
@@ -46,7 +46,7 @@ function printed(snap: SnapFreelists): string[] {
 
 test("recorded lists print back byte for byte", () => {
   let files = 0;
-  for (const name of traceNames()) {
+  for (const name of exactTraceNames()) {
     for (const when of ["before", "after"]) {
       const text = fileOf(name, `${when}/snap/freelists`);
       const { value, issues } = readText(freelistsReader(), text);
@@ -59,7 +59,7 @@ test("recorded lists print back byte for byte", () => {
 });
 
 test("lists, counters and zoneinfo of one moment agree", () => {
-  for (const name of traceNames()) {
+  for (const name of exactTraceNames()) {
     const { value } = readText(freelistsReader(), fileOf(name, "before/snap/freelists"));
     const zoneinfo = readText(zoneinfoReader(), fileOf(name, "before/snap/zoneinfo")).value;
     for (const zone of value.zones) {
@@ -84,7 +84,7 @@ test("lists, counters and zoneinfo of one moment agree", () => {
 });
 
 test("pages of the free lists are the free pages of kpageflags, and have their pageblock's type", () => {
-  for (const name of traceNames()) {
+  for (const name of exactTraceNames()) {
     const { value } = readText(freelistsReader(), fileOf(name, "before/snap/freelists"));
     const runs = readText(kpageflagsReader(), fileOf(name, "before/snap/kpageflags.rle"));
     const blocks = readText(pageblocksReader(), fileOf(name, "before/snap/pageblocks"));
@@ -114,7 +114,7 @@ test("pageblocks and page classes print back byte for byte", () => {
       Object.entries({ a: "anon", s: "swapbacked", l: "lru", c: "compound", o: "other" }),
     ),
   );
-  for (const name of traceNames()) {
+  for (const name of exactTraceNames()) {
     const blocks = fileOf(name, "after/snap/pageblocks");
     const sections = readText(pageblocksReader(), blocks).value.map(
       ({ firstPfn, migratetypes, skip }) =>
@@ -183,7 +183,7 @@ test("damage is named with its line", () => {
 });
 
 test("damaged snapshots are read without harm", () => {
-  const [name = ""] = traceNames();
+  const [name = ""] = exactTraceNames();
   const readers = [freelistsReader, pageblocksReader, kpageflagsReader] as const;
   const texts = ["freelists", "pageblocks", "kpageflags.rle"].map((file) =>
     fileOf(name, `before/snap/${file}`),

@@ -104,6 +104,9 @@ export function snapshotOf(free: readonly FreeBlock[]): ListSnapshot {
     blocks: [{ pfn: 0, types: Array.from({ length: DMA32_END / 512 }, () => 1) }],
     movable: [],
     unmanaged: null,
+    exact: true,
+    pageblockOrder: 9,
+    maxOrder: 10,
   };
 }
 

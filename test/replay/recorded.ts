@@ -1,11 +1,14 @@
 // Recorded traces of corpus/traces as a replay takes them, and their pfns shuffled.
 import { ok } from "node:assert/strict";
+import { bootLogReader } from "../../src/formats/boot-log-reader.ts";
 import { readCapture } from "../../src/formats/capture.ts";
 import { configReader } from "../../src/formats/config.ts";
 import { ftraceReader } from "../../src/formats/ftrace.ts";
 import { readText } from "../../src/formats/reader.ts";
 import {
+  type FlagTexts,
   factsOf,
+  flagsSnapshot,
   type ListSnapshot,
   listSnapshot,
   type MachineFacts,
@@ -25,6 +28,7 @@ export interface Recorded {
 export async function recorded(name: string): Promise<Recorded> {
   const files = traceFiles(name);
   const from = snapshotOf(files, "before");
+  const to = snapshotOf(files, "after");
   const names = [...files.keys()].filter((path) => path.startsWith("before/"));
   const capture = await readCapture({
     name,
@@ -39,10 +43,11 @@ export async function recorded(name: string): Promise<Recorded> {
   const window = new WindowCollector("before", "after");
   readText(ftraceReader(window.sink), files.get("trace.txt") ?? "");
   ok(window.begun, `${name}: the window begins`);
-  return { from, to: snapshotOf(files, "after"), facts, events: window.take() };
+  return { from, to, facts, events: window.take() };
 }
 
-function snapshotOf(files: ReadonlyMap<string, string>, moment: string): ListSnapshot {
+export function snapshotOf(files: ReadonlyMap<string, string>, moment: string): ListSnapshot {
+  if (!files.has(`${moment}/snap/freelists`)) return flagsOf(files, moment);
   const { value, issues } = listSnapshot({
     freelists: files.get(`${moment}/snap/freelists`) ?? "",
     pageblocks: files.get(`${moment}/snap/pageblocks`) ?? "",
@@ -50,6 +55,24 @@ function snapshotOf(files: ReadonlyMap<string, string>, moment: string): ListSna
   });
   ok(value !== null, JSON.stringify(issues));
   return value;
+}
+
+/** Where the kernel told no lists. */
+function flagsOf(files: ReadonlyMap<string, string>, moment: string): ListSnapshot {
+  const log = readText(bootLogReader(), files.get("before/dmesg") ?? "").value;
+  const { value, issues } = flagsSnapshot(flagTexts(files, moment), log.cma);
+  ok(value !== null, JSON.stringify(issues));
+  return value;
+}
+
+export function flagTexts(files: ReadonlyMap<string, string>, moment: string): FlagTexts {
+  const text = (name: string): string => files.get(`${moment}/snap/${name}`) ?? "";
+  return {
+    kpageflags: text("kpageflags.rle"),
+    zoneinfo: text("zoneinfo"),
+    pagetypeinfo: text("pagetypeinfo"),
+    buddyinfo: text("buddyinfo"),
+  };
 }
 
 /** Pages that the engine must find by itself: those of requests, refills, drains, fallbacks. */

@@ -31,6 +31,11 @@ function namesIn(folder: URL, pattern: RegExp): string[] {
     .sort();
 }
 
+/** Those whose kernels told their lists. */
+export function exactTraceNames(): string[] {
+  return traceNames().filter((name) => traceFiles(name).has("before/snap/freelists"));
+}
+
 /** A capture's files: path (`zoneinfo`, `vm/min_free_kbytes`, `sysctl/min1M/zoneinfo` …) to text. */
 export function corpusFiles(name: string): ReadonlyMap<string, string> {
   return filesOf(LAYOUTS, name);

@@ -5,6 +5,7 @@ import { replayDocument } from "../../documents/index.ts";
 import { interruption, yieldTurn } from "../../host/index.ts";
 import {
   type Change,
+  isSame,
   type MachineFacts,
   NOT_SETTABLE,
   parseChange,
@@ -29,6 +30,7 @@ import { collect } from "./machine-options.ts";
 interface ReplayFlags {
   readonly from?: string;
   readonly to?: string;
+  readonly boot?: boolean;
   readonly json?: boolean;
   readonly decisions?: string;
   readonly perfetto?: string;
@@ -63,12 +65,17 @@ counters, kswapd and reclaim as slices, fallbacks, refusals, differences. Its si
 has a bound, and the file is whole after each write, also when interrupted.
 --decisions writes the answers of the blind run as it gives them.
 
+--boot replays a trace that begins with the boot: from what memblock hands over, as the
+plan of the capture's machine predicts it. The capture needs its boot log with
+memblock=debug; its zoneinfo, buddyinfo and pagetypeinfo are not opened.
+
 Exit code 0 when one of the runs equals the kernel in every page and every list,
 else 1. --set does not change it.
 
 Examples:
   zonewright replay trace/
   zonewright replay trace.txt.gz --from trace/before --json | jq .freeRunning
+  zonewright replay trace/ --boot
   zonewright replay trace/ --set min_free_kbytes=65536 --set watermark_boost_factor=0
   zonewright replay trace/ --set dma32=1G --json | jq .whatIf.zoneShift
   zonewright replay trace/ --perfetto trace.json --decisions decisions.csv`;
@@ -80,6 +87,7 @@ export function addReplay(program: Command, context: Context): void {
     .argument("<trace>", "trace text, or folder of one")
     .option("--from <capture>", "capture with the snapshot to start from; before/ by default")
     .option("--to <capture>", "capture with the snapshot to end with; after/ by default")
+    .option("--boot", "start with the boot's first event, from what memblock hands over as planned")
     .addOption(
       new Option("--set <name=value>", "the same demand on a changed machine").argParser(collect),
     )
@@ -95,10 +103,12 @@ export function addReplay(program: Command, context: Context): void {
 async function run(path: string, flags: ReplayFlags, context: Context): Promise<number> {
   const paths = {
     trace: path,
+    boot: flags.boot === true,
     ...(flags.from === undefined ? {} : { from: flags.from }),
     ...(flags.to === undefined ? {} : { to: flags.to }),
   };
-  const { from, facts, recording, issues } = await loadTrace(paths, context.terminal.stdin);
+  const { issues, ...task } = await loadTrace(paths, context.terminal.stdin);
+  const { facts, recording } = task;
   const stop = interruption();
   let files: ReplayFiles | null = null;
   try {
@@ -106,9 +116,7 @@ async function run(path: string, flags: ReplayFlags, context: Context): Promise<
     const own = await openReplayFiles(flags, facts);
     files = own;
     const { value, issues: more } = await replay({
-      from,
-      facts,
-      recording,
+      ...task,
       ...own.hooks,
       ...(change === null ? {} : { whatIf: change.value }),
       pause: async (done, all) => {
@@ -160,8 +168,7 @@ function isEqual({ score, comparison }: Run): boolean {
   const { pfnEqual, allocations, failedEqual, failed } = score;
   if (pfnEqual !== allocations || failedEqual !== failed) return false;
   if (comparison === null) return true;
-  const { free, pcp } = comparison;
-  return free.equal === free.lists && pcp.equal === pcp.lists;
+  return isSame(comparison);
 }
 
 /** On a terminal only: elsewhere nobody watches. */

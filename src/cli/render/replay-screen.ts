@@ -16,6 +16,10 @@ export function replayScreen(style: Style, replay: Replay, origin: ReplayOrigin)
     `kernel ${facts.upstream}, rules of ${facts.era}, CPUs ${facts.cpus}`,
     `${formatCount(score.events)} events: ${formatCount(score.allocations)} allocations, ${formatCount(score.frees)} frees, ${origin.lost} lost`,
   ];
+  if (replay.start === "boot") what.push("started from what memblock hands over, as planned");
+  if (replay.start === "flags and counts") {
+    what.push("started from page flags and sums: order within lists and per-CPU pages unknown");
+  }
   if (replay.stopped) what.push("stopped: the counts are of what was done");
   const same = blind === repaired;
   return page(style, [
@@ -66,11 +70,18 @@ function share(style: Style, name: string, equal: number, all: number): string {
   return `  ${name.padEnd(12)} ${counts}, ${paint(style, ink, part)}`;
 }
 
-function finalLines(style: Style, { free, pcp, pageblocks }: Comparison): string[] {
+function finalLines(style: Style, comparison: Comparison): string[] {
+  const { free, pcp, pageblocks, freePages } = comparison;
   return [
-    share(style, "free lists", free.equal, free.lists),
-    share(style, "per-CPU", pcp.equal, pcp.lists),
-    share(style, "pageblocks", pageblocks.equal, pageblocks.blocks),
+    share(style, "free lists", free?.equal ?? 0, free?.lists ?? 0),
+    share(style, "per-CPU", pcp?.equal ?? 0, pcp?.lists ?? 0),
+    share(style, "pageblocks", pageblocks?.equal ?? 0, pageblocks?.blocks ?? 0),
+    share(
+      style,
+      "free pages",
+      freePages?.both ?? 0,
+      Math.max(freePages?.ours ?? 0, freePages?.recorded ?? 0),
+    ),
   ]
     .filter((line) => line !== "")
     .map((line) => `${line} at the end`);
