@@ -153,7 +153,7 @@ export class Checks implements EventSink {
     if (both === 0) return null;
     const alike = own.alikeWith(real);
     this.refills.equal += alike;
-    if (alike < both) return this.#refillMiss(own, real);
+    if (alike < both) return this.#refillMiss(own, real, alike);
     own.shift(both);
     real.shift(both);
     return null;
@@ -166,9 +166,15 @@ export class Checks implements EventSink {
     return own.length + real.length === 0 ? null : this.#refillMiss(own, real);
   }
 
-  #refillMiss(own: BlockQueue, real: BlockQueue): Refills {
+  /** After so many blocks that are alike. */
+  #refillMiss(own: BlockQueue, real: BlockQueue, alike = 0): Refills {
+    const refills = { own: own.copy(), real: real.copy() };
+    own.shift(alike);
+    real.shift(alike);
     this.#miss("refill", own.firstWords(), real.firstWords());
-    return { own: own.take(), real: real.take() };
+    own.clear();
+    real.clear();
+    return refills;
   }
 
   /** As `settleRefills`, for who mends every difference: ours of this request, and no rest stays. */

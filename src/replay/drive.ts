@@ -10,49 +10,25 @@
  * In both, a page that is freed while a list of ours holds it leaves the list
  * first: its free says that somebody had it.
  */
-import { freePages, freePagesPastPcp } from "../mm/allocate.ts";
-import { type Memory, MOBILE, pfnOf, rowOf, zoneOf } from "../mm/memory.ts";
+import { type Memory, MOBILE, rowOf, zoneOf } from "../mm/memory.ts";
 import { MOVABLE } from "../mm/rule.ts";
-import type { Assumptions } from "./assumptions.ts";
-import type { BootSteps } from "./boot-start.ts";
 import { BulkPages } from "./bulk-pages.ts";
 import { Checks, type MissSink } from "./checks.ts";
 import { ContigCalls } from "./contig.ts";
+import type { DriveOptions } from "./drive-options.ts";
 import type { BulkCall, ReplayEvent } from "./event.ts";
 import { Evidence } from "./evidence.ts";
 import { Follower } from "./follow.ts";
 import { GfpReader } from "./gfp-words.ts";
-import type { WrittenMarks } from "./marks.ts";
-import { beforeFree, decayLowered, drainFull, type LastFree } from "./pageset-highs.ts";
+import { GiveBack } from "./give-back.ts";
 import { ReclaimState } from "./reclaim.ts";
-import { drainOutside } from "./remote-drain.ts";
 import { request } from "./request.ts";
 import { restock, undrain } from "./resync.ts";
 import { emptyScore, type Miss, noteMiss, noteStrange, type Score } from "./score.ts";
 import type { StartState } from "./start-state.ts";
 import { Substitutes } from "./substitutes.ts";
-import { isBlock, mendAnswer, putDown, settle } from "./surgery.ts";
+import { isBlock, mendAnswer } from "./surgery.ts";
 import { WaitingFrees } from "./waiting-frees.ts";
-import type { Watch } from "./watch.ts";
-
-export interface DriveOptions {
-  /** null: blind, or following. */
-  readonly assumptions: Assumptions | null;
-  /** Of a repaired run: watermarks that the recording does not tell. */
-  readonly marks?: WrittenMarks;
-  /** After each answer the memory becomes what was recorded, see follow.ts. */
-  readonly follow?: boolean;
-  /** A free of a page that nobody has here frees another one, see substitutes.ts. */
-  readonly substitute?: boolean;
-  /** What a boot does without an event, see boot-start.ts. */
-  readonly steps?: BootSteps;
-  /** The answer to each mm_page_alloc, before it is compared; -1 for no page, no zone. */
-  readonly decide?: (e: ReplayEvent, pfn: number, zone: number) => void;
-  /** Told of what the run does to its memory. */
-  readonly watch?: Watch;
-  /** Called before an event is replayed; false ends the run there. */
-  readonly before?: (e: ReplayEvent, score: Score) => boolean;
-}
 
 const hex = (pfn: number): string => (pfn < 0 ? "none" : `0x${pfn.toString(16)}`);
 
@@ -76,8 +52,7 @@ export class Driver {
   readonly #told: Set<number> = new Set();
   /** Node of each kswapd, by its wake-ups. */
   readonly #nodeOf: Map<number, number> = new Map();
-  /** By CPU: where the page went that the last event freed; null when it was no such event. */
-  readonly #freed: (LastFree | null)[] = [];
+  readonly #give: GiveBack;
   readonly #waiting: WaitingFrees;
   #at: ReplayEvent | null = null;
 
@@ -101,7 +76,12 @@ export class Driver {
     if (assumptions !== null) assumptions.watch = watch ?? null;
     this.#evidence = assumptions === null ? null : new Evidence(state.m, marks, this.score);
     this.#bulks = new BulkPages(state.m, this.score);
-    this.#waiting = new WaitingFrees(state.m, this.#checks, (e) => this.#free(e, e.order, null));
+    this.#give = new GiveBack({
+      ...{ state, options, checks: this.#checks, reclaim: this.#reclaim, score: this.score },
+      ...{ substitutes: this.#substitutes, evidence: this.#evidence },
+    });
+    const free = (e: ReplayEvent): void => this.#give.free(e, e.order, null);
+    this.#waiting = new WaitingFrees(state.m, this.#checks, free);
     this.score.refills = this.#checks.refills;
     this.score.drains = this.#checks.drains;
     this.score.extfrags = this.#checks.extfrags;
@@ -149,7 +129,7 @@ export class Driver {
     if (!e.interrupt && (e.kind === "alloc" || e.kind === "free" || e.kind === "batched")) {
       this.#beginCall(e.cpu);
     }
-    if (e.kind !== "drain") this.#freed[e.cpu] = null;
+    if (e.kind !== "drain") this.#give.otherEvent(e.cpu);
     this.#replay(e);
     this.#contig.after(e);
     const owned = this.#checks.settleFrags();
@@ -173,11 +153,11 @@ export class Driver {
         return;
       case "free":
         this.score.frees++;
-        if (!e.announced && !this.#waiting.takes(e)) this.#free(e, e.order, e.drainsNext);
+        if (!e.announced && !this.#waiting.takes(e)) this.#give.free(e, e.order, e.drainsNext);
         return;
       case "batched":
         this.#waiting.tellsLists = true;
-        if (e.batchOrder >= 0) this.#free(e, e.batchOrder, e.drainsNext);
+        if (e.batchOrder >= 0) this.#give.free(e, e.batchOrder, e.drainsNext);
         return;
       case "refill":
         this.#noteRefill(e);
@@ -186,7 +166,8 @@ export class Driver {
         if (assumptions?.hiddenBulks === true) this.#checks.settleRefills(e.cpu);
         return;
       case "drain":
-        if (this.#follower === null) this.#drain(e);
+        this.#told.delete(e.pfn);
+        if (this.#follower === null) this.#give.drain(e);
         else this.#follower.drain(e);
         return;
       case "extfrag":
@@ -300,84 +281,6 @@ export class Driver {
     if (early !== undefined && !this.#served.has(early)) {
       this.#served.set(early, this.#request(early));
     }
-  }
-
-  /** `drained`: a drain is recorded next; null where that cannot be told. */
-  #free(e: ReplayEvent, order: number, drained: boolean | null): void {
-    const m = this.#m;
-    const row = rowOf(m, e.pfn);
-    if (!isBlock(m, row, order)) {
-      noteStrange(this.score, e.line);
-      return;
-    }
-    if (this.#options.steps?.free(m, row, order) === true) return;
-    const other = this.#substitutes?.insteadOf(row, order, e.pid, e.kind === "batched") ?? -1;
-    if (other < 0 && settle(m, row, order)) {
-      this.score.inputs.unseenTakers++;
-      if (this.score.unseenLine === 0) this.score.unseenLine = e.line;
-    }
-    const past = this.#isLocked(e);
-    const pfn = other < 0 ? e.pfn : pfnOf(m, other);
-    if (past) freePagesPastPcp(m, pfn, order);
-    else {
-      this.#beforeFree(e, row, order, drained);
-      freePages(m, pfn, order);
-    }
-    this.#options.watch?.free(e, order, past);
-  }
-
-  /** What the recording tells of the per-CPU list that the block goes to now. */
-  #beforeFree(e: ReplayEvent, row: number, order: number, drained: boolean | null): void {
-    const m = this.#m;
-    const zone = zoneOf(m, row);
-    if (drained !== null && (order === 0 || order === m.pageblockOrder)) {
-      if (order === 0) this.#reclaim.beforeFree(zone, drained);
-      this.#evidence?.ofDrain(zone, order, drained);
-    }
-    const list = m.pcpListOf[order * 8 + m.blockType[row >> m.pageblockOrder]] ?? -1;
-    if (list < 0 || this.#options.assumptions === null) return;
-    this.#freed[e.cpu] = { pid: e.pid, zone, list };
-    beforeFree(m, zone, order, e.drains, this.score);
-  }
-
-  /** Past the lists. The lock is one zone's: a page of another zone still gets onto its list. */
-  #isLocked(e: ReplayEvent): boolean {
-    const m = this.#m;
-    if (e.lockedBy >= 0 && zoneOf(m, rowOf(m, e.lockedBy)) === zoneOf(m, rowOf(m, e.pfn))) {
-      this.score.inputs.lockedFrees++;
-      return true;
-    }
-    return this.#options.assumptions?.isLocked(this.#m, e, this.score) ?? false;
-  }
-
-  #drain(e: ReplayEvent): void {
-    if (!this.#checks.isDrainDue(e.cpu)) {
-      const freed = this.#freed[e.cpu] ?? null;
-      const assumes = this.#options.assumptions !== null;
-      if (!assumes || !drainFull(this.#m, e, freed, this.score)) this.#drainOutside(e);
-    }
-    this.#told.delete(e.pfn);
-    if (!this.#checks.realDrain(e)) this.#strangeDrain(e);
-  }
-
-  #drainOutside(e: ReplayEvent): void {
-    const { assumptions, watch } = this.#options;
-    const type = this.#state.typeOf(e.type);
-    const own = drainOutside(this.#m, e, type);
-    if (own !== null) this.score.inputs[own.kind === "remote" ? "remoteDrains" : "decays"]++;
-    const lowered = assumptions !== null && own === null;
-    const found = lowered ? decayLowered(this.#m, e, type, this.score) : own;
-    if (found !== null) watch?.drained(found.kind, found.zone, found.cpu);
-  }
-
-  /** A block that we hold on another list, or not at all: repaired, it goes where it went. */
-  #strangeDrain(e: ReplayEvent): void {
-    this.score.strangeDrains++;
-    const type = this.#state.typeOf(e.type);
-    if (this.#options.assumptions === null) return;
-    if (!putDown(this.#m, rowOf(this.#m, e.pfn), e.order, type)) return;
-    this.score.repairs++;
-    this.#options.watch?.putDown(e, type);
   }
 
   #takeBulk(pid: number, call: BulkCall): void {

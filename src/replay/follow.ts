@@ -34,7 +34,7 @@ import { countPages } from "../mm/queue.ts";
 import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
 import type { Block } from "./block-queue.ts";
 import type { Checks } from "./checks.ts";
-import type { DriveOptions } from "./drive.ts";
+import type { DriveOptions } from "./drive-options.ts";
 import type { ReplayEvent } from "./event.ts";
 import type { StartState } from "./start-state.ts";
 import { isBlock, isTaken, putBack, settle, stockList, takeFree, takeOff } from "./surgery.ts";

@@ -165,6 +165,16 @@ function toReplay(e: TraceEvent): ReplayEvent | null {
         a: e.fallbackOrder,
         b: e.fallbackMigratetype,
       });
+    case "probe":
+      return fromProbe(e);
+    default:
+      return toReclaim(e) ?? toCompaction(e);
+  }
+}
+
+/** Who reclaims, and for whom. */
+function toReclaim(e: TraceEvent): ReplayEvent | null {
+  switch (e.name) {
     case "mm_vmscan_direct_reclaim_begin":
       return record("reclaim", e, { order: e.order, gfp: e.gfp });
     case "mm_vmscan_direct_reclaim_end":
@@ -177,6 +187,13 @@ function toReplay(e: TraceEvent): ReplayEvent | null {
       return record("kswapd-sleep", e, { a: e.nid });
     case "mark_victim":
       return record("victim", e, { a: e.pid });
+    default:
+      return null;
+  }
+}
+
+function toCompaction(e: TraceEvent): ReplayEvent | null {
+  switch (e.name) {
     case "mm_compaction_suitable":
       return record("suitable", e, {});
     case "mm_compaction_try_to_compact_pages":
@@ -202,8 +219,6 @@ function toReplay(e: TraceEvent): ReplayEvent | null {
       return record("cma", e, {});
     case "mm_compaction_isolate_freepages":
       return record("isolate", e, { pfn: e.start, a: e.end, b: e.scanned, c: e.taken });
-    case "probe":
-      return fromProbe(e);
     default:
       return null;
   }

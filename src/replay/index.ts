@@ -13,7 +13,8 @@ export {
   type ListDifference,
 } from "./compare.ts";
 export { type Divergence, divergenceOf } from "./divergence.ts";
-export { type DriveOptions, Driver } from "./drive.ts";
+export { Driver } from "./drive.ts";
+export type { DriveOptions } from "./drive-options.ts";
 export type { BulkCall, ReplayEvent, ReplayKind } from "./event.ts";
 export { factsOf, listSnapshot, type SnapTexts } from "./from-snapshot.ts";
 export { WindowCollector } from "./from-trace.ts";

@@ -5,7 +5,8 @@
  *
  * Linux: release_pages(), mm/swap.c; free_unref_page_list(), mm/page_alloc.c
  */
-import type { Memory } from "../mm/memory.ts";
+import { type Memory, rowOf } from "../mm/memory.ts";
+import { ISOLATE } from "../mm/rule.ts";
 import type { Checks } from "./checks.ts";
 import type { ReplayEvent } from "./event.ts";
 
@@ -32,7 +33,7 @@ export class WaitingFrees {
   takes(e: ReplayEvent): boolean {
     const waiting = this.#waiting[e.cpu];
     // Lists are of single pages; where they are told, the rest is freed at once.
-    if (!this.tellsLists && e.order === 0) {
+    if (!this.tellsLists && e.order === 0 && !this.#isIsolated(e.pfn)) {
       waiting.push(e);
       return true;
     }
@@ -40,6 +41,12 @@ export class WaitingFrees {
     const [first] = waiting;
     if (first?.pid !== e.pid || e.order !== this.#m.pageblockOrder) this.#catchUp(e.cpu, null);
     return false;
+  }
+
+  /** Such a page passes the lists by, and its pageblock is opened when the last one is back. */
+  #isIsolated(pfn: number): boolean {
+    const row = rowOf(this.#m, pfn);
+    return row >= 0 && this.#m.blockType[row >> this.#m.pageblockOrder] === ISOLATE;
   }
 
   /** Does those that are done before `e` is. */

@@ -39,7 +39,9 @@ function printed(snap: SnapFreelists): string[] {
   }
   for (const c of snap.pcp) {
     const counters = `count ${c.count} high ${c.high} batch ${c.batch} free_factor ${c.freeFactor}`;
-    lines[c.line - 1] = `C ${c.node} ${c.zone} ${c.cpu} ${counters}`;
+    const tuned = ` alloc_factor ${c.allocFactor} high_min ${c.highMin} high_max ${c.highMax}`;
+    const more = c.allocFactor === null ? "" : tuned;
+    lines[c.line - 1] = `C ${c.node} ${c.zone} ${c.cpu} ${counters}${more}`;
   }
   return lines;
 }
