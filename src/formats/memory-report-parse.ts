@@ -68,8 +68,9 @@ const MEMS = /\bmems_allowed=([\d,-]*\d)/;
 const RELEASE =
   /(?:Not tainted|Tainted: [A-Z ]{1,60}?) ?\(?(\d{1,2}\.\d{1,3}[\w.+~-]*)([^\n]{0,80})/;
 const DEBIAN = /\bDebian (\d+\.\d+\.\d+)/;
+/** A name after "?" was found on the stack, but nobody knows whether it was called. */
 const FRAME =
-  /\b([A-Za-z_][\w.]{2,80})\+0x[0-9a-f]+\/0x[0-9a-f]+|(<IRQ>|<\/IRQ>|--- interrupt)|\b([A-Za-z_]\w{2,80}) from [A-Za-z_]/g;
+  /(\? )?\b([A-Za-z_][\w.]{2,80})\+0x[0-9a-f]+\/0x[0-9a-f]+|(<IRQ>|<\/IRQ>|--- interrupt)|\b([A-Za-z_]\w{2,80}) from [A-Za-z_]/g;
 const ADDRESS = /\[<?([0-9a-f]{8}|[0-9a-f]{16})>?\]/;
 const COUNTER = /\b([a-z_]+(?:\([a-z]+\))?):(\d+)(?![\dkK*])/g;
 const RAM = /\b(\d+) pages (?:of )?RAM\b/;
@@ -145,13 +146,16 @@ function gfpOf(report: ReportText, head: string): ReportGfp | null {
 }
 
 function framesOf(head: string): string[] {
-  const frames: string[] = [];
-  for (const [, name, mark, caller] of head.matchAll(FRAME)) {
-    if (frames.length >= FRAMES_MAX) break;
+  const all: string[] = [];
+  const sure: string[] = [];
+  for (const [, doubt, name, mark, caller] of head.matchAll(FRAME)) {
+    if (all.length >= FRAMES_MAX) break;
     const frame = name ?? mark ?? caller;
-    if (frame !== undefined) frames.push(frame.replace(/\.(?:constprop|isra|part|cold).*$/, ""));
+    if (frame === undefined) continue;
+    all.push(frame.replace(/\.(?:constprop|isra|part|cold).*$/, ""));
+    if (doubt === undefined) sure.push(all.at(-1) ?? "");
   }
-  return frames;
+  return sure.length > 0 ? sure : all;
 }
 
 function bitsOf(head: string): 32 | 64 | null {

@@ -1,0 +1,76 @@
+/** From a memory report to its finding. */
+import type { MemoryReport } from "../formats/index.ts";
+import { eraWords } from "./era.ts";
+import type { Claim, Evidence, Finding, FindingKind } from "./finding.ts";
+import { harmlessOf } from "./harmless.ts";
+import { type MemoryCase, memoryCase } from "./memory-case.ts";
+import { MEMORY_RULES } from "./memory-rules.ts";
+
+const KINDS: Readonly<Record<Exclude<MemoryReport["kind"], "mem-info">, FindingKind>> = {
+  "page-allocation-failure": "page-allocation-failure",
+  oom: "oom",
+  stall: "allocation-stall",
+};
+
+/** null for a state without a request: nothing was refused. */
+export function explainMemory(report: MemoryReport): Finding | null {
+  if (report.kind === "mem-info") return null;
+  const found = memoryCase(report);
+  for (const rule of MEMORY_RULES) {
+    const claim = rule.claim(found);
+    if (claim !== null) return findingOf(KINDS[report.kind], rule.name, found, claim);
+  }
+  return findingOf(KINDS[report.kind], "none", found, {
+    cause: "not-in-report",
+    sentence: "The report names a refusal, but nothing in it can be judged.",
+    confidence: "hint",
+    missing: ["the zones that the request may use"],
+  });
+}
+
+function findingOf(kind: FindingKind, rule: string, found: MemoryCase, claim: Claim): Finding {
+  const { report, request, judgement, era } = found;
+  const harmless = harmlessOf(found);
+  const delay =
+    report.kind === "stall" ? " The request was delayed and may have been served after all." : "";
+  const head: Evidence = { line: report.line, text: report.text };
+  const missing = [...(claim.missing ?? [])];
+  if (era.version === null) missing.push("the kernel's release");
+  if (judgement !== null && !judgement.pageSure) missing.push("the page size (4 KiB assumed)");
+  return {
+    ...claim,
+    sentence: claim.sentence.charAt(0).toUpperCase() + claim.sentence.slice(1) + delay,
+    ...(harmless === null ? {} : { harmless }),
+    kind,
+    rule,
+    line: report.line,
+    endLine: report.endLine,
+    count: 1,
+    lastLine: report.line,
+    time: report.time,
+    lastTime: report.time,
+    comm: report.comm,
+    device: null,
+    order: report.order?.value ?? null,
+    gfp: request?.names ?? [],
+    kernel: report.upstream ?? report.release,
+    era: eraWords(era),
+    pageKib: judgement?.pageKib ?? null,
+    zones: judgement?.zones.map(({ answer }) => answer) ?? [],
+    evidence: onceEach([head, ...(claim.evidence ?? [])]),
+    advice: claim.advice ?? [],
+    noHelp: claim.noHelp ?? [],
+    missing,
+    also: claim.also ?? [],
+  };
+}
+
+function onceEach(evidence: readonly Evidence[]): Evidence[] {
+  const seen = new Set<string>();
+  return evidence.filter(({ line, text }) => {
+    const key = `${line} ${text}`;
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
