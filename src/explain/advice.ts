@@ -4,8 +4,9 @@
  */
 import { ALLOC_CMA } from "../mm/gfp-alloc.ts";
 import { Z_RESERVE } from "../mm/words.ts";
+import { asked } from "./check-row.ts";
 import type { Advice } from "./finding.ts";
-import { asked, type Judged, judge } from "./judge.ts";
+import { type Judged, judge } from "./judge.ts";
 import { type MemoryCase, zoneLabel } from "./memory-case.ts";
 import { blockWords, pages } from "./words.ts";
 

@@ -62,13 +62,6 @@ export function eraOf(report: MemoryReport): ReportEra {
   };
 }
 
-/** "6.1.176 (printed)". */
-export function eraWords(era: ReportEra): string {
-  if (era.version !== null) return era.version;
-  const why = era.basis === "flags" ? "from the request's bits" : "no release is printed";
-  return `${era.gfp.name} (${why})`;
-}
-
 /** The release's table unless the printed names belong to another one. */
 function ownOrFitting(own: GfpEra | null, gfp: ReportGfp | null): GfpEra | null {
   if (gfp === null) return own;

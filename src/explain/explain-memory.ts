@@ -1,6 +1,5 @@
 /** From a memory report to its finding. */
 import type { MemoryReport } from "../formats/index.ts";
-import { eraWords } from "./era.ts";
 import type { Claim, Evidence, Finding, FindingKind } from "./finding.ts";
 import { harmlessOf } from "./harmless.ts";
 import { type MemoryCase, memoryCase } from "./memory-case.ts";
@@ -54,7 +53,8 @@ function findingOf(kind: FindingKind, rule: string, found: MemoryCase, claim: Cl
     order: report.order?.value ?? null,
     gfp: request?.names ?? [],
     kernel: report.upstream ?? report.release,
-    era: eraWords(era),
+    era: era.gfp.name,
+    eraBasis: era.basis,
     pageKib: judgement?.pageKib ?? null,
     zones: judgement?.zones.map(({ answer }) => answer) ?? [],
     evidence: onceEach([head, ...(claim.evidence ?? [])]),

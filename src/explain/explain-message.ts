@@ -7,7 +7,7 @@ import { SEGMENT_BYTES } from "./swiotlb-numbers.ts";
 
 /** Sentences that say what boot did, and are no failures. */
 export function isContext({ kind }: FailureMessage): boolean {
-  return kind === "swiotlb-pool" || kind === "memory-encryption";
+  return kind === "swiotlb-pool" || kind === "memory-encryption" || kind === "proc-table";
 }
 
 /** Messages with the same key are one finding. */
@@ -29,6 +29,9 @@ export function messageKey(message: FailureMessage): string {
       break;
     case "dma-overflow":
       key.push(message.of, message.mask.toString(16), message.limit.toString(16));
+      break;
+    case "unknown-report":
+      key.push(message.text.replace(/\d+/g, "#").slice(0, 80));
       break;
     default:
       break;
@@ -83,9 +86,10 @@ export class MessageGroup {
       const claim = rule.claim(found);
       if (claim !== null) return this.#findingOf(rule.kind, rule.name, claim);
     }
-    return this.#findingOf("address-space", "none", {
+    return this.#findingOf("unknown", "none", {
       cause: "not-in-report",
-      sentence: "This sentence is known, but nothing follows from it.",
+      sentence:
+        "An unknown report: memory was refused, and the line has nothing to compute a verdict from.",
       confidence: "hint",
     });
   }
@@ -110,6 +114,7 @@ export class MessageGroup {
       gfp: [],
       kernel: null,
       era: null,
+      eraBasis: null,
       pageKib: null,
       zones: [],
       evidence: [...evidence, ...(claim.evidence ?? [])],

@@ -26,7 +26,7 @@ export class Explainer implements FailureSink {
   readonly #messages = new Map<string, MessageGroup>();
   readonly #single: Finding[] = [];
   readonly #signatures = new Map<string, Finding>();
-  #context: LogContext = { poolBytes: null, poolLine: null, encrypted: false };
+  #context: LogContext = { poolBytes: null, poolLine: null, encrypted: false, tableLine: null };
   #dropped = 0;
   #reports = 0;
 
@@ -65,6 +65,10 @@ export class Explainer implements FailureSink {
     else this.#dropped++;
   }
 
+  get context(): LogContext {
+    return this.#context;
+  }
+
   findings(): Finding[] {
     const messages = [...this.#messages.values()].map((group) => group.finding(this.#context));
     return [...this.#single, ...this.#signatures.values(), ...messages].sort(
@@ -90,6 +94,9 @@ export class Explainer implements FailureSink {
   }
 
   #learn(message: FailureMessage): void {
+    if (message.kind === "proc-table" && this.#context.tableLine === null) {
+      this.#context = { ...this.#context, tableLine: message.line };
+    }
     if (message.kind === "memory-encryption") this.#context = { ...this.#context, encrypted: true };
     if (message.kind !== "swiotlb-pool") return;
     const poolBytes = message.end - message.start;

@@ -16,7 +16,9 @@ export type FindingKind =
   | "coherent-pool"
   | "dma-api"
   | "iommu"
-  | "address-space";
+  | "address-space"
+  /** Words of a refusal that no rule knows. */
+  | "unknown";
 
 export type Cause =
   // a state that was printed
@@ -157,8 +159,9 @@ export interface Finding extends Claim {
   readonly order: number | null;
   readonly gfp: readonly string[];
   readonly kernel: string | null;
-  /** Whose rules were applied, and why these: "6.1 (printed)". */
+  /** Whose flags and rules were applied: "6.1", and what told so. */
   readonly era: string | null;
+  readonly eraBasis: "printed" | "flags" | "guessed" | null;
   readonly pageKib: number | null;
   readonly zones: readonly ZoneAnswer[];
   readonly evidence: readonly Evidence[];

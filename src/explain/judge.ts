@@ -13,23 +13,11 @@ import {
   ALLOC_WMARK_HIGH,
   ALLOC_WMARK_MASK,
 } from "../mm/gfp-alloc.ts";
-import { TYPE_COUNT } from "../mm/rule.ts";
-import {
-  Z_BLOCKS,
-  Z_BOOST,
-  Z_FREE_CMA,
-  Z_HIGHATOMIC,
-  Z_ORDERS_OF,
-  Z_RESERVE,
-} from "../mm/words.ts";
-import {
-  loweredMark,
-  markOf,
-  unusableFree,
-  type WatermarkRule,
-  watermarkFast,
-} from "../mm/zone-watermark.ts";
+import { Z_BLOCKS, Z_BOOST, Z_FREE_CMA, Z_HIGHATOMIC, Z_RESERVE } from "../mm/words.ts";
+import { loweredMark, markOf, unusableFree } from "../mm/zone-watermark.ts";
 import { zonelist } from "../mm/zonelist.ts";
+import { elsewhere, type Place, wordsOf } from "./answer-words.ts";
+import { asked, type Change } from "./check-row.ts";
 import type { ReportEra } from "./era.ts";
 import type { Factor, ZoneAnswer } from "./finding.ts";
 import type { Request } from "./request.ts";
@@ -131,12 +119,6 @@ function nodeList(text: string): [number, number][] {
   });
 }
 
-interface Place {
-  readonly eligible: boolean;
-  readonly highest: string;
-  readonly allowed: boolean;
-}
-
 function judgeZone(
   row: ZoneRow,
   index: number,
@@ -187,54 +169,6 @@ function judgeZone(
   const because = place.eligible ? wordsOf(answer, request, unboosted) : elsewhere(answer, place);
   const highOk = row.high === null ? null : test(request.order, undefined, high);
   return { answer: { ...answer, because }, row, index, serves, highOk };
-}
-
-/** What to leave out of a row, to see whether it decides. */
-export type Change = (words: Int32Array) => void;
-
-const ALL_ORDERS = 0xffff;
-
-/** The engine's answer on both bounds of a row; null where they differ. */
-export function asked(
-  row: ZoneRow,
-  column: number,
-  order: number,
-  allocFlags: number,
-  era: ReportEra,
-  anyBlock: boolean,
-  change?: Change,
-): boolean | null {
-  const on = (words: Int32Array): boolean => {
-    const own = words.slice();
-    if (anyBlock) {
-      for (let type = 0; type < TYPE_COUNT; type++) own[Z_ORDERS_OF + type] = ALL_ORDERS;
-    }
-    change?.(own);
-    const rule: WatermarkRule = anyBlock ? { ...era.marks, watermark: "types" } : era.marks;
-    if ((allocFlags & ALLOC_NO_WATERMARKS) !== 0) {
-      own.fill(0, Z_RESERVE, Z_BLOCKS);
-      const usable = (row.free ?? 0) - unusableFree(own, 0, allocFlags, rule);
-      return usable >= 2 ** order && (order === 0 || anyBlock || holdsBlock(own, order));
-    }
-    const boosted = own[Z_BOOST] ?? 0;
-    // Before 5.9 nobody is let off the boost: it is part of the mark.
-    if (!era.boostExempt && boosted > 0) {
-      own[Z_BOOST] = 0;
-      for (let mark = 1; mark <= 3; mark++) own[mark] = (own[mark] ?? 0) + boosted;
-    }
-    if (!watermarkFast(own, 0, order, column, allocFlags, rule)) return false;
-    return anyBlock || order === 0 || rule.watermark === "types" || holdsBlock(own, order);
-  };
-  const worst = on(row.worst);
-  return on(row.best) === worst ? worst : null;
-}
-
-/** Some list has a block of `order`. */
-function holdsBlock(words: Int32Array, order: number): boolean {
-  for (let type = 0; type < TYPE_COUNT; type++) {
-    if ((words[Z_ORDERS_OF + type] ?? 0) >> order !== 0) return true;
-  }
-  return words.subarray(Z_BLOCKS + order, Z_ORDERS_OF).some((count) => count > 0);
 }
 
 /** Whether a block could be had if the watermark did not matter. */
@@ -320,33 +254,4 @@ function secondChance(
 
 function memallocOf({ allocFlags }: Request): boolean {
   return (allocFlags & ALLOC_NO_WATERMARKS) !== 0;
-}
-
-function elsewhere({ managed }: ZoneAnswer, { highest, allowed }: Place): string {
-  if (managed === 0) return "has no memory";
-  if (!allowed) return "on a node that the request may not use";
-  return `above ${highest}, the highest zone of this request`;
-}
-
-const FACTOR_WORDS: Readonly<Record<Factor, string>> = {
-  reserve: "lowmem_reserve",
-  cma: "CMA pages, which are for movable requests",
-  highatomic: "the highatomic reserve",
-  boost: "the boost of the mark",
-  order: "the order: a single page would be given",
-};
-
-function wordsOf(answer: ZoneAnswer, request: Request, unboosted: boolean): string {
-  const { usable, mark, reserve, watermarkOk, blockOk, factors } = answer;
-  if (watermarkOk === null) return "the report lacks a number of the comparison";
-  const plain = unboosted ? " (without the boost: an atomic page's second chance)" : "";
-  const right = request.memalloc ? "no mark" : `${mark ?? "?"} + ${reserve ?? "?"}${plain}`;
-  const left = usable ?? "?";
-  if (!watermarkOk) {
-    const only = factors.map((factor) => FACTOR_WORDS[factor]).join("; or ");
-    return `${left} <= ${right}${only === "" ? "" : `, decided by ${only}`}`;
-  }
-  if (blockOk === true) return `${left} > ${right}, and a block of order ${request.order} is there`;
-  if (blockOk === null) return `${left} > ${right}; whether a block is there is not in the report`;
-  return `${left} > ${right}, but no block of order ${request.order} that it may have`;
 }

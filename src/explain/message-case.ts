@@ -21,6 +21,8 @@ export interface LogContext {
   readonly poolBytes: number | null;
   readonly poolLine: number | null;
   readonly encrypted: boolean;
+  /** A table of /proc/zoneinfo or buddyinfo in the log. */
+  readonly tableLine: number | null;
 }
 
 export interface MessageCase<M extends FailureMessage = FailureMessage> {

@@ -13,19 +13,39 @@ export interface Redacted {
 /** Kernel threads are the same everywhere and tell what happens. */
 const KERNEL_THREAD =
   /^(?:kswapd\d+|swapper\/\d+|kcompactd\d+|khugepaged|ksoftirqd\/\d+|kworker\/[\w:+-]+)$/;
-const PATTERNS: readonly (readonly [name: string, pattern: RegExp])[] = [
-  ["cgroups", /(?<=cpuset=)[^\s,]+/g],
-  ["releases' build words", /(?<=\d\.\d{1,3}(?:\.\d{1,3})?)-[\w.+~-]+/g],
-  ["PCI devices", /\b(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\b/g],
-  ["addresses", /\b0x[0-9a-f]{6,16}\b/g],
+interface Names {
+  /** What is counted. */
+  readonly kind: string;
+  /** What stands in the text instead: "<address 2>". */
+  readonly word: string;
+  readonly pattern: RegExp;
+}
+
+/** Flags of requests and masks are hexadecimal too, and tell nothing about anybody. */
+const PATTERNS: readonly Names[] = [
+  { kind: "groups", word: "group", pattern: /(?<=cpuset=)[^\s,]+/g },
+  {
+    kind: "build names",
+    word: "build",
+    pattern: /(?<=\d\.\d{1,3}(?:\.\d{1,3})?)-[\w.+~-]+/g,
+  },
+  {
+    kind: "PCI devices",
+    word: "PCI device",
+    pattern: /\b(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\b/g,
+  },
+  {
+    kind: "addresses",
+    word: "address",
+    pattern: /(?<!mode: ?|gfp_mask=)\b0x(?!0*f+\b)[0-9a-f]{6,16}\b/g,
+  },
 ];
 
 export function redact(findings: readonly Finding[]): Redacted {
   const names = new Map<string, Map<string, string>>();
-  const alias = (kind: string, own: string): string => {
+  const alias = (kind: string, word: string, own: string): string => {
     const known = names.get(kind) ?? new Map<string, string>();
     names.set(kind, known);
-    const word = kind.replace(/s$/, "").split(" ").at(-1) ?? kind;
     const text = known.get(own) ?? `<${word} ${known.size + 1}>`;
     known.set(own, text);
     return text;
@@ -37,12 +57,14 @@ export function redact(findings: readonly Finding[]): Redacted {
   const strip = (text: string): string => {
     let out = text;
     for (const device of longestFirst(devices)) {
-      out = out.replaceAll(device, () => alias("devices", device));
+      out = out.replaceAll(device, () => alias("devices", "device", device));
     }
     for (const task of longestFirst(tasks)) {
-      out = replaceWord(out, task, () => alias("tasks", task));
+      out = replaceWord(out, task, () => alias("tasks", "task", task));
     }
-    for (const [name, pattern] of PATTERNS) out = out.replace(pattern, (own) => alias(name, own));
+    for (const { kind, word, pattern } of PATTERNS) {
+      out = out.replace(pattern, (own) => alias(kind, word, own));
+    }
     return out;
   };
   const clean = findings.map((finding) => redactOne(finding, strip));
@@ -60,7 +82,6 @@ function redactOne(finding: Finding, strip: (text: string) => string): Finding {
     comm: finding.comm === null ? null : strip(finding.comm),
     device: finding.device === null ? null : strip(finding.device),
     kernel: finding.kernel === null ? null : strip(finding.kernel),
-    era: finding.era === null ? null : strip(finding.era),
     missing: finding.missing.map(strip),
     advice: finding.advice.map((own) => ({
       ...own,

@@ -149,6 +149,16 @@ export interface AddressSpace extends MessageBase {
   readonly size: number | null;
 }
 
+/** Memory was refused somewhere, in words that carry nothing to compute with. */
+export interface UnknownReport extends MessageBase {
+  readonly kind: "unknown-report";
+}
+
+/** Context: a table of /proc stands in the log; what it is of tells the name. */
+export interface ProcTable extends MessageBase {
+  readonly kind: "proc-table";
+}
+
 export type FailureMessage =
   | SwiotlbFull
   | SwiotlbOther
@@ -163,7 +173,9 @@ export type FailureMessage =
   | IommuFault
   | IommuOther
   | AllocationDeadlock
-  | AddressSpace;
+  | AddressSpace
+  | UnknownReport
+  | ProcTable;
 
 /** What a sentence says, without where it stood. */
 export type MessageBody = FailureMessage extends infer M

@@ -29,7 +29,7 @@ export interface FailureSink {
 
 /** What any line of interest holds. One pattern: alternatives are searched for in one pass. */
 const SIEVE =
-  /allocation failure|alloc failure: order|vmalloc error: size|allocation stalls|oom-killer|Mem-[Ii]nfo:|swiotlb|SWIOTLB|IO TLB|IOMMU space|IOMMU mapping|overflow 0x|overflow \(mask|DMA-API:|PAGE_FAULT|fault addr|context fault|bounce map:|alloc failed, req|PFNs busy|ailed to reserve|init cma area|pool for atomic|pool is too small|suitable pool|iova for|Memory encryption is|allocation deadlock|vmap allocation for|crashkernel|Linux version |Show Memory|Request device|mode:0x|gfp_mask=0x/g;
+  /allocation failure|alloc failure: order|vmalloc error: size|allocation stalls|oom-killer|Mem-[Ii]nfo:|swiotlb|SWIOTLB|IO TLB|IOMMU space|IOMMU mapping|overflow 0x|overflow \(mask|DMA-API:|PAGE_FAULT|fault addr|context fault|bounce map:|alloc failed, req|PFNs busy|ailed to reserve|init cma area|pool for atomic|pool is too small|suitable pool|iova for|Memory encryption is|allocation deadlock|vmap allocation for|crashkernel|Linux version |Show Memory|Request device|mode:0x|gfp_mask=0x|Out of memory: Kill|nable to allocate memory|annot allocate memory|Node \d+, zone /g;
 
 const SENTENCES: readonly Sentence[] = [...POOL_SENTENCES, ...DEVICE_SENTENCES];
 /** Lines behind the first that a sentence may be broken into, and those of CMA's bitmap. */
@@ -192,7 +192,9 @@ export class FailureReader {
     const { lead, lines, time } = pending;
     const message =
       readSentence(lines, time) ?? (lead === null ? null : readSentence([lead, ...lines], time));
-    if (message !== null) this.#sink.message(message);
+    // In a report these words are part of it.
+    const own = message?.kind === "unknown-report" && this.#report !== null;
+    if (message !== null && !own) this.#sink.message(message);
   }
 
   #closeReport(): void {

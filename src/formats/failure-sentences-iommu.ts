@@ -158,6 +158,18 @@ export const DEVICE_SENTENCES: readonly Sentence[] = [
     pattern: /vmap allocation for size (\d+) failed/,
     read: ([, size]) => ({ kind: "vmap-exhausted", device: null, size: whole(size) }),
   },
+  ...["Out of memory: Kill", "nable to allocate memory", "annot allocate memory"].map(
+    (words): Sentence => ({
+      words,
+      pattern: new RegExp(words),
+      read: () => ({ kind: "unknown-report", device: null }),
+    }),
+  ),
+  {
+    words: ", zone ",
+    pattern: /^Node \d+, zone +\w+/,
+    read: () => ({ kind: "proc-table", device: null }),
+  },
   {
     words: "crashkernel",
     pattern:

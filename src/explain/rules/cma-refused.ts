@@ -1,6 +1,15 @@
 /** CMA gave no pages. */
+import type { Claim } from "../finding.ts";
 import type { MessageRule } from "../message-case.ts";
 import { pages } from "../words.ts";
+
+const BUSY: Claim = {
+  cause: "cma-pinned",
+  sentence:
+    "Pages of a range that CMA wanted are in use and could not be moved; CMA tries the next range.",
+  confidence: "consistent",
+  harmless: "by itself only a retry; it matters when “alloc failed” follows",
+};
 
 export const cmaRefused: MessageRule = {
   name: "cma-refused",
@@ -9,15 +18,7 @@ export const cmaRefused: MessageRule = {
     "-12: no free run of the request's length in the bitmap; -16: runs existed, but pages in them could not be moved; -4: the caller was interrupted",
   linux: "cma_alloc(), mm/cma.c; alloc_contig_range(), mm/page_alloc.c",
   claim: ({ message }) => {
-    if (message.kind === "contig-range-busy") {
-      return {
-        cause: "cma-pinned",
-        sentence:
-          "Pages of a range that CMA wanted are in use and could not be moved; CMA tries the next range.",
-        confidence: "consistent",
-        harmless: "by itself only a retry; it matters when “alloc failed” follows",
-      };
-    }
+    if (message.kind === "contig-range-busy") return BUSY;
     if (message.kind !== "cma-alloc-failed") return null;
     const { pages: count, error, longestRun, free, total } = message;
     const area = message.area === null ? "CMA" : `CMA area ${message.area}`;
