@@ -8,6 +8,7 @@ import { findGfpEra, GFP_ERAS, type GfpEra, gfpEra, versionRank } from "../kerne
 import { type AllocRule, allocRule, allocRuleOf } from "../kernels/gfp-alloc.ts";
 import { parseGfp } from "../mm/gfp-text.ts";
 import type { WatermarkRule } from "../mm/zone-watermark.ts";
+import { type VersionBounds, versionBounds, within } from "./guess-version.ts";
 
 export interface ReportEra {
   /** "6.1.176"; null where nothing tells. */
@@ -39,10 +40,12 @@ export function eraOf(report: MemoryReport): ReportEra {
   const printed = report.upstream ?? report.release;
   const version = printed !== null && versionRank(printed) !== null ? printed : null;
   const own = version === null ? null : findGfpEra(version);
-  const gfp = ownOrFitting(own, report.gfp);
-  const rank = versionRank(version ?? gfp?.since ?? NEWEST) ?? 0;
+  const bounds = versionBounds(report);
+  const gfp = own === null ? guessed(report.gfp, bounds) : ownOrFitting(own, report.gfp);
+  const rules = version ?? ruleVersion(gfp, bounds);
+  const rank = versionRank(rules) ?? 0;
   const at = (edge: string): boolean => rank >= (versionRank(edge) ?? 0);
-  const alloc = allocRuleOf(version ?? gfp?.since ?? NEWEST) ?? allocRule("2.6.9");
+  const alloc = allocRuleOf(rules) ?? allocRule("2.6.9");
   return {
     version,
     basis: version !== null ? "printed" : gfp === null ? "guessed" : "flags",
@@ -52,7 +55,7 @@ export function eraOf(report: MemoryReport): ReportEra {
       harderAlone: alloc.harderBy !== "no-direct-reclaim",
       watermark: at("4.4") ? "types" : "orders",
     },
-    fold: at("2.6.38") && !at("3.3") ? 2 : 0,
+    fold: version !== null && at("2.6.38") && !at("3.3") ? 2 : 0,
     boost: at("5.14") ? "printed" : at("5.0") ? "hidden" : "none",
     boostExempt: at("5.9"),
     highatomic: at("5.5") ? "printed" : at("4.4") ? "hidden" : "none",
@@ -63,11 +66,27 @@ export function eraOf(report: MemoryReport): ReportEra {
 }
 
 /** The release's table unless the printed names belong to another one. */
-function ownOrFitting(own: GfpEra | null, gfp: ReportGfp | null): GfpEra | null {
-  if (gfp === null) return own;
-  if (own !== null && (gfp.names === null || fits(own, gfp))) return own;
-  const fitting = GFP_ERAS.findLast((era) => fits(era, gfp));
-  return fitting ?? own;
+function ownOrFitting(own: GfpEra, gfp: ReportGfp | null): GfpEra {
+  if (gfp === null || gfp.names === null || fits(own, gfp)) return own;
+  return GFP_ERAS.findLast((era) => fits(era, gfp)) ?? own;
+}
+
+/** The newest table within the bounds that the request fits; null where none does. */
+function guessed(gfp: ReportGfp | null, bounds: VersionBounds): GfpEra | null {
+  const open = GFP_ERAS.filter(
+    ({ since }, i) =>
+      within(since, { from: null, before: bounds.before }) &&
+      // An era that ends before the bound begins is out.
+      (bounds.from === null ||
+        within(GFP_ERAS[i + 1]?.since ?? NEWEST, { ...bounds, before: null })),
+  );
+  return open.findLast((era) => gfp === null || fits(era, gfp)) ?? open.at(-1) ?? null;
+}
+
+/** The later of the table's first release and what the shape asks for. */
+function ruleVersion(gfp: GfpEra | null, { from }: VersionBounds): string {
+  const since = gfp?.since ?? NEWEST;
+  return from !== null && (versionRank(from) ?? 0) > (versionRank(since) ?? 0) ? from : since;
 }
 
 function fits(era: GfpEra, gfp: ReportGfp): boolean {

@@ -5,19 +5,19 @@ import { harmlessOf } from "./harmless.ts";
 import { type MemoryCase, memoryCase } from "./memory-case.ts";
 import { MEMORY_RULES } from "./memory-rules.ts";
 
-const KINDS: Readonly<Record<Exclude<MemoryReport["kind"], "mem-info">, FindingKind>> = {
+const KINDS: Readonly<Record<MemoryReport["kind"], FindingKind>> = {
+  "mem-info": "memory-state",
   "page-allocation-failure": "page-allocation-failure",
   oom: "oom",
   stall: "allocation-stall",
 };
 
-/** null for a state without a request: nothing was refused. */
-export function explainMemory(report: MemoryReport): Finding | null {
-  if (report.kind === "mem-info") return null;
+export function explainMemory(report: MemoryReport): Finding {
   const found = memoryCase(report);
   for (const rule of MEMORY_RULES) {
     const claim = rule.claim(found);
-    if (claim !== null) return findingOf(KINDS[report.kind], rule.name, found, claim);
+    if (claim === null) continue;
+    return findingOf(KINDS[report.kind], rule.name, found, modest(report, claim));
   }
   return findingOf(KINDS[report.kind], "none", found, {
     cause: "not-in-report",
@@ -25,6 +25,14 @@ export function explainMemory(report: MemoryReport): Finding | null {
     confidence: "hint",
     missing: ["the zones that the request may use"],
   });
+}
+
+/** Of a state without a request only this can be said: what it would answer. */
+function modest(report: MemoryReport, claim: Claim): Claim {
+  if (report.kind !== "mem-info") return claim;
+  const sentence = `Nothing was refused: this is a state without a request. Tried with GFP_KERNEL: ${claim.sentence}`;
+  const confidence = claim.confidence === "unconfirmed" ? "unconfirmed" : "hint";
+  return { ...claim, sentence, confidence, missing: ["a request", ...(claim.missing ?? [])] };
 }
 
 function findingOf(kind: FindingKind, rule: string, found: MemoryCase, claim: Claim): Finding {

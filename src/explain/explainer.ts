@@ -46,7 +46,6 @@ export class Explainer implements FailureSink {
 
   report(report: MemoryReport): void {
     const finding = explainMemory(report);
-    if (finding === null) return;
     this.#reports++;
     if (!this.#grouped && this.#single.length < SINGLE_MAX) this.#single.push(finding);
     else this.#group(finding);

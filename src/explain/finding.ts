@@ -10,6 +10,8 @@ export type FindingKind =
   | "page-allocation-failure"
   | "oom"
   | "allocation-stall"
+  /** A state without a request: SysRq-m. */
+  | "memory-state"
   | "swiotlb"
   | "dma-mask"
   | "cma"

@@ -86,8 +86,9 @@ function judgeIn(
     report.zones.filter((zone) => zone.node === node && indexOf(zone) === index),
   );
   const rest = report.zones.filter((zone) => !asked.includes(zone));
+  const freeCma = report.counters.get("free_cma")?.value ?? null;
   const zones = [...asked, ...rest].map((zone) => {
-    const row = zoneRow(zone, column, pageKib, era);
+    const row = zoneRow(zone, column, pageKib, era, freeCma);
     return judgeZone(row, indexOf(zone), column, request, era, {
       eligible: asked.includes(zone),
       highest: layout[highestIndex] ?? "",

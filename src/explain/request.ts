@@ -42,8 +42,12 @@ const INTERRUPT =
 /** Beyond any block; more is a damaged number. */
 const ORDER_MAX = 30;
 
-/** null where the report has no request with an order and bits. */
+/**
+ * null where the report has no request with an order and bits. A state that nobody asked about is
+ * tried with what kernels ask for most, one page of GFP_KERNEL.
+ */
 export function requestOf(report: MemoryReport, era: ReportEra): Request | null {
+  if (report.kind === "mem-info") return assumed(era);
   if (report.gfp === null) return null;
   // 2.6.9 and 2.6.11 print no order in OOM reports.
   const order = report.order?.value ?? (report.kind === "oom" ? 0 : null);
@@ -64,6 +68,20 @@ export function requestOf(report: MemoryReport, era: ReportEra): Request | null 
     interrupt: task.interrupt,
     mayWait: has("WAIT") || has("DIRECT_RECLAIM"),
     cma: (allocFlags & ALLOC_CMA) !== 0,
+  };
+}
+
+function assumed(era: ReportEra): Request {
+  const [, bits = 0] = era.gfp.composites.find(([name]) => name === "GFP_KERNEL") ?? [];
+  return {
+    order: 0,
+    bits,
+    names: ["GFP_KERNEL"],
+    allocFlags: allocFlagsSlow(bits, era.gfp, era.alloc, { order: 0, cma: era.cma }),
+    memalloc: false,
+    interrupt: false,
+    mayWait: true,
+    cma: false,
   };
 }
 

@@ -53,12 +53,16 @@ const HIGHATOMIC_SHARE = 100;
 /** A pageblock of 4 KiB pages: the reserve has at least one, if it has any. */
 const PAGEBLOCK_PAGES = 1024;
 
-/** Of `zone`, towards a request whose column is `column`. */
+/**
+ * Of `zone`, towards a request whose column is `column`. `freeCma` is the whole machine's, in pages:
+ * where a row is cut, the zone has no more than that.
+ */
 export function zoneRow(
   zone: ReportZone,
   column: number,
   pageKib: number,
   era: ReportEra,
+  freeCma: number | null,
 ): ZoneRow {
   const pages = (name: string): number | null => {
     const kib = zone.fields.get(name)?.value;
@@ -69,13 +73,13 @@ export function zoneRow(
   const inferred = hiddenBoost(era, min, pages("low"));
   const boost = era.boost === "printed" ? pages("boost") : era.boost === "none" ? 0 : inferred;
   const highatomic = highatomicOf(zone, era, pages);
-  const cma = era.cma ? pages("free_cma") : 0;
+  const cma = era.cma ? (pages("free_cma") ?? (freeCma === 0 ? 0 : null)) : 0;
   const reserve = zone.protection?.[column]?.value ?? null;
   const known = { free: pages("free"), min, managed, boost, highatomic, cma, reserve };
   const row = (worst: boolean): Int32Array => {
     const words = new Int32Array(ZONE_WORDS);
     const free = known.free ?? 0;
-    const most = highatomic ?? (era.highatomic === "hidden" ? hiddenHighatomic(managed) : free);
+    const most = Math.min(free, hiddenHighatomic(managed));
     const own = clamp(boost ?? 0);
     words[Z_FREE] = clamp(free - era.fold);
     words[Z_BOOST] = own;
@@ -83,7 +87,7 @@ export function zoneRow(
     words[Z_LOW] = clamp((pages("low") ?? 0) - own);
     words[Z_HIGH] = clamp((pages("high") ?? 0) - own);
     words[Z_HIGHATOMIC] = clamp(highatomic ?? (worst ? most : 0));
-    words[Z_FREE_CMA] = clamp(cma ?? (worst ? free : 0));
+    words[Z_FREE_CMA] = clamp(cma ?? (worst ? Math.min(free, freeCma ?? free) : 0));
     words[Z_RESERVE + column] = clamp(reserve ?? (worst ? WORD_MAX : 0));
     fillLists(words, zone, worst);
     return words;

@@ -32,6 +32,9 @@ const SIEVE =
   /allocation failure|alloc failure: order|vmalloc error: size|allocation stalls|oom-killer|Mem-[Ii]nfo:|swiotlb|SWIOTLB|IO TLB|IOMMU space|IOMMU mapping|overflow 0x|overflow \(mask|DMA-API:|PAGE_FAULT|fault addr|context fault|bounce map:|alloc failed, req|PFNs busy|ailed to reserve|init cma area|pool for atomic|pool is too small|suitable pool|iova for|Memory encryption is|allocation deadlock|vmap allocation for|crashkernel|Linux version |Show Memory|Request device|mode:0x|gfp_mask=0x|Out of memory: Kill|nable to allocate memory|annot allocate memory|Node \d+, zone /g;
 
 const SENTENCES: readonly Sentence[] = [...POOL_SENTENCES, ...DEVICE_SENTENCES];
+const WORDS = new RegExp(
+  SENTENCES.map(({ words }) => words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"),
+);
 /** Lines behind the first that a sentence may be broken into, and those of CMA's bitmap. */
 const BROKEN_INTO = 3;
 const BITMAP_LINES = 40;
@@ -175,7 +178,7 @@ export class FailureReader {
       return;
     }
     if (pending === null) {
-      if (before === null || !holdsWords(`${before.text} ${line.text}`)) return;
+      if (before === null || !brokenWords(before.text, line.text)) return;
       if (holdsWords(before.text)) return;
       this.#pending = { time, lead: null, lines: [before, line], most: BROKEN_INTO };
       return;
@@ -214,7 +217,14 @@ export class FailureReader {
 }
 
 function holdsWords(text: string): boolean {
-  return SENTENCES.some(({ words }) => text.includes(words));
+  return WORDS.test(text);
+}
+
+/** Words broken between two lines lie within this many characters of the break. */
+const BREAK = 40;
+
+function brokenWords(before: string, after: string): boolean {
+  return holdsWords(`${before.slice(-BREAK)} ${after.slice(0, BREAK)}`);
 }
 
 /** The sentence that begins in the first of `lines`. */

@@ -105,7 +105,8 @@ export function parseMemoryReport(
     line: frame.line,
     endLine: frame.endLine,
     time: frame.time,
-    text: lines[0]?.text ?? "",
+    // A piece of this text, not of the line: the line is a piece of a whole chunk of the log.
+    text: text.slice(0, (lines[0]?.text ?? "").replace(/\s+/g, " ").length),
     comm: COMM.exec(head)?.[1]?.trim() ?? COMM_LATER.exec(head)?.[1] ?? null,
     order: asked ? number(report, ORDER, head) : null,
     gfp: asked ? gfpOf(report, head) : null,

@@ -12,7 +12,7 @@ import type { Reading, ReportText } from "./report-text.ts";
 const ROW = /(?:\bNode (\d{1,4}) )?\b([A-Z][A-Za-z0-9]{1,11}) free:(\d+)kB/g;
 const FIELD = /\b([a-z_]+(?:\([a-z]+\))?):\s?(-?\d+)(?:[kK]B|\b)/g;
 const UNRECLAIMABLE = /all_unreclaimable\? ?(yes|no)/;
-const RESERVE = /(?:lowmem_reserve|protections)\[\]:((?: -?\d+){1,8})/;
+const RESERVE = /(lowmem_reserve|protections)\[\]:((?: -?\d+){1,8})/;
 const NODE_ROW = /\bNode (\d{1,4}) active_anon:/g;
 const LIST = /(?:\bNode (\d{1,4}) )?\b([A-Z][A-Za-z0-9]{1,11}): (?=\d+\*\d+kB)/g;
 const ENTRY = / ?(\d+)\*(\d+)kB(?: \(([A-Z]{1,8})\))?/y;
@@ -51,6 +51,8 @@ export function readZones(report: ReportText, from: number): Rows {
       line: report.lineAt(head.index),
       fields,
       protection: reserve === null ? null : columns(report, reserve, head.index),
+      reserveName:
+        reserve === null ? null : reserve[1] === "protections" ? "protections" : "lowmem_reserve",
       allUnreclaimable: unreclaimable === undefined ? null : unreclaimable === "yes",
       freeList: lists.byZone.get(`${node} ${name}`) ?? null,
     };
@@ -75,7 +77,7 @@ function rowsEnd(text: string, from: number): number {
 }
 
 function columns(report: ReportText, reserve: RegExpExecArray, base: number): Reading[] | null {
-  const [all, numbers = ""] = reserve;
+  const [all, , numbers = ""] = reserve;
   const start = base + reserve.index + all.length - numbers.length;
   const found: Reading[] = [];
   for (const column of numbers.matchAll(/-?\d+/g)) {

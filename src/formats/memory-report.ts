@@ -54,6 +54,7 @@ export interface ReportZone {
   readonly fields: ReadonlyMap<string, Reading>;
   /** lowmem_reserve[], or protections[] of 2.6.9. Pages. */
   readonly protection: readonly Reading[] | null;
+  readonly reserveName: "lowmem_reserve" | "protections" | null;
   readonly allUnreclaimable: boolean | null;
   readonly freeList: ReportFreeList | null;
 }

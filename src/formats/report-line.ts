@@ -49,5 +49,10 @@ export function bareLine(raw: string): BareLine {
     time = within[1] ?? time;
     text = text.slice(within.index + within[0].length);
   }
-  return { text: text.trim(), time };
+  return { text: text.trim(), time: time === null ? null : ownString(time) };
+}
+
+/** A copy: a piece of a string keeps the whole of it in memory, here a chunk of the log. */
+function ownString(text: string): string {
+  return text.split("").join("");
 }

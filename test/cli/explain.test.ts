@@ -41,6 +41,7 @@ test("the document has the contract's fields and obeys its schema", async () => 
     [
       ["oom", "below-watermark", 0, "6.1"],
       ["oom", "boost-only", 0, "6.1"],
+      ["memory-state", "passes-now", null, "6.1"],
       ["oom", "forced", -1, "6.1"],
     ],
   );

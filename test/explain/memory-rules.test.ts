@@ -345,6 +345,7 @@ test("the lab's kernel: what it stopped at, to the page", () => {
     [
       ["oom", "below-watermark", "proven", "6.1.176"],
       ["oom", "boost-only", "proven", "6.1.176"],
+      ["memory-state", "passes-now", "unconfirmed", "6.1.176"],
       ["oom", "forced", "proven", "6.1.176"],
     ],
   );

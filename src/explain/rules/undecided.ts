@@ -11,15 +11,12 @@ export const undecided: MemoryRule = {
   claim: (found) => {
     const { asked, request, judgement, top } = found;
     if (request === null) {
-      return found.report.kind === "mem-info"
-        ? null
-        : {
-            cause: "not-in-report",
-            sentence:
-              "Order or flags of the request are not in the report, so no zone can be judged.",
-            confidence: "hint",
-            missing: ["the first line of the report, with order: and mode:"],
-          };
+      return {
+        cause: "not-in-report",
+        sentence: "Order or flags of the request are not in the report, so no zone can be judged.",
+        confidence: "hint",
+        missing: ["the first line of the report, with order: and mode:"],
+      };
     }
     const open = asked.filter(({ serves }) => serves === null);
     // What the deciding zone says stands, whatever is unknown of lower ones, but for a yes.
