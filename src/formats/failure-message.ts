@@ -60,6 +60,12 @@ export interface DmaOverflow extends MessageBase {
   readonly limit: bigint;
 }
 
+/** A mask that was refused, or that reaches too little, in words. */
+export interface MaskRefused extends MessageBase {
+  readonly kind: "mask-refused";
+  readonly words: "not-set" | "unset" | "smaller-than-zone";
+}
+
 export interface BounceMapFailed extends MessageBase {
   readonly kind: "bounce-map-failed";
   readonly size: number;
@@ -120,9 +126,9 @@ export interface DmaApiReport extends MessageBase {
 
 export interface IommuFault extends MessageBase {
   readonly kind: "iommu-fault";
-  readonly vendor: "amd" | "intel" | "arm";
+  readonly vendor: "amd" | "intel" | "arm" | "arm-v3";
   readonly address: bigint;
-  /** AMD: event flags; Intel: fault reason; SMMU: fsr. */
+  /** AMD: event flags; Intel: fault reason; SMMU: fsr; SMMUv3: the event. */
   readonly code: number | null;
   /** "read" or "write" where the words or flags say so. */
   readonly access: "read" | "write" | null;
@@ -165,6 +171,7 @@ export type FailureMessage =
   | SwiotlbPool
   | MemoryEncryption
   | DmaOverflow
+  | MaskRefused
   | BounceMapFailed
   | CmaAllocFailed
   | CmaOther

@@ -57,6 +57,8 @@ function hex(digits: string | undefined): number | null {
 }
 
 const AMD_WRITE = 0x20;
+/** The first of Intel's reasons that are about interrupts. */
+const INTERRUPT_REASON = 0x20;
 
 export const DEVICE_SENTENCES: readonly Sentence[] = [
   {
@@ -92,7 +94,7 @@ export const DEVICE_SENTENCES: readonly Sentence[] = [
   {
     words: "fault addr",
     pattern:
-      /DMAR: ?\[(DMA|INTR-REMAP)[- ]?(\w+)?.{0,20}?\] Request device \[?([0-9a-f:.]+)\]?(?: PASID \w+)? fault addr (?:0x)?([0-9a-f]+)(?: \[fault reason (?:0x)?([0-9a-f]+)\] ?(.{0,60}))?/,
+      /DMAR: ?\[(DMA|INTR-REMAP)[- ]?(\w+)?.{0,20}?\] Request device \[?([0-9a-f:.]+)\]?(?: PASID \w+)? fault addr (?:0x)?([0-9a-f]+)(?: (?:DMAR: ?)?\[fault reason (?:0x)?([0-9a-f]+)\] ?(.{0,60}))?/,
     read: ([, , access = "", device, address = "0", reason, words]) => ({
       kind: "iommu-fault",
       vendor: "intel",
@@ -116,6 +118,38 @@ export const DEVICE_SENTENCES: readonly Sentence[] = [
         address: hexadecimal(iova),
         code: hex(fsr),
         access: write ? "write" : "read",
+        reason: null,
+      };
+      return body;
+    },
+  },
+  {
+    words: "fault index",
+    pattern:
+      /INTR-REMAP: ?Request device \[?([0-9a-f:.]+)\]? fault index (?:0x)?([0-9a-f]+)(?: (?:DMAR: ?|INTR-REMAP: ?)*\[fault reason (?:0x)?([0-9a-f]+)\] ?(.{0,60}))?/,
+    read: ([, device, index = "0", reason, words]) => ({
+      kind: "iommu-fault",
+      vendor: "intel",
+      device: deviceOf(device),
+      address: hexadecimal(index),
+      code: hex(reason) ?? INTERRUPT_REASON,
+      access: null,
+      reason: words === undefined || words === "" ? null : words.trim(),
+    }),
+  },
+  {
+    words: "event 0x1",
+    pattern: /(.*?):? ?event 0x(1[0-3]) received:(.*)/,
+    read: ([, device, event = "0", rest = ""]) => {
+      // The third word of the event's four holds the address.
+      const words = [...rest.matchAll(/0x([0-9a-f]{16})/g)].map(([, digits = "0"]) => digits);
+      const body: MessageBody = {
+        kind: "iommu-fault",
+        vendor: "arm-v3",
+        device: deviceOf(device),
+        address: hexadecimal(words[2] ?? "0"),
+        code: hex(event),
+        access: null,
         reason: null,
       };
       return body;

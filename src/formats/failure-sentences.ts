@@ -91,6 +91,27 @@ export const POOL_SENTENCES: readonly Sentence[] = [
       overflow("buffer", device, address, size, mask, limit),
   },
   {
+    words: "of device mask",
+    pattern:
+      /(.*?):? ?(?:nommu_\w+|\w+): overflow (?:0x)?([0-9a-f]+)\+(\d+) of device mask ([0-9a-f]+)/,
+    read: ([, device, address, size, mask]) =>
+      overflow("buffer", device, address, size, mask, undefined),
+  },
+  {
+    words: "coherent DMA mask",
+    pattern: /(.*?):? ?coherent DMA mask (is unset|is 0|0x[0-9a-f]+ .*?covers a smaller range)/,
+    read: ([, device, words = ""]) => ({
+      kind: "mask-refused",
+      device: deviceOf(device),
+      words: words.startsWith("is") ? "unset" : "smaller-than-zone",
+    }),
+  },
+  {
+    words: "set DMA mask",
+    pattern: /(.*?):? ?(?:[Uu]nable to|[Ff]ailed to|[Cc]annot|[Cc]ould not) set DMA mask/,
+    read: ([, device]) => ({ kind: "mask-refused", device: deviceOf(device), words: "not-set" }),
+  },
+  {
     words: "overflow (mask",
     pattern:
       /(.*?):? ?(DMA|swiotlb) addr 0x([0-9a-f]+)\+(\d+) overflow \(mask ([0-9a-f]+), bus limit ([0-9a-f]+)\)/,

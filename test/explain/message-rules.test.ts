@@ -114,6 +114,20 @@ const CASES: readonly Case[] = [
     "consistent",
   ],
   [
+    "mask-overflow",
+    "e1000 0000:00:19.0: nommu_map_single: overflow 1c3a0a000+2048 of device mask ffffffff",
+    "mask-too-small",
+    "proven",
+  ],
+  ["mask-overflow", "e1000 0000:00:19.0: Unable to set DMA mask", "mask-too-small", "hint"],
+  [
+    "iommu-fault",
+    "DMAR: INTR-REMAP: Request device [f0:1f.7] fault index 0x0 [fault reason 0x22] Present field in the IRTE entry is clear",
+    "interrupt-remapping",
+    "consistent",
+  ],
+  ["iommu-fault", "arm-smmu-v3 b: event 0x13 received:", "wrong-direction", "consistent"],
+  [
     "iommu-fault",
     "arm-smmu a: Unhandled context fault: fsr=0x80000402, iova=0x8010003f6000, fsynr=0x70091, cb=7",
     "not-mapped",
@@ -229,4 +243,12 @@ test("redaction takes names out and counts them", () => {
   equal(removed.get("tasks"), 1);
   equal(removed.get("devices"), 1);
   equal(clean.length, 2);
+});
+
+test("an old DMAR report has its reason on the next line", () => {
+  const finding = explainOne([
+    "DMAR:[DMA Read] Request device [06:00.0] fault addr ffff0000",
+    "DMAR:[fault reason 02] Present bit in context entry is clear",
+  ]);
+  equal(finding.cause, "unknown-requester");
 });

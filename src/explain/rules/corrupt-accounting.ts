@@ -35,6 +35,9 @@ const LIST_FACTOR = 16;
 /** Counts are 32 or 64 bits wide: nothing real is that near to their end. */
 const WRAPPED = 2 ** 31;
 
+/** 4 PiB, what five levels of page tables can map of RAM. */
+const KIB_MAX = 2 ** 42;
+
 function absurdIn(zone: ReportZone, ram: number | null): { line: number; text: string } | null {
   const of = (name: string): number | undefined => zone.fields.get(name)?.value;
   const line = (name: string): number => zone.fields.get(name)?.line ?? zone.line;
@@ -42,6 +45,9 @@ function absurdIn(zone: ReportZone, ram: number | null): { line: number; text: s
   const min = of("min");
   if (min !== undefined && managed !== undefined && managed > 0 && min > managed) {
     return { line: line("min"), text: `min:${min}kB of ${managed}kB` };
+  }
+  if (min !== undefined && min > KIB_MAX) {
+    return { line: line("min"), text: `min:${min}kB` };
   }
   const reserve = zone.protection?.find(({ value }) => ram !== null && value > ram);
   if (reserve !== undefined) {

@@ -26,6 +26,8 @@ const AMD_PERMISSION = 0x40;
 const AMD_INTERRUPT_BASE = 0xfdf8000000n;
 const ARM_TRANSLATION = 0x02;
 const ARM_PERMISSION = 0x08;
+/** F_PERMISSION; F_TRANSLATION is 0x10. */
+const ARM_V3_PERMISSION = 0x13;
 
 const CLASS_OF: Readonly<Record<IommuFault["vendor"], (fault: IommuFault) => Class>> = {
   amd: ({ code, address }) => {
@@ -44,6 +46,7 @@ const CLASS_OF: Readonly<Record<IommuFault["vendor"], (fault: IommuFault) => Cla
     if (code >= 1 && code <= 4) return "requester";
     return code === 5 || code === 6 ? "not-mapped" : "unclear";
   },
+  "arm-v3": ({ code }) => (code === ARM_V3_PERMISSION ? "permission" : "not-mapped"),
   arm: ({ code }) => {
     const fsr = code ?? 0;
     if ((fsr & ARM_TRANSLATION) !== 0) return "not-mapped";

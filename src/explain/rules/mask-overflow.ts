@@ -1,14 +1,16 @@
 /** The device cannot reach the address. */
-import { deviceWords, type MessageRule } from "../message-case.ts";
+import type { Claim } from "../finding.ts";
+import { deviceWords, type MessageCase, type MessageRule } from "../message-case.ts";
 
 export const maskOverflow: MessageRule = {
   name: "mask-overflow",
   kind: "dma-mask",
   decides:
-    "address + size - 1 is above the smaller of mask and bus limit: computed from the line itself",
+    "address + size - 1 is above the smaller of mask and bus limit: computed from the line itself; masks that were refused, from their words",
   linux: "dma_capable(), include/linux/dma-direct.h; dma_direct_map_page(), kernel/dma/direct.h",
   claim: (found) => {
     const { message } = found;
+    if (message.kind === "mask-refused") return refused(found);
     if (message.kind !== "dma-overflow") return null;
     const { address, size, mask, limit, of } = message;
     const end = address + BigInt(size) - 1n;
@@ -55,3 +57,27 @@ export const maskOverflow: MessageRule = {
     };
   },
 };
+
+const REFUSED = {
+  "not-set": "got no DMA mask: the platform does not reach what the driver asked for",
+  unset: "has no coherent mask: nobody set one before the first allocation",
+  "smaller-than-zone": "has a coherent mask that covers less than the smallest DMA zone",
+};
+
+function refused(found: MessageCase): Claim | null {
+  const { message } = found;
+  if (message.kind !== "mask-refused") return null;
+  return {
+    cause: "mask-too-small",
+    sentence: `${deviceWords(found)} ${REFUSED[message.words]}.`,
+    confidence: "hint",
+    advice: [
+      {
+        change: "look at dma_set_mask_and_coherent() in the driver, and at dma-ranges of its bus",
+        why: "the mask must cover a zone that has memory, or an IOMMU must",
+        basis: "reasoned",
+      },
+    ],
+    missing: ["the mask asked for, and the zones of this machine"],
+  };
+}
