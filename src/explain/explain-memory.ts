@@ -1,9 +1,11 @@
 /** From a memory report to its finding. */
 import type { MemoryReport } from "../formats/index.ts";
-import type { Claim, Evidence, Finding, FindingKind } from "./finding.ts";
+import type { Cause, Claim, Evidence, Finding, FindingKind } from "./finding.ts";
 import { harmlessOf } from "./harmless.ts";
 import { type MemoryCase, memoryCase } from "./memory-case.ts";
 import { MEMORY_RULES } from "./memory-rules.ts";
+import { type Unaccounted, unaccounted } from "./unaccounted.ts";
+import { pagesAndBytes } from "./words.ts";
 
 const KINDS: Readonly<Record<MemoryReport["kind"], FindingKind>> = {
   "mem-info": "memory-state",
@@ -11,6 +13,23 @@ const KINDS: Readonly<Record<MemoryReport["kind"], FindingKind>> = {
   oom: "oom",
   stall: "allocation-stall",
 };
+
+/** Causes that somebody's use of memory stands behind. */
+const SHORTAGES: ReadonlySet<Cause> = new Set<Cause>([
+  "below-watermark",
+  "boost-only",
+  "cma-only",
+  "highatomic-only",
+  "lowmem-exhausted",
+  "reserve",
+]);
+/** Where most of memory is in no counter, a leak is one reading. */
+const MOST = 0.5;
+
+function gapWords({ judgement }: MemoryCase, { pages, share }: Unaccounted): string {
+  const amount = pagesAndBytes(pages, judgement?.pageKib ?? 4);
+  return `who holds ${amount}, ${Math.round(share * 100)} % of memory, that no counter names: pages of drivers, a balloon, zram, or a leak (page_owner=on tells)`;
+}
 
 export function explainMemory(report: MemoryReport): Finding {
   const found = memoryCase(report);
@@ -42,6 +61,8 @@ function findingOf(kind: FindingKind, rule: string, found: MemoryCase, claim: Cl
     report.kind === "stall" ? " The request was delayed and may have been served after all." : "";
   const head: Evidence = { line: report.line, text: report.text };
   const missing = [...(claim.missing ?? [])];
+  const gap = SHORTAGES.has(claim.cause) ? unaccounted(found) : null;
+  if (gap !== null) missing.push(gapWords(found, gap));
   if (era.version === null) missing.push("the kernel's release");
   if (judgement !== null && !judgement.pageSure) missing.push("the page size (4 KiB assumed)");
   return {
@@ -69,7 +90,7 @@ function findingOf(kind: FindingKind, rule: string, found: MemoryCase, claim: Cl
     advice: claim.advice ?? [],
     noHelp: claim.noHelp ?? [],
     missing,
-    also: claim.also ?? [],
+    also: [...(claim.also ?? []), ...(gap !== null && gap.share > MOST ? (["leak"] as const) : [])],
   };
 }
 

@@ -43,6 +43,7 @@ export type Cause =
   | "corrupt-accounting"
   | "allocator-not-fed"
   | "passes-now"
+  | "tiny-zone"
   | "not-in-report"
   // bounce buffers and masks
   | "pool-absent"

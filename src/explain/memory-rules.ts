@@ -16,6 +16,7 @@ import { oomWithoutRequest } from "./rules/oom-without-request.ts";
 import { orderWatermark } from "./rules/order-watermark.ts";
 import { passesNow } from "./rules/passes-now.ts";
 import { requestTooLarge } from "./rules/request-too-large.ts";
+import { tinyZone } from "./rules/tiny-zone.ts";
 import { undecided } from "./rules/undecided.ts";
 import { zoneMissing } from "./rules/zone-missing.ts";
 
@@ -28,6 +29,7 @@ export const MEMORY_RULES: readonly MemoryRule[] = [
   firstLine,
   zoneMissing,
   requestTooLarge,
+  tinyZone,
   passesNow,
   cpuset,
   notEnoughInZone,

@@ -129,6 +129,19 @@ const CASES: readonly Case[] = [
     spec: fail(12, KERNEL, NORMAL),
   },
   {
+    rule: "tiny-zone",
+    cause: "tiny-zone",
+    says: /Normal has only 9 pages/,
+    confidence: "hint",
+    spec: reportLines({
+      header: "",
+      zones: [
+        { ...DMA32, reserve: [0, 0, 0, 0, 0] },
+        { ...NORMAL, managed: 36, free: 0, min: 4, low: 8, high: 12, blocks: blocksOf({}) },
+      ],
+    }).slice(5),
+  },
+  {
     rule: "passes-now",
     cause: "passes-now",
     says: /would be served from Normal by 83616 pages/,

@@ -28,10 +28,10 @@ export const atomicPool: MessageRule = {
       };
     }
     return {
-      cause: zone === null ? "below-watermark" : "zone-missing",
+      cause: zone === null ? "not-in-report" : "zone-missing",
       sentence: `The ${size}pool for atomic coherent buffers${zone === null ? "" : ` of zone ${zone}`} was not filled.`,
       confidence: "hint",
-      also: ["zone-missing", "fragmentation"],
+      also: zone === null ? ["zone-missing", "fragmentation"] : ["fragmentation"],
       harmless: "it matters only to drivers that allocate coherent memory in atomic context",
       advice: [
         {

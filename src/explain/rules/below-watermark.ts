@@ -1,8 +1,7 @@
 /** The plain case: too little is free. */
 import { earlierReclaim } from "../advice.ts";
 import { type MemoryRule, rowEvidence, zoneLabel } from "../memory-case.ts";
-import { unaccounted } from "../unaccounted.ts";
-import { list, pages, pagesAndBytes, requestWords } from "../words.ts";
+import { list, pages, requestWords } from "../words.ts";
 
 export const belowWatermark: MemoryRule = {
   name: "below-watermark",
@@ -19,7 +18,6 @@ export const belowWatermark: MemoryRule = {
       .map(
         (zone) => `${zoneLabel(found, zone)} holds ${zone.row.free} pages back (lowmem_reserve)`,
       );
-    const gap = unaccounted(found);
     const swap = report.swapTotal?.value === 0 ? " There is no swap." : "";
     const hopeless =
       top.row.zone.allUnreclaimable === true ||
@@ -35,12 +33,6 @@ export const belowWatermark: MemoryRule = {
       confidence: "proven",
       evidence: rowEvidence(found, asked),
       advice: earlierReclaim(found),
-      missing:
-        gap === null
-          ? []
-          : [
-              `who holds ${pagesAndBytes(gap.pages, judgement.pageKib)}, ${Math.round(gap.share * 100)} % of memory, that no counter names: pages of drivers, a balloon, zram, or a leak (page_owner=on tells)`,
-            ],
     };
   },
 };

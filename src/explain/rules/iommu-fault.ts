@@ -82,20 +82,15 @@ function claimOf(found: MessageCase, message: IommuFault, kind: Class): Claim {
     unclear: "was stopped by the IOMMU",
   };
   const how = message.access === null || kind === "interrupt" ? "" : ` (${message.access})`;
-  const width = message.address.toString(2).length;
-  const narrow =
-    kind === "not-mapped" && width > 32 && width < 48
-      ? [
-          `whether the device has all ${width} address bits that its driver claims: a device that drops the upper ones faults on addresses like this`,
-        ]
-      : [];
+  const bits = kind === "not-mapped" ? topOfSpace(message.address) : null;
+  const also: Cause[] = [];
+  if (kind === "not-mapped" && message.vendor === "intel") also.push("wrong-direction");
+  if (bits !== null) also.push("mask-too-small");
   return {
     cause: CAUSES[kind],
     sentence: `${deviceWords(found)} ${what[kind]}: 0x${message.address.toString(16)}${how}.`,
     confidence: kind === "unclear" ? "hint" : "consistent",
-    ...(kind === "not-mapped" && message.vendor === "intel"
-      ? { also: ["wrong-direction"] as const }
-      : {}),
+    also,
     advice: [
       {
         change: `look at ${LOOK[kind]}`,
@@ -108,8 +103,28 @@ function claimOf(found: MessageCase, message: IommuFault, kind: Class): Claim {
         ? [{ change: "swiotlb= or iommu=pt", why: "no DMA mapping is at fault" }]
         : [],
     missing: [
-      ...narrow,
+      ...narrowWords(bits),
       "which mapping was meant: trace the driver's maps (iommu:map, iommu:unmap)",
     ],
   };
+}
+
+/** Addresses are given out from the top of the mask's space; the first lie within this of its end. */
+const TOP_BITS = 24;
+
+/**
+ * Bits of the mask that the address is the top of, where that is no common width: the device may
+ * have fewer than its driver claims. null for others. Linux: alloc_iova(), drivers/iommu/iova.c
+ */
+function topOfSpace(address: bigint): number | null {
+  const bits = address.toString(2).length;
+  if (bits <= 32 || bits >= 64) return null;
+  return address >> BigInt(TOP_BITS) === (1n << BigInt(bits - TOP_BITS)) - 1n ? bits : null;
+}
+
+function narrowWords(bits: number | null): string[] {
+  if (bits === null) return [];
+  return [
+    `whether the device has ${bits} address bits: the address is the top of such a space, where I/O addresses are given out first; a device that drops the upper bits faults there, and a smaller mask in its driver mends it`,
+  ];
 }
