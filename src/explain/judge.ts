@@ -88,7 +88,7 @@ function judgeIn(
   const rest = report.zones.filter((zone) => !asked.includes(zone));
   const freeCma = report.counters.get("free_cma")?.value ?? null;
   const zones = [...asked, ...rest].map((zone) => {
-    const row = zoneRow(zone, column, pageKib, era, freeCma);
+    const row = zoneRow(zone, column, pageKib, era, freeCma, layout.length);
     return judgeZone(row, indexOf(zone), column, request, era, {
       eligible: asked.includes(zone),
       highest: layout[highestIndex] ?? "",

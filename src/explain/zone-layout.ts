@@ -61,6 +61,8 @@ export function layoutsOf(report: MemoryReport, era: ReportEra): ZoneLayout[] {
 function rowsFit(report: MemoryReport, layout: ZoneLayout): boolean {
   return report.zones.every(({ name, protection }) => {
     const own = layout.indexOf(name);
-    return (protection ?? []).every(({ value }, column) => column > own || value === 0);
+    // A row of another length was damaged, and says nothing.
+    if (protection?.length !== layout.length) return true;
+    return protection.every(({ value }, column) => column > own || value === 0);
   });
 }

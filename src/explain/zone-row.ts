@@ -55,7 +55,7 @@ const PAGEBLOCK_PAGES = 1024;
 
 /**
  * Of `zone`, towards a request whose column is `column`. `freeCma` is the whole machine's, in pages:
- * where a row is cut, the zone has no more than that.
+ * where a row is cut, the zone has no more than that. `columns` are those of lowmem_reserve[].
  */
 export function zoneRow(
   zone: ReportZone,
@@ -63,6 +63,7 @@ export function zoneRow(
   pageKib: number,
   era: ReportEra,
   freeCma: number | null,
+  columns: number,
 ): ZoneRow {
   const pages = (name: string): number | null => {
     const kib = zone.fields.get(name)?.value;
@@ -74,7 +75,8 @@ export function zoneRow(
   const boost = era.boost === "printed" ? pages("boost") : era.boost === "none" ? 0 : inferred;
   const highatomic = highatomicOf(zone, era, pages);
   const cma = era.cma ? (pages("free_cma") ?? (freeCma === 0 ? 0 : null)) : 0;
-  const reserve = zone.protection?.[column]?.value ?? null;
+  const whole = zone.protection?.length === columns;
+  const reserve = whole ? (zone.protection?.[column]?.value ?? null) : null;
   const known = { free: pages("free"), min, managed, boost, highatomic, cma, reserve };
   const row = (worst: boolean): Int32Array => {
     const words = new Int32Array(ZONE_WORDS);

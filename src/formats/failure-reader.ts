@@ -39,6 +39,8 @@ const WORDS = new RegExp(
 const BROKEN_INTO = 3;
 const BITMAP_LINES = 40;
 
+/** The longest line of a report; CMA prints its bitmap on one. */
+const LINE_MAX = 8192;
 /** Of a sentence, what is kept. */
 const TEXT_MAX = 400;
 /** Lines before an opening that may hold its first words. */
@@ -137,7 +139,7 @@ export class FailureReader {
     const until = text.charCodeAt(to - 1) === 13 && to > from ? to - 1 : to;
     const bare = bareLine(text.slice(from, Math.min(until, from + MAX_LINE_LENGTH)));
     this.#line++;
-    const line = { line: this.#line, text: bare.text };
+    const line = { line: this.#line, text: bare.text.slice(0, LINE_MAX) };
     this.#open(line, bare.time);
     this.#sentence(line, bare.time);
     if (bare.text.includes("Linux version ")) this.#banner(bare.text);

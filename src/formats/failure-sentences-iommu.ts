@@ -63,7 +63,7 @@ const INTERRUPT_REASON = 0x20;
 export const DEVICE_SENTENCES: readonly Sentence[] = [
   {
     words: "DMA-API:",
-    pattern: /(.*?):? ?DMA-API: (.*)/,
+    pattern: /(.{0,200}?):? ?DMA-API: (.*)/,
     read: ([, before, rest = ""]) => {
       const mistake = mistakeIn(rest);
       if (mistake === null) return null;
@@ -76,7 +76,7 @@ export const DEVICE_SENTENCES: readonly Sentence[] = [
   {
     words: "PAGE_FAULT",
     pattern:
-      /(.*?):? ?AMD-Vi: .{0,40}?\[?IO_PAGE_FAULT (?:device=(\S+) )?domain=0x[0-9a-f]+ address=(?:0x)?([0-9a-f]+)(?: flags=0x([0-9a-f]+))?/,
+      /(.{0,200}?):? ?AMD-Vi: .{0,40}?\[?IO_PAGE_FAULT (?:device=(\S+) )?domain=0x[0-9a-f]+ address=(?:0x)?([0-9a-f]+)(?: flags=0x([0-9a-f]+))?/,
     read: ([, before, at, address = "0", flags]) => {
       const code = hex(flags);
       const body: MessageBody = {
@@ -108,7 +108,7 @@ export const DEVICE_SENTENCES: readonly Sentence[] = [
   {
     words: "context fault",
     pattern:
-      /(.*?):? ?Unhandled context fault: fsr=0x([0-9a-f]+), iova=0x([0-9a-f]+), fsynr=0x([0-9a-f]+)/,
+      /(.{0,200}?):? ?Unhandled context fault: fsr=0x([0-9a-f]+), iova=0x([0-9a-f]+), fsynr=0x([0-9a-f]+)/,
     read: ([, device, fsr, iova = "0", syndrome]) => {
       const write = ((hex(syndrome) ?? 0) & 0x10) !== 0; // FSYNR0.WNR
       const body: MessageBody = {
@@ -139,7 +139,7 @@ export const DEVICE_SENTENCES: readonly Sentence[] = [
   },
   {
     words: "event 0x1",
-    pattern: /(.*?):? ?event 0x(1[0-3]) received:(.*)/,
+    pattern: /(.{0,200}?):? ?event 0x(1[0-3]) received:(.*)/,
     read: ([, device, event = "0", rest = ""]) => {
       // The third word of the event's four holds the address.
       const words = [...rest.matchAll(/0x([0-9a-f]{16})/g)].map(([, digits = "0"]) => digits);
@@ -167,7 +167,8 @@ export const DEVICE_SENTENCES: readonly Sentence[] = [
   },
   {
     words: "IOMMU mapping error",
-    pattern: /(.*?):? ?AMD-Vi: IOMMU mapping error in map_sg \(io-pages: (\d+),? reason: (-?\d+)\)/,
+    pattern:
+      /(.{0,200}?):? ?AMD-Vi: IOMMU mapping error in map_sg \(io-pages: (\d+),? reason: (-?\d+)\)/,
     read: ([, device, pages, error]) => ({
       kind: "iommu-map-failed",
       device: deviceOf(device),

@@ -18,7 +18,7 @@ export const POOL_SENTENCES: readonly Sentence[] = [
   {
     words: "swiotlb buffer is full",
     pattern:
-      /(.*?):? ?swiotlb buffer is full \(sz: ?(\d+) bytes\)(?:, total (\d+)(?: \(slots\))?, used (\d+))?/,
+      /(.{0,200}?):? ?swiotlb buffer is full \(sz: ?(\d+) bytes\)(?:, total (\d+)(?: \(slots\))?, used (\d+))?/,
     read: ([, device, size, total, used]) => ({
       kind: "swiotlb-full",
       device: deviceOf(device),
@@ -29,7 +29,8 @@ export const POOL_SENTENCES: readonly Sentence[] = [
   },
   {
     words: "Out of SW-IOMMU space",
-    pattern: /(.*?):? ?(?:PCI-)?DMA: Out of SW-IOMMU space for (\d+) bytes(?: at device (\S+))?/,
+    pattern:
+      /(.{0,200}?):? ?(?:PCI-)?DMA: Out of SW-IOMMU space for (\d+) bytes(?: at device (\S+))?/,
     read: ([, before, size, at]) => ({
       kind: "swiotlb-full",
       device: deviceOf(at ?? before),
@@ -45,7 +46,8 @@ export const POOL_SENTENCES: readonly Sentence[] = [
   },
   {
     words: "coherent allocation failed",
-    pattern: /(.*?):? ?swiotlb: coherent allocation failed(?: for device (\S+?))?,? size=(\d+)/,
+    pattern:
+      /(.{0,200}?):? ?swiotlb: coherent allocation failed(?: for device (\S+?))?,? size=(\d+)/,
     read: ([, before, at, size]) => ({
       kind: "swiotlb-coherent-failed",
       device: deviceOf(at ?? before),
@@ -75,7 +77,7 @@ export const POOL_SENTENCES: readonly Sentence[] = [
   {
     words: "IO TLB",
     pattern:
-      /(?:software IO TLB: ?)(?:Cannot allocate buffer|No low mem|.*?[Ff]ailed to allocate (?:tlb structure|bounce buffer|restricted pool|\d+)|.*?cannot allocate|swiotlb_init)/,
+      /(?:software IO TLB: ?)(?:Cannot allocate buffer|No low mem|.{0,120}?[Ff]ailed to allocate (?:tlb structure|bounce buffer|restricted pool|\d+)|.{0,120}?cannot allocate|swiotlb_init)/,
     read: () => ({ kind: "swiotlb-not-reserved", device: null, size: null }),
   },
   {
@@ -86,20 +88,21 @@ export const POOL_SENTENCES: readonly Sentence[] = [
   {
     words: "overflow 0x",
     pattern:
-      /(.*?):? ?overflow 0x([0-9a-f]+)\+(\d+) of DMA mask ([0-9a-f]+)(?: bus (?:mask|limit) ([0-9a-f]+))?/,
+      /(.{0,200}?):? ?overflow 0x([0-9a-f]+)\+(\d+) of DMA mask ([0-9a-f]+)(?: bus (?:mask|limit) ([0-9a-f]+))?/,
     read: ([, device, address, size, mask, limit]) =>
       overflow("buffer", device, address, size, mask, limit),
   },
   {
     words: "of device mask",
     pattern:
-      /(.*?):? ?(?:nommu_\w+|\w+): overflow (?:0x)?([0-9a-f]+)\+(\d+) of device mask ([0-9a-f]+)/,
+      /(.{0,200}?):? ?(?:nommu_\w+|\w+): overflow (?:0x)?([0-9a-f]+)\+(\d+) of device mask ([0-9a-f]+)/,
     read: ([, device, address, size, mask]) =>
       overflow("buffer", device, address, size, mask, undefined),
   },
   {
     words: "coherent DMA mask",
-    pattern: /(.*?):? ?coherent DMA mask (is unset|is 0|0x[0-9a-f]+ .*?covers a smaller range)/,
+    pattern:
+      /(.{0,200}?):? ?coherent DMA mask (is unset|is 0|0x[0-9a-f]+ .{0,80}?covers a smaller range)/,
     read: ([, device, words = ""]) => ({
       kind: "mask-refused",
       device: deviceOf(device),
@@ -108,19 +111,19 @@ export const POOL_SENTENCES: readonly Sentence[] = [
   },
   {
     words: "set DMA mask",
-    pattern: /(.*?):? ?(?:[Uu]nable to|[Ff]ailed to|[Cc]annot|[Cc]ould not) set DMA mask/,
+    pattern: /(.{0,200}?):? ?(?:[Uu]nable to|[Ff]ailed to|[Cc]annot|[Cc]ould not) set DMA mask/,
     read: ([, device]) => ({ kind: "mask-refused", device: deviceOf(device), words: "not-set" }),
   },
   {
     words: "overflow (mask",
     pattern:
-      /(.*?):? ?(DMA|swiotlb) addr 0x([0-9a-f]+)\+(\d+) overflow \(mask ([0-9a-f]+), bus limit ([0-9a-f]+)\)/,
+      /(.{0,200}?):? ?(DMA|swiotlb) addr 0x([0-9a-f]+)\+(\d+) overflow \(mask ([0-9a-f]+), bus limit ([0-9a-f]+)\)/,
     read: ([, device, of, address, size, mask, limit]) =>
       overflow(of === "DMA" ? "buffer" : "bounce-slot", device, address, size, mask, limit),
   },
   {
     words: "bounce map:",
-    pattern: /(.*?):? ?DMAR: Device bounce map: ([0-9a-f]+)@([0-9a-f]+) dir \d/,
+    pattern: /(.{0,200}?):? ?DMAR: Device bounce map: ([0-9a-f]+)@([0-9a-f]+) dir \d/,
     read: ([, device, size = "0"]) => ({
       kind: "bounce-map-failed",
       device: deviceOf(device),
@@ -157,7 +160,7 @@ export const POOL_SENTENCES: readonly Sentence[] = [
   },
   {
     words: "init cma area",
-    pattern: /ailed to init cma area.*?, ?(-\d+)/,
+    pattern: /ailed to init cma area.{0,120}?, ?(-\d+)/,
     read: ([, error]) => ({
       kind: "cma-reserve-failed",
       device: null,

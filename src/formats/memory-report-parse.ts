@@ -169,7 +169,7 @@ function countersOf(report: ReportText, info: number): ReadonlyMap<string, Readi
   const counters = new Map<string, Reading>();
   if (info === -1) return counters;
   const rest = report.text.slice(info);
-  const end = rest.search(/\bNode \d+ active_anon:|[A-Z]\w+ free:\d+kB/);
+  const end = rest.search(/\bNode \d+ active_anon:|[A-Z]\w+ (?:free|min):\d*kB/);
   const part = rest.slice(0, end === -1 ? 4000 : end);
   for (const counter of part.matchAll(COUNTER)) {
     const [all, name = "", digits = ""] = counter;

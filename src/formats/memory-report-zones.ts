@@ -9,7 +9,8 @@
 import type { ReportBlocks, ReportFreeList, ReportNode, ReportZone } from "./memory-report.ts";
 import type { Reading, ReportText } from "./report-text.ts";
 
-const ROW = /(?:\bNode (\d{1,4}) )?\b([A-Z][A-Za-z0-9]{1,11}) free:(\d+)kB/g;
+/** A row begins with "free:"; where that was lost, with what came next. */
+const ROW = /(?:\bNode (\d{1,4}) )?\b([A-Z][A-Za-z0-9]{1,11}) (?:free|boost|min|low):\d*kB/g;
 const FIELD = /\b([a-z_]+(?:\([a-z]+\))?):\s?(-?\d+)(?:[kK]B|\b)/g;
 const UNRECLAIMABLE = /all_unreclaimable\? ?(yes|no)/;
 const RESERVE = /(lowmem_reserve|protections)\[\]:((?: -?\d+){1,8})/;
@@ -57,7 +58,7 @@ export function readZones(report: ReportText, from: number): Rows {
       freeList: lists.byZone.get(`${node} ${name}`) ?? null,
     };
   });
-  return { zones: onlyFirst(zones), nodes, pageKib: lists.pageKib };
+  return { zones: onlyFirst([...zones, ...lists.alone]), nodes, pageKib: lists.pageKib };
 }
 
 /** A report names a zone once; a second time is another report's. */
@@ -93,7 +94,7 @@ function readNodes(report: ReportText, from: number): ReportNode[] {
   return heads.map((head, i) => {
     const end = heads[i + 1]?.index ?? head.index + 1500;
     const row = report.text.slice(head.index, end);
-    const zone = row.search(/ free:\d+kB/);
+    const zone = row.search(/ (?:free|min):\d*kB/);
     const word = UNRECLAIMABLE.exec(zone === -1 ? row : row.slice(0, zone))?.[1];
     return {
       node: Number(head[1] ?? "0"),
@@ -104,12 +105,15 @@ function readNodes(report: ReportText, from: number): ReportNode[] {
 }
 
 interface Lists {
+  /** Zones that have a list, as if they had no row. */
+  readonly alone: readonly ReportZone[];
   readonly byZone: ReadonlyMap<string, ReportFreeList>;
   readonly pageKib: number | null;
 }
 
 function readLists(report: ReportText, from: number): Lists {
   const byZone = new Map<string, ReportFreeList>();
+  const alone: ReportZone[] = [];
   let pageKib: number | null = null;
   for (const head of matches(LIST, report.text, from)) {
     const key = `${Number(head[1] ?? "0")} ${head[2] ?? ""}`;
@@ -119,8 +123,18 @@ function readLists(report: ReportText, from: number): Lists {
     if (list === null) continue;
     pageKib ??= list.unit;
     byZone.set(key, list.freeList);
+    alone.push({
+      node: Number(head[1] ?? "0"),
+      name: head[2] ?? "",
+      line: list.freeList.line,
+      fields: new Map(),
+      protection: null,
+      reserveName: null,
+      allUnreclaimable: null,
+      freeList: list.freeList,
+    });
   }
-  return { byZone, pageKib };
+  return { alone, byZone, pageKib };
 }
 
 /** The entries from `at` on, each block twice as large as the one before; null where none is. */

@@ -23,6 +23,9 @@ const VERDICT =
   /oom-kill:|[Oo]ut of [Mm]emory|Killed process|Kill process|killable processes|limit of|memory: usage|Memory cgroup/;
 const LAST = /Killed process|no killable processes/;
 
+/** All lines of a report together. */
+const CHARS_MAX = 2 ** 19;
+
 type Part = "stack" | "state" | "tasks";
 
 export class ReportCollector {
@@ -34,6 +37,7 @@ export class ReportCollector {
   #strange = 0;
   #endLine: number;
   #done = false;
+  #chars = 0;
 
   /** `lines` are those that the opening is broken into. */
   constructor(opening: ReportOpening, lines: readonly NumberedLine[], time: string | null) {
@@ -80,10 +84,9 @@ export class ReportCollector {
     return report.kind === "mem-info" && empty ? null : report;
   }
 
-  #keep(line: NumberedLine): true {
-    this.#lines.push(line);
+  #keep(line: NumberedLine): boolean {
     this.#endLine = line.line;
-    return true;
+    return this.#hold(line);
   }
 
   #takeStack(line: NumberedLine): boolean {
@@ -114,7 +117,9 @@ export class ReportCollector {
   }
 
   /** Kept, for it may be a broken line's rest, but not counted as the report's end. */
-  #hold(line: NumberedLine): true {
+  #hold(line: NumberedLine): boolean {
+    this.#chars += line.text.length;
+    if (this.#chars > CHARS_MAX) return false;
     this.#lines.push(line);
     return true;
   }

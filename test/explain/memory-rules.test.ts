@@ -376,3 +376,16 @@ test("the lab's kernel: what it stopped at, to the page", () => {
     ],
   ]);
 });
+
+test("memory that no counter names is told, and most of it makes a leak one reading", () => {
+  const zone = { ...LOW, managed: 8_388_608 };
+  const lines = reportLines(fail(0, KERNEL, zone)).map((line) =>
+    line.startsWith(" free:")
+      ? " active_file:0 slab_unreclaimable:100000 free:15000 free_pcp:49 free_cma:0"
+      : line,
+  );
+  const finding = explainOne(lines);
+  equal(finding.cause, "below-watermark");
+  match(finding.missing.join(), /7\.4 GiB\), 93 % of memory, that no counter names/);
+  ok(finding.also.includes("leak"));
+});

@@ -252,3 +252,12 @@ test("an old DMAR report has its reason on the next line", () => {
   ]);
   equal(finding.cause, "unknown-requester");
 });
+
+test("an address at the top of an odd space asks for the mask behind it", () => {
+  const fault = (address: string): string =>
+    `ahci 0000:28:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0035 address=${address} flags=0x0000]`;
+  const top = explainOne(fault("0x7fffff00000"));
+  ok(top.also.includes("mask-too-small"));
+  match(top.missing.join(), /has 43 address bits/);
+  for (const other of ["0xfff9b300", "0x74001000000"]) deepEqual(explainOne(fault(other)).also, []);
+});

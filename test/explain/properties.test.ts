@@ -133,3 +133,26 @@ test("computed numbers come from numbers of the text", () => {
     { numRuns: 200 },
   );
 });
+
+describe("a number of the deciding comparison that is deleted from the lab's report", () => {
+  const text = LAB.split("\n");
+  const at = text.findIndex((line) => line.includes("Node 0 DMA32 free:932kB"));
+  const cases: readonly (readonly [string, RegExp, number])[] = [
+    ["free", /free:932kB/, 0],
+    ["the digits of free", /(?<=free:)932/, 0],
+    ["min", /min:948kB/, 0],
+    ["the row", /Node 0 DMA32 .*$/, 0],
+  ];
+  for (const [name, pattern, offset] of cases) {
+    test(`leaves no verdict: ${name}`, () => {
+      const cut = text.map((line, i) => (i === at + offset ? line.replace(pattern, "") : line));
+      const [finding] = explain(cut);
+      equal(finding?.cause, "not-in-report");
+    });
+  }
+
+  test("changes nothing where the comparison does without it", () => {
+    const cut = text.map((line, i) => (i === at ? line.replace(/ high:\d+kB/, "") : line));
+    equal(explain(cut)[0]?.cause, "below-watermark");
+  });
+});

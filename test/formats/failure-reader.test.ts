@@ -13,6 +13,7 @@ import {
   type MemoryReport,
   readFailures,
 } from "../../src/formats/index.ts";
+import { bounded } from "../support/bounded.ts";
 import { blocksOf, CARRIERS, failureHeader, reportLines } from "../support/reports.ts";
 
 const LAB = gunzipSync(
@@ -315,4 +316,24 @@ describe("any text", () => {
     reader.end();
     ok(reader.lines <= 1);
   });
+
+  // A pattern that tries every beginning with every end would not come back from these.
+  for (const part of [
+    "swiotlb buffer is full (sz: ",
+    "overflow 0x1+",
+    "DMA-API: [a b c ",
+    "software IO TLB: x ",
+    "page allocation failure: order:",
+    "Node 0 DMA free:1kB ",
+    "Node 0 DMA: 0*4kB ",
+    "lowmem_reserve[]: 0 ",
+    "cma_alloc: alloc failed, req-size: 1 pages, ret: -12 number of available pages: 1@1+",
+    "> > ",
+    "[ 1.000000] ",
+  ]) {
+    test(`of one long line of "${part}" is read`, () => {
+      const line = part.repeat(Math.ceil(60_000 / part.length));
+      bounded(() => check(`Mem-Info:\n${line}\n`.repeat(20)));
+    });
+  }
 });

@@ -29,6 +29,8 @@ export const belowWatermark: MemoryRule = {
     const rest = held.length === 0 ? "" : ` ${list(held)}.`;
     return {
       cause: "below-watermark",
+      // Without the boost's number nobody can say that the mark was not boosted.
+      also: top.row.boost === null ? ["boost-only"] : [],
       sentence: `${zoneLabel(found, top)} refuses ${requestWords(found)}${rights}: ${pages(short ?? 0)} short (${sides}).${rest}${hopeless}${swap}`,
       confidence: "proven",
       evidence: rowEvidence(found, asked),
