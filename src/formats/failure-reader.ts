@@ -29,7 +29,7 @@ export interface FailureSink {
 
 /** What any line of interest holds. One pattern: alternatives are searched for in one pass. */
 const SIEVE =
-  /allocation failure|alloc failure: order|vmalloc error: size|allocation stalls|oom-killer|Mem-[Ii]nfo:|swiotlb|SWIOTLB|IO TLB|IOMMU space|IOMMU mapping|overflow 0x|overflow \(mask|DMA-API:|PAGE_FAULT|fault addr|context fault|bounce map:|alloc failed, req|PFNs busy|ailed to reserve|init cma area|pool for atomic|pool is too small|suitable pool|iova for|Memory encryption is|allocation deadlock|vmap allocation for|crashkernel|Linux version |Show Memory|Request device|event 0x1|of device mask|coherent DMA mask|set DMA mask|mode:0x|gfp_mask=0x|Out of memory: Kill|nable to allocate memory|annot allocate memory|Node \d+, zone /g;
+  /allocation failure|alloc failure: order|vmalloc error: size|allocation stalls|oom-killer|Mem-[Ii]nfo:|swiotlb|SWIOTLB|IO TLB|IOMMU space|IOMMU mapping|overflow 0x|of DMA mask|Device bounce|Unhandled context|possible memory|overflow \(mask|DMA-API:|PAGE_FAULT|AMD-Vi: Event|fault addr|context fault|bounce map:|alloc failed, req|PFNs busy|ailed to reserve|init cma area|pool for atomic|pool is too small|suitable pool|iova for|Memory encryption is|allocation deadlock|vmap allocation for|crashkernel|Linux version |Show Memory|Request device|event 0x1|of device mask|coherent DMA mask|set DMA mask|mode:0x|gfp_mask=0x|Out of memory: Kill|nable to allocate memory|annot allocate memory|Node \d+, zone /g;
 
 const SENTENCES: readonly Sentence[] = [...POOL_SENTENCES, ...DEVICE_SENTENCES];
 const WORDS = new RegExp(
@@ -44,12 +44,12 @@ const LINE_MAX = 8192;
 /** Of a sentence, what is kept. */
 const TEXT_MAX = 400;
 /** Lines before an opening that may hold its first words. */
-const LOOK_BACK = 2;
+const LOOK_BACK = 3;
 
 interface Pending {
   readonly time: string | null;
-  /** The line before, where the sentence may have begun. */
-  readonly lead: NumberedLine | null;
+  /** The lines before, in which the sentence may have begun. */
+  readonly lead: readonly NumberedLine[];
   readonly lines: NumberedLine[];
   readonly most: number;
 }
@@ -139,7 +139,8 @@ export class FailureReader {
     const until = text.charCodeAt(to - 1) === 13 && to > from ? to - 1 : to;
     const bare = bareLine(text.slice(from, Math.min(until, from + MAX_LINE_LENGTH)));
     this.#line++;
-    const line = { line: this.#line, text: bare.text.slice(0, LINE_MAX) };
+    const { indented } = bare;
+    const line = { line: this.#line, text: bare.text.slice(0, LINE_MAX), indented };
     this.#open(line, bare.time);
     this.#sentence(line, bare.time);
     if (bare.text.includes("Linux version ")) this.#banner(bare.text);
@@ -170,21 +171,23 @@ export class FailureReader {
   }
 
   #sentence(line: NumberedLine, time: string | null): void {
-    const pending = this.#pending;
     const before = this.#recent.at(-1) ?? null;
     if (holdsWords(line.text)) {
       this.#closeMessage();
       const most = line.text.includes("req-size:") ? BITMAP_LINES : BROKEN_INTO;
-      const lead = before === null || holdsWords(before.text) ? null : before;
+      const last = this.#recent.findLastIndex(({ text }) => holdsWords(text));
+      const lead = this.#recent.slice(last + 1);
       this.#pending = { time, lead, lines: [line], most };
       return;
     }
-    if (pending === null) {
-      if (before === null || !brokenWords(before.text, line.text)) return;
-      if (holdsWords(before.text)) return;
-      this.#pending = { time, lead: null, lines: [before, line], most: BROKEN_INTO };
+    const broken = before !== null && brokenWords(before.text, line.text);
+    if (broken && !holdsWords(before.text)) {
+      this.#closeMessage();
+      this.#pending = { time, lead: [], lines: [before, line], most: BROKEN_INTO };
       return;
     }
+    const pending = this.#pending;
+    if (pending === null) return;
     pending.lines.push(line);
     const bitmap = pending.most === BITMAP_LINES && !/\d@|available/.test(line.text);
     if (pending.lines.length > pending.most || bitmap) this.#closeMessage();
@@ -195,8 +198,10 @@ export class FailureReader {
     if (pending === null) return;
     this.#pending = null;
     const { lead, lines, time } = pending;
-    const message =
-      readSentence(lines, time) ?? (lead === null ? null : readSentence([lead, ...lines], time));
+    let message = readSentence(lines, time);
+    for (let from = lead.length - 1; message === null && from >= 0; from--) {
+      message = readSentence([...lead.slice(from), ...lines], time);
+    }
     // In a report these words are part of it.
     const own = message?.kind === "unknown-report" && this.#report !== null;
     if (message !== null && !own) this.#sink.message(message);
@@ -226,7 +231,9 @@ function holdsWords(text: string): boolean {
 const BREAK = 40;
 
 function brokenWords(before: string, after: string): boolean {
-  return holdsWords(`${before.slice(-BREAK)} ${after.slice(0, BREAK)}`);
+  // "=" at the end glues in quoted-printable.
+  const head = before.endsWith("=") ? before.slice(-BREAK, -1) : `${before.slice(-BREAK)} `;
+  return holdsWords(head + after.slice(0, BREAK));
 }
 
 /** The sentence that begins in the first of `lines`. */

@@ -86,7 +86,7 @@ export const POOL_SENTENCES: readonly Sentence[] = [
     read: () => ({ kind: "memory-encryption", device: null }),
   },
   {
-    words: "overflow 0x",
+    words: "DMA mask",
     pattern:
       /(.{0,200}?):? ?overflow 0x([0-9a-f]+)\+(\d+) of DMA mask ([0-9a-f]+)(?: bus (?:mask|limit) ([0-9a-f]+))?/,
     read: ([, device, address, size, mask, limit]) =>

@@ -15,6 +15,8 @@ export interface BareLine {
   readonly text: string;
   /** The time as printed, seconds since boot or a date; null for none. */
   readonly time: string | null;
+  /** Blanks stood before the message: of a broken line's rest they belong to the text. */
+  readonly indented: boolean;
 }
 
 const QUOTES = /^(?:[ \t]*[>|])+[ \t]?/;
@@ -49,7 +51,8 @@ export function bareLine(raw: string): BareLine {
     time = within[1] ?? time;
     text = text.slice(within.index + within[0].length);
   }
-  return { text: text.trim(), time: time === null ? null : ownString(time) };
+  const own = time === null ? null : ownString(time);
+  return { text: text.trim(), time: own, indented: /^[ \t]/.test(text) };
 }
 
 /** A copy: a piece of a string keeps the whole of it in memory, here a chunk of the log. */

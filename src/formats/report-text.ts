@@ -11,6 +11,8 @@ export interface NumberedLine {
   /** 1-based line of the file. */
   readonly line: number;
   readonly text: string;
+  /** A blank stood before the text. */
+  readonly indented?: boolean;
 }
 
 /** A number of a report, and the line that it is on. */
@@ -44,6 +46,7 @@ export class ReportText {
           own = own.slice(0, -1);
           next = "";
         }
+        if (glue === "" && part.indented === true) glue = " ";
         own = own.replace(ENCODED, (_, hex: string) => {
           const code = Number.parseInt(hex, 16);
           return code < 0x80 ? String.fromCharCode(code) : "?";
