@@ -59,8 +59,8 @@ export function movable(found: MemoryCase, zone: Judged): Advice[] {
   if (asked(zone.row, judgement.column, request.order, flags, era, false) !== true) return [];
   return [
     {
-      change: `make cma= smaller by what devices do not need, or let movable memory fill it first`,
-      why: `a movable request would be served from ${zoneLabel(found, zone)}: its CMA pages count for it`,
+      change: "make cma= smaller by what devices do not need",
+      why: `were its CMA pages ordinary ones, ${zoneLabel(found, zone)} would serve the request in the printed state`,
       basis: "computed",
     },
   ];

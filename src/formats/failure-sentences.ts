@@ -66,8 +66,8 @@ export const POOL_SENTENCES: readonly Sentence[] = [
     }),
   },
   {
-    words: "bounce buffer size",
-    pattern: /SWIOTLB bounce buffer size (?:adjusted|roundup) to (\d+)MB/,
+    words: "bounce buffer size roundup",
+    pattern: /SWIOTLB bounce buffer size roundup to (\d+)MB/,
     read: ([, mib]) => ({
       kind: "swiotlb-rounded",
       device: null,

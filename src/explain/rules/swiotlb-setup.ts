@@ -25,7 +25,9 @@ export const swiotlbSetup: MessageRule = {
               basis: "reasoned",
             },
           ],
-          missing: ["the memory map and other reservations of this boot"],
+          missing: [
+            "the command line (swiotlb=noforce asks for no pool), the memory map and other reservations of this boot",
+          ],
         };
       case "swiotlb-rounded":
         return {
