@@ -9,6 +9,7 @@ import { Command, CommanderError, Option } from "commander";
 import { formatIssue } from "../base/issue.ts";
 import { addCheck } from "./commands/check.ts";
 import { addDiff } from "./commands/diff.ts";
+import { addExplain } from "./commands/explain.ts";
 import { addInspect } from "./commands/inspect.ts";
 import { addPlan } from "./commands/plan.ts";
 import { addReplay } from "./commands/replay.ts";
@@ -67,6 +68,7 @@ export async function main(
   addInspect(program, context);
   addDiff(program, context);
   addReplay(program, context);
+  addExplain(program, context);
   addSchema(program, context);
   addStart(program, context);
   for (const command of program.commands) {

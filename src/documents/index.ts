@@ -2,6 +2,7 @@
 export { checkDocument, checkSchema } from "./check-document.ts";
 export { issueList } from "./common.ts";
 export { diffDocument, diffSchema } from "./diff-document.ts";
+export { type ExplainOrigin, explainDocument, explainSchema } from "./explain-document.ts";
 export {
   type Inspection,
   inspectDocument,

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { checkSchema } from "./check-document.ts";
 import { diffSchema } from "./diff-document.ts";
+import { explainSchema } from "./explain-document.ts";
 import { inspectSchema } from "./inspect-document.ts";
 import { planSchema } from "./plan-document.ts";
 import { replaySchema } from "./replay-document.ts";
@@ -15,6 +16,7 @@ export function jsonSchemas(): ReadonlyMap<string, JsonSchema> {
     ["inspect", inspectSchema],
     ["diff", diffSchema],
     ["replay", replaySchema],
+    ["explain", explainSchema],
   ];
   return new Map(
     all.map(([name, schema]) => {

@@ -16,6 +16,9 @@ export const STREAM_LIMIT: number = 4 * 1024 ** 3;
 /** Unpacked bytes of an archive or description, which are held in memory. */
 export const WHOLE_LIMIT: number = 256 * 1024 ** 2;
 
+/** Magic numbers have at most that many. */
+const MAGIC_BYTES = 4;
+
 export type Packing = "gzip" | "zstd" | "none";
 
 /** What was wrong with an input, in words for people; never a bug of ours. */
@@ -54,6 +57,32 @@ export async function readHead(path: string, length: number): Promise<Uint8Array
 export async function* openUnpacked(path: string, limit: number): AsyncGenerator<Uint8Array> {
   const packing = packingOf(await readHead(path, 4));
   yield* unpacked(createReadStream(path), packing, limit);
+}
+
+/** The same of a stream; what is not packed has no limit, for it fills nothing. */
+export async function* unpackStream(
+  stream: AsyncIterable<Uint8Array | string>,
+  limit: number,
+): AsyncGenerator<Uint8Array> {
+  const encoder = new TextEncoder();
+  const bytesOf = (chunk: Uint8Array | string): Uint8Array =>
+    typeof chunk === "string" ? encoder.encode(chunk) : chunk;
+  const chunks = stream[Symbol.asyncIterator]();
+  let head = new Uint8Array();
+  while (head.length < MAGIC_BYTES) {
+    const next = await chunks.next();
+    if (next.done === true) break;
+    head = new Uint8Array(Buffer.concat([head, bytesOf(next.value)]));
+  }
+  async function* whole(): AsyncGenerator<Uint8Array> {
+    yield head;
+    for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
+      yield bytesOf(next.value);
+    }
+  }
+  const packing = packingOf(head);
+  if (packing === "none") yield* whole();
+  else yield* unpacked(Readable.from(whole()), packing, limit);
 }
 
 /** A whole unpacked file. */

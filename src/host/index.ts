@@ -2,6 +2,7 @@
 export { InputError, inputErrorOf, packingOf, readAll, unpackWhole } from "./bytes.ts";
 export { captureFromTar, type OpenOptions, openCaptureFiles } from "./capture-files.ts";
 export { isLinux, type LiveCapture, type LiveSource, liveCapture } from "./live.ts";
+export { openLog } from "./log-file.ts";
 export {
   type Interruption,
   interruption,

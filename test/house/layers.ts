@@ -16,6 +16,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "dma", engine: true },
   { name: "plan", engine: true },
   { name: "replay", engine: true },
+  { name: "explain", engine: true },
   { name: "io", engine: true },
   { name: "documents", engine: true },
   { name: "host", engine: false },

@@ -1,0 +1,130 @@
+/** An IOMMU stopped an access. The class is in the flags; the reason nearly never is. */
+import type { IommuFault } from "../../formats/index.ts";
+import type { Cause, Claim } from "../finding.ts";
+import { deviceWords, type MessageCase, type MessageRule } from "../message-case.ts";
+
+export const iommuFault: MessageRule = {
+  name: "iommu-fault",
+  kind: "iommu",
+  decides:
+    "flags or reason say: not mapped, mapped without the permission, an interrupt's address, or a requester that the kernel does not know",
+  linux:
+    "iommu_print_event(), drivers/iommu/amd/iommu.c; dma_remap_fault_reasons, drivers/iommu/intel/dmar.c; arm_smmu_context_fault(), drivers/iommu/arm/arm-smmu/arm-smmu.c",
+  claim: (found) => {
+    const { message } = found;
+    if (message.kind !== "iommu-fault") return null;
+    return claimOf(found, message, CLASS_OF[message.vendor](message));
+  },
+};
+
+type Class = "not-mapped" | "permission" | "interrupt" | "requester" | "unclear";
+
+const AMD_INTERRUPT = 0x08;
+const AMD_PRESENT = 0x10;
+const AMD_PERMISSION = 0x40;
+/** Interrupts of AMD's HyperTransport range. */
+const AMD_INTERRUPT_BASE = 0xfdf8000000n;
+const ARM_TRANSLATION = 0x02;
+const ARM_PERMISSION = 0x08;
+/** F_PERMISSION; F_TRANSLATION is 0x10. */
+const ARM_V3_PERMISSION = 0x13;
+
+const CLASS_OF: Readonly<Record<IommuFault["vendor"], (fault: IommuFault) => Class>> = {
+  amd: ({ code, address }) => {
+    if (code === null) return "unclear";
+    const low = address & 0xffffffffffn;
+    if ((code & AMD_INTERRUPT) !== 0 || (low >= AMD_INTERRUPT_BASE && address > 2n ** 48n)) {
+      return "interrupt";
+    }
+    return (code & AMD_PRESENT) !== 0 && (code & AMD_PERMISSION) !== 0
+      ? "permission"
+      : "not-mapped";
+  },
+  intel: ({ code }) => {
+    if (code === null) return "unclear";
+    if (code >= 0x20) return "interrupt";
+    if (code >= 1 && code <= 4) return "requester";
+    return code === 5 || code === 6 ? "not-mapped" : "unclear";
+  },
+  "arm-v3": ({ code }) => (code === ARM_V3_PERMISSION ? "permission" : "not-mapped"),
+  arm: ({ code }) => {
+    const fsr = code ?? 0;
+    if ((fsr & ARM_TRANSLATION) !== 0) return "not-mapped";
+    return (fsr & ARM_PERMISSION) !== 0 ? "permission" : "unclear";
+  },
+};
+
+const CAUSES: Readonly<Record<Class, Cause>> = {
+  "not-mapped": "not-mapped",
+  permission: "wrong-direction",
+  interrupt: "interrupt-remapping",
+  requester: "unknown-requester",
+  unclear: "not-in-report",
+};
+
+const LOOK: Readonly<Record<Class, string>> = {
+  "not-mapped":
+    "a buffer used after unmap, a length that runs over, an address that was never given out by the DMA API (compare it with RAM's own), or a device left running by the kernel before (kdump)",
+  permission: "the direction of the mapping against what the device does: reads need DMA_TO_DEVICE",
+  interrupt:
+    "interrupt remapping: a stale MSI, firmware, or a virtual function; no buffer is involved",
+  requester:
+    "who speaks with that requester id: a bridge's alias, a function that the firmware hides, a device left running",
+  unclear: "the flags or the reason, which this line lacks or which are not known here",
+};
+
+function claimOf(found: MessageCase, message: IommuFault, kind: Class): Claim {
+  const what: Readonly<Record<Class, string>> = {
+    "not-mapped": "accesses an address that is not mapped for it",
+    permission: "accesses a mapped address in a way that the mapping does not allow",
+    interrupt: "sends an interrupt that is not remapped",
+    requester: "is a requester that the kernel has no entry for",
+    unclear: "was stopped by the IOMMU",
+  };
+  const how = message.access === null || kind === "interrupt" ? "" : ` (${message.access})`;
+  const bits = kind === "not-mapped" ? topOfSpace(message.address) : null;
+  const also: Cause[] = [];
+  if (kind === "not-mapped" && message.vendor === "intel") also.push("wrong-direction");
+  if (bits !== null) also.push("mask-too-small");
+  return {
+    cause: CAUSES[kind],
+    sentence: `${deviceWords(found)} ${what[kind]}: 0x${message.address.toString(16)}${how}.`,
+    confidence: kind === "unclear" ? "hint" : "consistent",
+    also,
+    advice: [
+      {
+        change: `look at ${LOOK[kind]}`,
+        why: "the IOMMU sees the access, not why it came",
+        basis: "reasoned",
+      },
+    ],
+    noHelp:
+      kind === "interrupt"
+        ? [{ change: "swiotlb= or iommu=pt", why: "no DMA mapping is at fault" }]
+        : [],
+    missing: [
+      ...narrowWords(bits),
+      "which mapping was meant: trace the driver's maps (iommu:map, iommu:unmap)",
+    ],
+  };
+}
+
+/** Addresses are given out from the top of the mask's space; the first lie within this of its end. */
+const TOP_BITS = 24;
+
+/**
+ * Bits of the mask that the address is the top of, where that is no common width: the device may
+ * have fewer than its driver claims. null for others. Linux: alloc_iova(), drivers/iommu/iova.c
+ */
+function topOfSpace(address: bigint): number | null {
+  const bits = address.toString(2).length;
+  if (bits <= 32 || bits >= 64) return null;
+  return address >> BigInt(TOP_BITS) === (1n << BigInt(bits - TOP_BITS)) - 1n ? bits : null;
+}
+
+function narrowWords(bits: number | null): string[] {
+  if (bits === null) return [];
+  return [
+    `whether the device has ${bits} address bits: the address is the top of such a space, where I/O addresses are given out first; a device that drops the upper bits faults there, and a smaller mask in its driver mends it`,
+  ];
+}

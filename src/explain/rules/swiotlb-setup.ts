@@ -1,0 +1,71 @@
+/** What went wrong with the pool at boot, and its old cousins. */
+import { formatBytes } from "../../base/units.ts";
+import { deviceWords, type MessageRule } from "../message-case.ts";
+
+export const swiotlbSetup: MessageRule = {
+  name: "swiotlb-setup",
+  kind: "swiotlb",
+  decides:
+    "the pool could not be reserved, was rounded, or an Intel IOMMU's bounce map failed; GART's aperture is another thing",
+  linux:
+    "swiotlb_init_remap(), swiotlb_adjust_nareas(), kernel/dma/swiotlb.c; alloc_iommu(), arch/x86/kernel/amd_gart_64.c",
+  claim: (found) => {
+    const { message } = found;
+    switch (message.kind) {
+      case "swiotlb-not-reserved":
+        return {
+          cause: "pool-not-reserved",
+          sentence:
+            "The bounce buffer could not be had at boot: no free range of its size lies below the limit.",
+          confidence: "hint",
+          advice: [
+            {
+              change: "a smaller swiotlb=, or less reserved low (crashkernel=…,low, cma=)",
+              why: "the kernel halves the size down to 1 MiB before it gives up",
+              basis: "reasoned",
+            },
+          ],
+          missing: [
+            "the command line (swiotlb=noforce asks for no pool), the memory map and other reservations of this boot",
+          ],
+        };
+      case "swiotlb-rounded":
+        return {
+          cause: "pool-rounded",
+          sentence: `The bounce buffer was made larger than asked for${message.size === null ? "" : `, ${formatBytes(message.size)}`}: each of its areas (one a CPU, 6.0) gets at least a segment.`,
+          confidence: "proven",
+          harmless: "only memory is spent",
+          advice: [
+            {
+              change: "swiotlb=<slots>,<areas> with fewer areas",
+              why: "the size is rounded up to areas times 256 KiB",
+              basis: "reasoned",
+            },
+          ],
+        };
+      case "gart-full":
+        return {
+          cause: "aperture-full",
+          sentence: `${deviceWords(found)} found no ${message.size ?? "?"} bytes in GART's aperture; this is not the bounce buffer.`,
+          confidence: "consistent",
+          advice: [
+            {
+              change: "a larger aperture in the firmware, or iommu=memaper=…",
+              why: "mappings of all devices share it",
+              basis: "reasoned",
+            },
+          ],
+          noHelp: [{ change: "swiotlb=<larger>", why: "GART has its own space" }],
+        };
+      case "bounce-map-failed":
+        return {
+          cause: "pool-unexplained",
+          sentence: `${deviceWords(found)} is untrusted (external), so its buffers of ${message.size} bytes that do not fill pages bounce; the pool gave no slots.`,
+          confidence: "hint",
+          missing: ["the line of the pool just before this one, which has its fill"],
+        };
+      default:
+        return null;
+    }
+  },
+};
