@@ -18,6 +18,7 @@ import { parseArgs } from "node:util";
 import { draw, type Equivalent, linesOf } from "./mutate/draw.ts";
 import { Judge, type Judgement } from "./mutate/judge.ts";
 import { type Mutation, mutated, mutationsIn } from "./mutate/operators.ts";
+import { isEquivalentByRule } from "./mutate/rules.ts";
 import { testFiles, Workplace } from "./mutate/workplace.ts";
 
 const SHARE_WANTED = 0.9;
@@ -57,6 +58,7 @@ const drawn = draw(
   Number(values.seed),
   Number(values.count),
   (mutation) => {
+    if (isEquivalentByRule(sourceOf(mutation), mutation)) return true;
     const { from, to } = linesOf(sourceOf(mutation), mutation);
     return known.some((one) => one.file === mutation.file && one.from === from && one.to === to);
   },

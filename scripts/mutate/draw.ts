@@ -1,7 +1,7 @@
 /**
  * Which faults are tried: drawn by a seed, first the kind, then the place, so that the many
- * constants of a table do not crowd out the few conditions. Faults that change nothing
- * (equivalent.json, each with its reason) are passed over; entering one there moves no other draw.
+ * constants of a table do not crowd out the few conditions. Faults that change nothing (by rules.ts,
+ * or in equivalent.json, with its reason) are passed over; entering one there moves no other draw.
  */
 import { type Mutation, mutated, OPERATORS } from "./operators.ts";
 

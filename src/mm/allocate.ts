@@ -133,7 +133,7 @@ function takeFromList(
     }
     const row = takeFromOne(m, zone, order, type, allocFlags);
     if (row < 0) continue;
-    if (order > 0 && (allocFlags & ALLOC_HIGHATOMIC) !== 0) reserveHighatomic(m, zone, row, order);
+    if ((allocFlags & ALLOC_HIGHATOMIC) !== 0) reserveHighatomic(m, zone, row, order);
     return row;
   }
   if ((allocFlags & ALLOC_NOFRAGMENT) === 0) return -1;
@@ -171,7 +171,7 @@ function takeFromBuddy(
   allocFlags: number,
 ): number {
   let row = -1;
-  if (order > 0 && (allocFlags & ALLOC_HIGHATOMIC) !== 0) {
+  if ((allocFlags & ALLOC_HIGHATOMIC) !== 0) {
     row = takeSmallest(m, zone, order, HIGHATOMIC);
   }
   if (row < 0) row = takeFromZone(m, zone, order, type, allocFlags);
@@ -203,7 +203,7 @@ function slowPath(
   // Up to 6.2 trying harder was by itself the right to HighAtomic blocks.
   const harder = order > 0 && rule.highatomicBy === "no-flag" && (flags & ALLOC_NON_BLOCK) !== 0;
   if (harder && m.rule.highatomic) flags |= ALLOC_HIGHATOMIC;
-  if (m.events !== null && (flags & ALLOC_KSWAPD) !== 0) {
+  if (m.events !== null && (m.gfp.kswapd === 0 || (gfp & m.gfp.kswapd) !== 0)) {
     for (let i = list + 1; m.zonelist[i] >= 0; i++) m.events.wakeKswapd(m.zonelist[i], order);
   }
   let row = takeFromList(m, order, highest, type, list, flags);

@@ -22,7 +22,7 @@ export const ALLOC_MIN_RESERVE = 0x20; // since 6.3
 export const ALLOC_CPUSET = 0x40;
 export const ALLOC_CMA = 0x80;
 export const ALLOC_NOFRAGMENT = 0x100;
-export const ALLOC_HIGHATOMIC = 0x200; // since 6.3
+export const ALLOC_HIGHATOMIC = 0x200; // since 6.3; never for a single page
 export const ALLOC_KSWAPD = 0x800;
 /** What opens a reserve of any kind. */
 export const ALLOC_RESERVES: number =

@@ -249,7 +249,7 @@ function gfpMasks(version: string): GfpMasks {
   return {
     era,
     rule,
-    kswapd: bit("KSWAPD_RECLAIM") | bit("WAIT"),
+    kswapd: bit("KSWAPD_RECLAIM"),
     direct: bit("DIRECT_RECLAIM") | bit("WAIT"),
     thisnodeShift: bit("THISNODE") === 0 ? 31 : 31 - Math.clz32(bit("THISNODE")),
     zero: bit("ZERO"),

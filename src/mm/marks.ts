@@ -105,7 +105,7 @@ export function setReserves(
 
 /** Zone number by node and index, -1 for none. */
 function zoneAt(m: Memory, node: number, index: number): number {
-  for (let z = 0; z < m.zoneCount; z++) {
+  for (const z of m.names.keys()) {
     if (m.zone[z * ZONE_WORDS + Z_NODE] === node && m.zone[z * ZONE_WORDS + Z_INDEX] === index)
       return z;
   }
@@ -121,7 +121,7 @@ function setPagesets(m: Memory, managed: readonly number[]): void {
       fractionSysctl: "percpu_pagelist_high_fraction" as const,
     },
   };
-  for (let z = 0; z < m.zoneCount; z++) {
+  for (const z of m.names.keys()) {
     const place = m.nodes.indexOf(m.zone[z * ZONE_WORDS + Z_NODE]);
     const own = m.cpuPlace.filter((at) => at === place).length;
     const size = pagesetSize(

@@ -83,6 +83,7 @@ export interface EventSink {
 export interface GfpMasks {
   readonly era: GfpEra;
   readonly rule: AllocRule;
+  /** Who wakes kswapd; 0 where everybody does (2.6). */
   readonly kswapd: number;
   readonly direct: number;
   /** Place of the bit __GFP_THISNODE; the sign where the era has none. */
@@ -188,7 +189,7 @@ export function rowOf(m: Memory, pfn: number): number {
   const section = pfn >> m.sectionShift;
   if (section >= m.sectionRow.length) return -1;
   const base = m.sectionRow[section];
-  return base < 0 ? -1 : base + (pfn & m.sectionMask);
+  return base < 0 ? base : base + (pfn & m.sectionMask);
 }
 
 /** The same for pfns beyond 2^31, 8 TiB. */
@@ -196,7 +197,7 @@ function farRowOf(m: Memory, pfn: number): number {
   const section = Math.floor(pfn / (m.sectionMask + 1));
   if (!(section >= 0 && section < m.sectionRow.length)) return -1;
   const base = m.sectionRow[section];
-  return base < 0 ? -1 : base + (pfn - section * (m.sectionMask + 1));
+  return base < 0 ? base : base + (pfn - section * (m.sectionMask + 1));
 }
 
 /** pfn of a frame row. */

@@ -246,7 +246,7 @@ function hasBlockFor(m: Memory, zone: number, request: Request, allocFlags: numb
     if (m.next[head] !== head) return true;
   }
   if (has(type, order)) return true;
-  const highatomic = (allocFlags & ALLOC_HIGHATOMIC) !== 0 && order > 0;
+  const highatomic = (allocFlags & ALLOC_HIGHATOMIC) !== 0;
   const lastResort = (allocFlags & (ALLOC_OOM | ALLOC_NON_BLOCK)) !== 0 && !m.marks.harderAlone;
   if ((highatomic || lastResort) && has(HIGHATOMIC, order)) return true;
   if (m.rule.fallback === "none") return false;

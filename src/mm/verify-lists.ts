@@ -54,7 +54,7 @@ export function report(walk: Walk, message: string): void {
 /** L1, B1, B4, B5, B6 and the touched half of F3. */
 export function verifyFreeLists(walk: Walk): void {
   const { m } = walk;
-  for (let zone = 0; zone < m.zoneCount; zone++) {
+  for (const zone of m.names.keys()) {
     const blocks = new Array<number>(ORDERS).fill(0);
     for (let type = 0; type < TYPE_COUNT; type++) {
       let orders = 0;
@@ -126,7 +126,7 @@ function verifyFree(
 /** L1, P1 and P2. */
 export function verifyPcpLists(walk: Walk): void {
   const { m } = walk;
-  for (let zone = 0; zone < m.zoneCount; zone++) {
+  for (const zone of m.names.keys()) {
     for (let cpu = 0; cpu < m.cpuCount; cpu++) {
       const set = zone * m.cpuCount + cpu;
       let pages = 0;

@@ -194,7 +194,7 @@ function verifyTotals(walk: Walk): void {
       highatomic[zone] = (highatomic[zone] ?? 0) + (1 << m.pageblockOrder);
     }
   }
-  for (let zone = 0; zone < m.zoneCount; zone++) {
+  for (const zone of m.names.keys()) {
     const words = zone * ZONE_WORDS;
     let counted = m.zone[words + Z_FREE];
     let lent = m.zone[words + Z_FREE_CMA];
@@ -224,7 +224,7 @@ function verifyTotals(walk: Walk): void {
  */
 function sharesPageblock(m: Memory): boolean {
   const starts = new Set<number>();
-  for (let zone = 0; zone < m.zoneCount; zone++) {
+  for (const zone of m.names.keys()) {
     const words = zone * ZONE_WORDS;
     const first = m.zone[words + Z_ROW];
     const end = m.zone[words + Z_ROW_END];

@@ -1,6 +1,7 @@
 // Goal: the allocator of each era answers with that kernel's pfns and leaves every list in its
-// order. Method: random programs over small machines of many shapes, run beside a naive twin;
-// after every step the answers, all lists, counts and types are equal and verify() finds nothing.
+// order. Method: random programs over small machines of many shapes, run beside a naive twin; after
+// every step the answers, what tracepoints would tell, all lists, counts and types are equal and
+// verify() finds nothing.
 import { strict as expect } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -25,7 +26,7 @@ import {
 import { verify } from "../../src/mm/verify.ts";
 import type { NaiveState } from "../support/naive-buddy.ts";
 import type { NaiveMemory } from "../support/naive-memory.ts";
-import { naiveStateOf, naiveTwin, stateOf, takeMarks } from "../support/naive-twin.ts";
+import { listen, naiveStateOf, naiveTwin, stateOf, takeMarks } from "../support/naive-twin.ts";
 
 interface Shape {
   readonly maxOrder: number;
@@ -121,6 +122,8 @@ interface Machine {
   readonly calls: Pick<BoundMemory, "allocPages" | "freePages">;
   readonly shape: Shape;
   readonly twin: NaiveMemory;
+  /** What the engine told since the last step. */
+  readonly log: string[];
   held: number[];
   saved: { image: Snapshot; naive: NaiveState; held: number[] } | null;
 }
@@ -148,7 +151,8 @@ function build(era: string, own: Shape): Machine {
   };
   const calls = own.bound ? bindMemory(m) : general;
   setBatch(m, own);
-  return { m, calls, shape: own, twin: naiveTwin(m, ranges), held: [], saved: null };
+  const log = listen(m);
+  return { m, log, calls, shape: own, twin: naiveTwin(m, ranges), held: [], saved: null };
 }
 
 function setBatch(m: Memory, { batch, room }: Shape): void {
@@ -226,7 +230,8 @@ function take({ m, calls, twin, held }: Machine, gfp: number, wanted: number): n
   return pfn;
 }
 
-function compare({ m, twin }: Machine, when: string): void {
+function compare({ m, twin, log }: Machine, when: string): void {
+  expect.deepEqual(log.splice(0), twin.log.splice(0), when);
   expect.deepEqual(verify(m), [], when);
   const ours = stateOf(m);
   const naive = naiveStateOf(twin);

@@ -128,3 +128,21 @@ for (const shape of shapes) {
     assert.deepEqual(verify(bound.memory), []);
   });
 }
+
+test("a bound memory zeroes what it is asked to, and no other byte", () => {
+  const bytes = new Uint8Array(64 * 4096);
+  const zones = [{ name: "Normal", startPfn: 0, pages: 64 }];
+  const bound = bindMemory(
+    bootMemory({ zones, bytes, bytesPfn: 0, minFreeKbytes: 0, maxOrder: 4 }),
+  );
+  for (let i = 0; i < 40; i++) {
+    const order = i % 3;
+    const asked = i % 2 === 0;
+    bytes.fill(9);
+    const pfn = bound.allocPages(asked ? GFP_KERNEL | __GFP_ZERO : GFP_KERNEL, order);
+    const zeros = bytes.reduce((count, byte) => count + (byte === 0 ? 1 : 0), 0);
+    assert.equal(zeros, asked ? 4096 << order : 0);
+    if (asked) assert.ok(bytes.subarray(pfn << 12, (pfn + 2 ** order) << 12).every((b) => b === 0));
+    bound.freePages(pfn, order);
+  }
+});

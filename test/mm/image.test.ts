@@ -71,6 +71,20 @@ test("diff names the region and the first byte of each chunk that differs", () =
   ]);
 });
 
+test("chunks that were touched later are named in their order", () => {
+  const { image, chunked, touched } = smallImage(8);
+  const saved = snapshot(image);
+  for (const chunk of [2, 5, 6]) {
+    touched[chunk] = 1;
+    chunked[chunk * 16 + 3] = 1;
+  }
+  const places = diff(saved, snapshot(image)).filter((own) => own.region === "chunked");
+  expect.deepEqual(
+    places.map((own) => own.byte),
+    [35, 83, 99],
+  );
+});
+
 test("a terabyte: boots, allocates and is copied at the price of what was touched", () => {
   const m = machine(2 ** 28);
   const empty = bytesOf(snapshot(m.image));

@@ -11,7 +11,7 @@ import type { Memory } from "../../src/mm/memory.ts";
 import { verify } from "../../src/mm/verify.ts";
 import type { NaiveState } from "../support/naive-buddy.ts";
 import type { NaiveMemory } from "../support/naive-memory.ts";
-import { naiveStateOf, naiveTwin, stateOf } from "../support/naive-twin.ts";
+import { listen, naiveStateOf, naiveTwin, stateOf } from "../support/naive-twin.ts";
 
 const STEPS = 6;
 const FRAMES = 8;
@@ -50,6 +50,7 @@ for (const [era, pageblockOrder] of MACHINES) {
     const zones = [{ name: "Normal", startPfn: 0, pages: FRAMES }];
     const m = bootMemory({ era, zones, maxOrder: 3, pageblockOrder, minFreeKbytes: 0 });
     const twin = naiveTwin(m, [{ start: 0, end: FRAMES }]);
+    const log = listen(m);
     let states = new Map([
       ["boot", { image: snapshot(m.image), naive: JSON.stringify(twin.state) }],
     ]);
@@ -58,7 +59,7 @@ for (const [era, pageblockOrder] of MACHINES) {
       const longer = new Map<string, State>();
       const isLast = length === STEPS;
       for (const state of states.values()) {
-        programs += extend(m, twin, state, isLast ? null : longer);
+        programs += extend(m, twin, log, state, isLast ? null : longer);
       }
       states = longer;
     }
@@ -71,6 +72,7 @@ for (const [era, pageblockOrder] of MACHINES) {
 function extend(
   m: Memory,
   twin: NaiveMemory,
+  log: string[],
   from: State,
   found: Map<string, State> | null,
 ): number {
@@ -98,6 +100,7 @@ function extend(
     restore(m.image, from.image);
     twin.state = parse(from.naive);
     const when = step();
+    expect.equal(log.splice(0).join(), twin.log.splice(0).join(), when);
     expect.deepEqual(verify(m), [], when);
     const ours = stateOf(m);
     const naive = naiveStateOf(twin);

@@ -149,6 +149,24 @@ test("B6: since 6.10 a block is on the list of its pageblock's type", () => {
   expect.match(verify(m)[0] ?? "", /^B6: row \d+ is on free list 1\/1\/4, .* has type 2$/);
 });
 
+test("H1 is asked wherever zones meet between pageblocks, and not where one is cut", () => {
+  for (const [start, broken] of [
+    [512, ["H1"]],
+    [516, []],
+  ] as const) {
+    const zones = [
+      { name: "DMA", startPfn: 0, pages: start },
+      { name: "Normal", startPfn: start, pages: 512 },
+    ];
+    const m = bootMemory({ zones, maxOrder: 4, pageblockOrder: 3 });
+    m.blockType[rowOf(m, 64) >> m.pageblockOrder] = HIGHATOMIC;
+    expect.deepEqual(
+      verify(m).map((message) => message.slice(0, 2)),
+      broken,
+    );
+  }
+});
+
 /** More than one section, the second untouched. */
 function wide(): Memory {
   const m = bootMemory({ zones: [{ name: "Normal", startPfn: 0, pages: 2 ** 17 }] });

@@ -10,6 +10,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { draw, linesOf } from "../../scripts/mutate/draw.ts";
 import { mutated, mutationsIn, OPERATORS } from "../../scripts/mutate/operators.ts";
+import { isEquivalentByRule } from "../../scripts/mutate/rules.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../scripts/mutate.ts", import.meta.url));
 
@@ -174,6 +175,23 @@ throw new Error(String(1 + 2));
     ok(lines.includes("if (!(list.length > 3)) return first;"));
     ok(lines.includes("return count === 0 ? Math.min(count, last) : flag(true);"));
     ok(lines.includes("return count === 0 ? Math.max(count, last) : flag(false);"));
+  });
+
+  test("that no test can see are known by rule where they stand, and nowhere else", () => {
+    const source = `function f(row: number, other: number) {
+  if (row < 0) return 1;
+  return other < 0 ? 2 : 3;
+}
+`;
+    const known = (file: string): string[] =>
+      mutationsIn(file, source)
+        .filter((mutation) => isEquivalentByRule(source, mutation))
+        .map((mutation) => linesOf(source, mutation).to);
+    deepEqual(known("src/mm/x.ts").toSorted(), [
+      "if (row < 1) return 1;",
+      "if (row <= 0) return 1;",
+    ]);
+    deepEqual(known("src/dma/x.ts"), []);
   });
 
   test("are drawn alike by the same seed, and equivalents move no other draw", () => {

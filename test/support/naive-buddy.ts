@@ -60,6 +60,8 @@ export const HIGHATOMIC = 3;
 
 export class NaiveBuddy {
   state: NaiveState;
+  /** What the kernel's tracepoints would have told, in their order. */
+  log: string[] = [];
   readonly maxOrder: number;
   readonly pageblock: number;
   readonly names: string[];
@@ -93,6 +95,7 @@ export class NaiveBuddy {
       const pfn = zone.free[type]?.[from]?.shift();
       if (pfn === undefined) continue;
       this.halve(zone, pfn, from, order, type);
+      this.log.push(`refill ${pfn} ${order} ${type}`);
       return pfn;
     }
     return -1;
@@ -151,6 +154,7 @@ export class NaiveBuddy {
   steal(zone: NaiveZone, other: number, order: number, request: Wish, wholly: boolean): void {
     const pfn = zone.free[other]?.[order]?.[0] ?? -1;
     const { type } = request;
+    this.log.push(`extfrag ${pfn} ${order} ${other} ${type}`);
     const size = 2 ** this.pageblock;
     const owner = this.typeOf(pfn);
     if (owner !== HIGHATOMIC && order >= this.pageblock) {

@@ -79,7 +79,7 @@ class Naive5_10 extends NaiveMemory {
       if (due === 3) due = left;
       while (left > 0 && due > 0 && list.length > 0) {
         const page = list.pop();
-        if (page !== undefined) this.give(zone, page.pfn, 0, page.type);
+        if (page !== undefined) this.giveDrained(zone, page, 0);
         left--;
         due--;
       }
@@ -103,6 +103,10 @@ class Naive2_6 extends Naive5_10 {
 
   override mobilityOf(): number {
     return 0;
+  }
+
+  override mayWake(): boolean {
+    return true;
   }
 
   override mayWait(gfp: number): boolean {
@@ -189,6 +193,7 @@ class Naive6_12 extends NaiveMemory {
     const size = 2 ** this.pageblock;
     const pfn = zone.free[other]?.[from]?.[0] ?? -1;
     if (from >= this.pageblock) {
+      this.log.push(`extfrag ${pfn} ${from} ${other} ${type}`);
       this.unlist(zone, pfn);
       this.setTypes(pfn, from, type);
       this.halve(zone, pfn, from, order, type);
@@ -202,6 +207,7 @@ class Naive6_12 extends NaiveMemory {
     if (type === MOVABLE) alike = mobile;
     else if (other === MOVABLE) alike = size - free - mobile;
     if (free + alike < size / 2) return -1;
+    this.log.push(`extfrag ${pfn} ${from} ${other} ${type}`);
     for (const head of heads) this.move(zone, head, type);
     this.setTypes(pfn, from, type);
     return this.smallest(zone, order, type);
@@ -213,6 +219,7 @@ class Naive6_12 extends NaiveMemory {
       const other = this.otherType(zone, from, type);
       const pfn = zone.free[other]?.[from]?.shift();
       if (pfn === undefined) continue;
+      this.log.push(`extfrag ${pfn} ${from} ${other} ${type}`);
       this.halve(zone, pfn, from, order, other);
       return pfn;
     }

@@ -43,7 +43,7 @@ export class NaiveMemory extends NaiveBuddy {
       order,
       type: this.mobilityOf(gfp),
       highest,
-      wakes: (gfp & 0x800) !== 0,
+      wakes: this.mayWake(gfp),
       cpu,
       zones: zones
         .filter((zone) => this.names.indexOf(zone.name) <= highest)
@@ -57,6 +57,10 @@ export class NaiveMemory extends NaiveBuddy {
 
   mobilityOf(gfp: number): number {
     return (gfp & 8) !== 0 ? MOVABLE : (gfp & 16) !== 0 ? 2 : 0;
+  }
+
+  mayWake(gfp: number): boolean {
+    return (gfp & 0x800) !== 0;
   }
 
   /** Who may wait is helped by a drain; who frees memory may have all of it. */
@@ -87,6 +91,7 @@ export class NaiveMemory extends NaiveBuddy {
     const high = (gfp & 0x20) !== 0;
     const harder = this.triesHarder(gfp);
     const highatomic = request.order > 0 && this.mayReserve(high, harder);
+    for (const zone of request.wakes ? request.zones : []) this.wake(zone, request.order);
     const slow: Pass = { mark: "min", half: high, harder, highatomic, whole: false };
     pfn = this.pass(request, slow);
     if (pfn >= 0) return pfn;
@@ -106,12 +111,19 @@ export class NaiveMemory extends NaiveBuddy {
       if (pass.whole && zone.node !== request.zones[0]?.node) break;
       if (pass.mark !== null && !this.mayGive(zone, request, pass, pass.mark)) continue;
       const pfn = this.fromZone(zone, request, pass);
-      if (request.wakes) zone.boosted = false;
+      if (request.wakes && zone.boosted) {
+        zone.boosted = false;
+        this.wake(zone, 0);
+      }
       if (pfn < 0) continue;
       if (pass.highatomic) this.reserve(zone, pfn, request.order);
       return pfn;
     }
     return pass.whole ? this.pass(request, { ...pass, whole: false }) : -1;
+  }
+
+  wake(zone: NaiveZone, order: number): void {
+    this.log.push(`kswapd ${this.state.zones.indexOf(zone)} ${order}`);
   }
 
   mayGive(zone: NaiveZone, request: Request, pass: Pass, name: "min" | "low"): boolean {
@@ -231,7 +243,7 @@ export class NaiveMemory extends NaiveBuddy {
       while (left > 0 && list.length > 0) {
         const page = list.pop();
         if (page === undefined) break;
-        this.give(zone, page.pfn, this.orderOf(key), this.drainedAs(page));
+        this.giveDrained(zone, page, this.orderOf(key));
         left -= 2 ** this.orderOf(key);
       }
     }
@@ -254,6 +266,12 @@ export class NaiveMemory extends NaiveBuddy {
   /** Only pagesets that adapt (6.7+) are looked after by the statistics worker. */
   decay(_zone: NaiveZone, _set: NaivePcp): void {
     // Nothing adapts.
+  }
+
+  giveDrained(zone: NaiveZone, page: { pfn: number; type: number }, order: number): void {
+    const type = this.drainedAs(page);
+    this.log.push(`drain ${page.pfn} ${order} ${type}`);
+    this.give(zone, page.pfn, order, type);
   }
 
   /** As what a page goes back: what it was when it was freed. */

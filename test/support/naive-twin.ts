@@ -104,6 +104,18 @@ export function naiveTwin(
   return twin;
 }
 
+/** Everything that `m` tells from now on. */
+export function listen(m: Memory): string[] {
+  const log: string[] = [];
+  m.events = {
+    refill: (_zone, row, ...rest) => log.push(`refill ${pfnOf(m, row)} ${rest.join(" ")}`),
+    drain: (_zone, row, ...rest) => log.push(`drain ${pfnOf(m, row)} ${rest.join(" ")}`),
+    extfrag: (_zone, row, ...rest) => log.push(`extfrag ${pfnOf(m, row)} ${rest.join(" ")}`),
+    wakeKswapd: (zone, order) => log.push(`kswapd ${zone} ${order}`),
+  };
+  return log;
+}
+
 /** Marks, reserves and pageset sizes as the memory has them. Setting marks ends a boost. */
 export function takeMarks(twin: NaiveMemory, m: Memory): void {
   twin.state.zones.forEach((zone, z) => {
