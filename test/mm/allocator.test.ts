@@ -41,6 +41,8 @@ interface Shape {
   readonly bound: boolean;
   /** Pages of a refill; machines this small have 1 by themselves. */
   readonly batch: number;
+  /** CPUs keep changes of the free count back, in 6.1: elsewhere who counts, and when, differs. */
+  readonly drift: boolean;
   /** How far a tuned pageset's high may rise above what it is at least. */
   readonly room: number;
 }
@@ -84,6 +86,7 @@ const shape: fc.Arbitrary<Shape> = fc
     minFreeKbytes: fc.constantFrom(0, 20, 60),
     bound: fc.boolean(),
     batch: fc.constantFrom(1, 1, 2, 3, 7),
+    drift: fc.boolean(),
     room: fc.constantFrom(0, 5, 40),
   })
   .map(({ below, ...rest }) => ({
@@ -141,7 +144,8 @@ function build(era: string, own: Shape): Machine {
   // The second node begins at a whole block: what a block on two nodes would do is undefined.
   at = Math.ceil(at / 32) * 32;
   if (own.nodes === 2) add("Normal", 1, 100);
-  const m = bootMemory({ ...own, era, zones, cpuNode: own.nodes === 2 ? [0, 1] : [0, 0] });
+  const drift = own.drift && era === "6.1";
+  const m = bootMemory({ ...own, drift, era, zones, cpuNode: own.nodes === 2 ? [0, 1] : [0, 0] });
   const ranges = zones.map(({ startPfn, pages }) => ({ start: startPfn, end: startPfn + pages }));
   const general = {
     allocPages: (gfp: number, wanted: number): number => allocPages(m, gfp, wanted),
@@ -188,7 +192,7 @@ function apply(machine: Machine, one: Step): void {
     twin.state = structuredClone(machine.saved.naive);
     machine.held = [...machine.saved.held];
   } else if ("marks" in one) {
-    setMarks(m, { minFreeKbytes: one.marks });
+    setMarks(m, { minFreeKbytes: one.marks, drift: machine.shape.drift && m.rule.name === "6.1" });
     setBatch(m, machine.shape);
     takeMarks(twin, m);
   } else if ("flag" in one) {
@@ -202,6 +206,7 @@ function apply(machine: Machine, one: Step): void {
     const zone = one.decay % m.zoneCount;
     m.cpu = one.cpu % m.cpuCount;
     decayPcp(m, zone, m.cpu);
+    twin.cpu = m.cpu;
     const own = twin.state.zones[zone];
     const set = own?.pcp[m.cpu];
     if (own !== undefined && set !== undefined) twin.decay(own, set);

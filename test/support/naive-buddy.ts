@@ -7,6 +7,9 @@ export interface NaiveZone {
   readonly start: number;
   readonly end: number;
   managed: number;
+  /** Free pages as the zone knows them: CPUs keep changes back up to the threshold. */
+  counted: number;
+  threshold: number;
   marks: { min: number; low: number; high: number };
   reserve: number[];
   batch: number;
@@ -29,6 +32,8 @@ export interface NaivePcp {
   /** By "order/type". */
   lists: Record<string, { pfn: number; type: number }[]>;
   high: number;
+  /** Change of the free pages that this CPU has not told the zone yet. */
+  drift: number;
   /** free_factor; alloc_factor where pagesets are tuned, and there only the other two. */
   factor: number;
   freeCount: number;
@@ -298,14 +303,5 @@ export class NaiveBuddy {
 
   typeOf(pfn: number): number {
     return this.state.types[Math.floor(pfn / 2 ** this.pageblock)] ?? -1;
-  }
-
-  freePages(zone: NaiveZone): number {
-    let pages = 0;
-    for (const lists of zone.free)
-      lists.forEach((list, order) => {
-        pages += list.length * 2 ** order;
-      });
-    return pages;
   }
 }

@@ -126,7 +126,7 @@ class Naive2_6 extends Naive5_10 {
   }
 
   override hasBlock(zone: NaiveZone, order: number, mark: number, pass: Pass): boolean {
-    let left = this.freePages(zone) - (2 ** order - 1);
+    let left = zone.counted - (2 ** order - 1);
     let min = this.lowered(mark, pass);
     for (let below = 0; below < order; below++) {
       left -= (zone.free[0]?.[below]?.length ?? 0) * 2 ** below;

@@ -30,7 +30,11 @@ export interface Request extends Wish {
 }
 
 export class NaiveMemory extends NaiveBuddy {
+  /** Who does what is being done. */
+  cpu = 0;
+
   alloc(gfp: number, order: number, cpu: number): number {
+    this.cpu = cpu;
     const { zones } = this.state;
     const index = (name: string): number => this.names.indexOf(name);
     let highest = index("Normal");
@@ -128,7 +132,7 @@ export class NaiveMemory extends NaiveBuddy {
 
   mayGive(zone: NaiveZone, request: Request, pass: Pass, name: "min" | "low"): boolean {
     const { order } = request;
-    const free = this.freePages(zone) - (this.opensReserve(pass) ? 0 : zone.highatomic);
+    const free = zone.counted - (this.opensReserve(pass) ? 0 : zone.highatomic);
     const above = zone.reserve[request.highest] ?? 0;
     const enough = (mark: number): boolean =>
       free - (2 ** order - 1) > this.lowered(mark, pass) + above;
@@ -170,6 +174,7 @@ export class NaiveMemory extends NaiveBuddy {
       if (list.length === 0) {
         const pfns = this.many(zone, request, pass.whole, this.refill(zone, set, order));
         list.push(...pfns.map((pfn) => ({ pfn, type })));
+        this.count(zone, -pfns.length * 2 ** order);
       }
       const page = list.shift();
       if (page !== undefined) return page.pfn;
@@ -177,7 +182,17 @@ export class NaiveMemory extends NaiveBuddy {
     let pfn = pass.highatomic ? this.smallest(zone, order, HIGHATOMIC) : -1;
     if (pfn < 0) pfn = this.fromBuddy(zone, request, pass.whole);
     if (pfn < 0 && this.hasLastResort(pass)) pfn = this.smallest(zone, order, HIGHATOMIC);
+    if (pfn >= 0) this.count(zone, -(2 ** order));
     return pfn;
+  }
+
+  count(zone: NaiveZone, pages: number): void {
+    const set = zone.pcp[this.cpu];
+    if (set === undefined) return;
+    set.drift += pages;
+    if (Math.abs(set.drift) <= zone.threshold) return;
+    zone.counted += set.drift;
+    set.drift = 0;
   }
 
   hasLastResort(pass: Pass): boolean {
@@ -200,6 +215,7 @@ export class NaiveMemory extends NaiveBuddy {
   }
 
   free(pfn: number, cpu: number): void {
+    this.cpu = cpu;
     const { order } = this.state.taken[pfn] ?? { order: -1 };
     delete this.state.taken[pfn];
     const zone = this.state.zones.find((own) => pfn >= own.start && pfn < own.end);
@@ -208,6 +224,7 @@ export class NaiveMemory extends NaiveBuddy {
     const type = this.typeOf(pfn);
     if (!this.keeps(order)) {
       this.giveLarge(zone, pfn, order, type);
+      this.count(zone, 2 ** order);
       return;
     }
     this.pcpList(set, order, type).unshift({ pfn, type });
@@ -272,6 +289,7 @@ export class NaiveMemory extends NaiveBuddy {
     const type = this.drainedAs(page);
     this.log.push(`drain ${page.pfn} ${order} ${type}`);
     this.give(zone, page.pfn, order, type);
+    this.count(zone, 2 ** order);
   }
 
   /** As what a page goes back: what it was when it was freed. */

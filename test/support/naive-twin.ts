@@ -7,6 +7,7 @@ import {
   ORDER_MASK,
   P_BATCH,
   P_COUNT,
+  P_DRIFT,
   P_FACTOR,
   P_FREE_COUNT,
   P_FREED_HIGH_ORDER,
@@ -18,6 +19,7 @@ import {
   pfnOf,
   Z_BOOST,
   Z_FLAGS,
+  Z_FREE,
   Z_HIGH,
   Z_HIGHATOMIC,
   Z_LOW,
@@ -25,6 +27,7 @@ import {
   Z_MIN,
   Z_NODE,
   Z_RESERVE,
+  Z_THRESHOLD,
   ZONE_BOOSTED,
   ZONE_WORDS,
   zoneOf,
@@ -75,6 +78,8 @@ export function naiveTwin(
       start: ranges[z]?.start ?? 0,
       end: ranges[z]?.end ?? 0,
       managed: word(m, z, Z_MANAGED),
+      counted: word(m, z, Z_MANAGED),
+      threshold: 0,
       marks: { min: 0, low: 0, high: 0 },
       reserve: [],
       batch: 0,
@@ -91,6 +96,7 @@ export function naiveTwin(
       pcp: Array.from({ length: m.cpuCount }, () => ({
         lists: {},
         high: 0,
+        drift: 0,
         factor: 0,
         freeCount: 0,
         blockBefore: false,
@@ -126,6 +132,7 @@ export function takeMarks(twin: NaiveMemory, m: Memory): void {
     zone.highMin = m.pcp[words + P_HIGH_MIN] ?? 0;
     zone.highMax = m.pcp[words + P_HIGH_MAX] ?? 0;
     for (const set of zone.pcp) set.high = m.pcp[words + P_HIGH] ?? 0;
+    zone.threshold = word(m, z, Z_THRESHOLD);
     zone.boost = 0;
   });
 }
@@ -140,6 +147,7 @@ export function stateOf(m: Memory): object {
     types[Math.floor(pfnOf(m, row) / 2 ** m.pageblockOrder)] = m.blockType[block] ?? 0;
   }
   const zones = m.names.map((_, z) => ({
+    counted: word(m, z, Z_FREE),
     boost: word(m, z, Z_BOOST),
     boosted: (word(m, z, Z_FLAGS) & ZONE_BOOSTED) !== 0,
     highatomic: word(m, z, Z_HIGHATOMIC),
@@ -153,6 +161,7 @@ export function stateOf(m: Memory): object {
       return {
         count: own(P_COUNT),
         high: own(P_HIGH),
+        drift: own(P_DRIFT),
         factor: own(P_FACTOR),
         freeCount: own(P_FREE_COUNT),
         blockBefore: own(P_FREED_HIGH_ORDER) === 1,
@@ -165,7 +174,8 @@ export function stateOf(m: Memory): object {
 
 /** … and of its twin. */
 export function naiveStateOf(twin: NaiveMemory): object {
-  const zones = twin.state.zones.map(({ boost, boosted, highatomic, free, pcp }) => ({
+  const zones = twin.state.zones.map(({ counted, boost, boosted, highatomic, free, pcp }) => ({
+    counted,
     boost,
     boosted,
     highatomic,
@@ -173,6 +183,7 @@ export function naiveStateOf(twin: NaiveMemory): object {
     pcp: pcp.map((set) => ({
       count: twin.pcpPages(set),
       high: set.high,
+      drift: set.drift,
       factor: set.factor,
       freeCount: set.freeCount,
       blockBefore: set.blockBefore,
