@@ -207,10 +207,11 @@ class Naive6_12 extends NaiveMemory {
     if (type === MOVABLE) alike = mobile;
     else if (other === MOVABLE) alike = size - free - mobile;
     if (free + alike < size / 2) return -1;
-    this.log.push(`extfrag ${pfn} ${from} ${other} ${type}`);
     for (const head of heads) this.move(zone, head, type);
     this.setTypes(pfn, from, type);
-    return this.smallest(zone, order, type);
+    const taken = this.smallest(zone, order, type);
+    this.log.push(`extfrag ${taken} ${from} ${other} ${type}`);
+    return taken;
   }
 
   /** The smallest block of another type; the rest of it stays with that. */
