@@ -107,7 +107,13 @@ export function drainZone(m: Memory, zone: number): void {
 
 /** Empties the lists of every CPU. Linux: drain_all_pages() */
 export function drainAllPages(m: Memory): void {
-  for (let cpu = 0; cpu < m.cpuCount; cpu++) drainCpu(m, cpu);
+  const caller = m.cpu;
+  for (let cpu = 0; cpu < m.cpuCount; cpu++) {
+    // Up to 5.19 each CPU did it for itself, and kept back what it then counted.
+    if (m.rule.pcp === "batch") m.cpu = cpu;
+    drainCpu(m, cpu);
+  }
+  m.cpu = caller;
 }
 
 /**

@@ -41,7 +41,7 @@ interface Shape {
   readonly bound: boolean;
   /** Pages of a refill; machines this small have 1 by themselves. */
   readonly batch: number;
-  /** CPUs keep changes of the free count back, in 6.1: elsewhere who counts, and when, differs. */
+  /** CPUs keep changes of the free count back. */
   readonly drift: boolean;
   /** How far a tuned pageset's high may rise above what it is at least. */
   readonly room: number;
@@ -144,8 +144,7 @@ function build(era: string, own: Shape): Machine {
   // The second node begins at a whole block: what a block on two nodes would do is undefined.
   at = Math.ceil(at / 32) * 32;
   if (own.nodes === 2) add("Normal", 1, 100);
-  const drift = own.drift && era === "6.1";
-  const m = bootMemory({ ...own, drift, era, zones, cpuNode: own.nodes === 2 ? [0, 1] : [0, 0] });
+  const m = bootMemory({ ...own, era, zones, cpuNode: own.nodes === 2 ? [0, 1] : [0, 0] });
   const ranges = zones.map(({ startPfn, pages }) => ({ start: startPfn, end: startPfn + pages }));
   const general = {
     allocPages: (gfp: number, wanted: number): number => allocPages(m, gfp, wanted),
@@ -192,7 +191,7 @@ function apply(machine: Machine, one: Step): void {
     twin.state = structuredClone(machine.saved.naive);
     machine.held = [...machine.saved.held];
   } else if ("marks" in one) {
-    setMarks(m, { minFreeKbytes: one.marks, drift: machine.shape.drift && m.rule.name === "6.1" });
+    setMarks(m, { minFreeKbytes: one.marks, drift: machine.shape.drift });
     setBatch(m, machine.shape);
     takeMarks(twin, m);
   } else if ("flag" in one) {

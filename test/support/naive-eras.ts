@@ -50,6 +50,10 @@ class Naive5_10 extends NaiveMemory {
     return order === 0;
   }
 
+  override drainsItself(): boolean {
+    return true;
+  }
+
   override taking(): void {
     // A request leaves no mark.
   }
@@ -247,6 +251,7 @@ class Naive6_12 extends NaiveMemory {
     const step = 2 ** Math.min(order, this.pageblock);
     for (let at = pfn; at < pfn + 2 ** order; at += step) {
       this.give(zone, at, Math.log2(step), this.typeOf(at));
+      this.count(zone, step);
     }
   }
 
@@ -281,6 +286,10 @@ class Naive6_12 extends NaiveMemory {
       }
     }
     return false;
+  }
+
+  override countRefill(zone: NaiveZone, blocks: number, order: number): void {
+    for (let i = 0; i < blocks; i++) this.count(zone, -(2 ** order));
   }
 
   override taking(set: NaivePcp): void {

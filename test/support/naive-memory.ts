@@ -174,7 +174,7 @@ export class NaiveMemory extends NaiveBuddy {
       if (list.length === 0) {
         const pfns = this.many(zone, request, pass.whole, this.refill(zone, set, order));
         list.push(...pfns.map((pfn) => ({ pfn, type })));
-        this.count(zone, -pfns.length * 2 ** order);
+        this.countRefill(zone, pfns.length, order);
       }
       const page = list.shift();
       if (page !== undefined) return page.pfn;
@@ -193,6 +193,10 @@ export class NaiveMemory extends NaiveBuddy {
     if (Math.abs(set.drift) <= zone.threshold) return;
     zone.counted += set.drift;
     set.drift = 0;
+  }
+
+  countRefill(zone: NaiveZone, blocks: number, order: number): void {
+    this.count(zone, -blocks * 2 ** order);
   }
 
   hasLastResort(pass: Pass): boolean {
@@ -224,7 +228,6 @@ export class NaiveMemory extends NaiveBuddy {
     const type = this.typeOf(pfn);
     if (!this.keeps(order)) {
       this.giveLarge(zone, pfn, order, type);
-      this.count(zone, 2 ** order);
       return;
     }
     this.pcpList(set, order, type).unshift({ pfn, type });
@@ -233,6 +236,7 @@ export class NaiveMemory extends NaiveBuddy {
 
   giveLarge(zone: NaiveZone, pfn: number, order: number, type: number): void {
     this.give(zone, pfn, order, type);
+    this.count(zone, 2 ** order);
   }
 
   /** After a free: where there are too many pages now, the oldest go. */
@@ -268,12 +272,20 @@ export class NaiveMemory extends NaiveBuddy {
 
   drainAll(): void {
     const cpus = this.state.zones[0]?.pcp.length ?? 0;
+    const caller = this.cpu;
     for (let cpu = 0; cpu < cpus; cpu++) {
+      if (this.drainsItself()) this.cpu = cpu;
       for (const zone of this.state.zones) {
         const set = zone.pcp[cpu];
         if (set !== undefined) this.empty(zone, set);
       }
     }
+    this.cpu = caller;
+  }
+
+  /** Whether every CPU empties its own lists, asked by one. */
+  drainsItself(): boolean {
+    return false;
   }
 
   empty(zone: NaiveZone, set: NaivePcp): void {
