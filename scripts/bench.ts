@@ -1,7 +1,7 @@
 /**
  * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, replay; all without a NAME
+ *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, replay, explain; all without a NAME
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it
@@ -16,12 +16,19 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { runBoot } from "../bench/boot.ts";
 import { bundleWorkers } from "../bench/bundle.ts";
+import { runExplain } from "../bench/explain.ts";
 import { runOff } from "../bench/off.ts";
 import { runReplay } from "../bench/replay.ts";
 import { FULL_ROUNDS, runFrames } from "../bench/run.ts";
 import { WORKLOADS } from "../bench/workloads.ts";
 
-const BENCHMARKS = { frames: runFrames, boot: runBoot, off: runOff, replay: runReplay };
+const BENCHMARKS = {
+  frames: runFrames,
+  boot: runBoot,
+  off: runOff,
+  replay: runReplay,
+  explain: runExplain,
+};
 const QUICK_ROUNDS = 3;
 
 async function main(): Promise<number> {

@@ -1,0 +1,102 @@
+/**
+ * How fast a large log is searched for failure reports, beside `grep` for the same words. The log is
+ * a booted machine's dmesg again and again, with an OOM report of the lab in every 16 MiB.
+ */
+import { spawnSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
+import { z } from "zod";
+import { corpusFiles } from "../test/support/corpus.ts";
+import { median } from "./measure.ts";
+import type { RunOptions } from "./run.ts";
+import { digits, renderTable } from "./table.ts";
+
+const MB = 1e6;
+const LOG_BYTES = 1000 * MB;
+const BETWEEN_REPORTS = 16 * 2 ** 20;
+const ORDINARY = "x86_64-6.1-4G-smp2";
+const REPORTS = new URL("../test/explain/fixtures/i-oom-256M.dmesg.gz", import.meta.url);
+const WORDS = "page allocation failure|invoked oom-killer|swiotlb|cma_alloc";
+
+const Answer = z.object({
+  ms: z.number().positive(),
+  peakBytes: z.number().positive(),
+  findings: z.number().positive(),
+});
+
+/** Prints each promise with what was measured; false when one is broken. */
+export function runExplain({ rounds, quick, say }: RunOptions): boolean {
+  const folder = mkdtempSync(join(tmpdir(), "zonewright-bench-"));
+  try {
+    const log = join(folder, "kern.log");
+    const bytes = writeLog(log, quick ? LOG_BYTES / 8 : LOG_BYTES);
+    const rates: number[] = [];
+    const peaks: number[] = [];
+    const greps: number[] = [];
+    for (let round = 1; round <= rounds; round++) {
+      say(`round ${round}/${rounds}: explain`);
+      const { ms, peakBytes } = explainOnce(log);
+      rates.push(bytes / MB / (ms / 1000));
+      peaks.push(peakBytes / MB);
+      greps.push(bytes / MB / (grepOnce(log) / 1000));
+    }
+    const rate = middle(rates);
+    const peak = middle(peaks);
+    const grep = middle(greps);
+    const fast = rate >= 100;
+    const small = peak < 200;
+    const times = Number.isNaN(grep) ? "no grep here" : digits(grep / rate);
+    console.log(
+      renderTable("explain", [
+        ["", "median", "promise", ""],
+        ["MB/s of a log", digits(rate), "at least 100", fast ? "ok" : "NO"],
+        ["peak MB", digits(peak), "under 200", small ? "ok" : "NO"],
+        ["grep -cE, times as fast", times, "", ""],
+      ]),
+    );
+    return fast && small;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function middle(values: readonly number[]): number {
+  return median([...values].sort((a, b) => a - b));
+}
+
+function writeLog(path: string, wanted: number): number {
+  const ordinary = Buffer.from(corpusFiles(ORDINARY).get("dmesg") ?? "");
+  const report = gunzipSync(readFileSync(REPORTS));
+  const file = openSync(path, "w");
+  let bytes = 0;
+  let due = 0;
+  while (bytes < wanted) {
+    if (bytes >= due) {
+      bytes += writeSync(file, report);
+      due += BETWEEN_REPORTS;
+    }
+    bytes += writeSync(file, ordinary);
+  }
+  closeSync(file);
+  return bytes;
+}
+
+function explainOnce(log: string): z.infer<typeof Answer> {
+  const worker = fileURLToPath(new URL("explain-worker.ts", import.meta.url));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [worker, log], {
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`explain ended with ${status}: ${stderr.trim()}`);
+  return Answer.parse(JSON.parse(stdout));
+}
+
+/** Milliseconds; NaN where there is no grep. */
+function grepOnce(log: string): number {
+  const from = performance.now();
+  const { status } = spawnSync("grep", ["-cE", WORDS, log]);
+  return status === null || status > 1 ? Number.NaN : performance.now() - from;
+}
