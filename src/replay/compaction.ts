@@ -86,6 +86,11 @@ export class Compaction {
     return task?.direct === true && task.run !== null;
   }
 
+  /** Some task compacts, or has. */
+  get isRunning(): boolean {
+    return this.#tasks.size > 0;
+  }
+
   note(e: ReplayEvent): void {
     const task = this.#tasks.get(e.pid);
     switch (e.kind) {

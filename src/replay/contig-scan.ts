@@ -40,6 +40,7 @@ export class ContigScan implements Scanner {
     if (e.interrupt) return;
     if (e.kind === "drain" || e.kind === "cma" || e.kind === "compact-scan") this.#noteCall(e);
     else if (e.kind === "isolate") this.#close(e);
+    else if (this.#tasks.size === 0) return;
     else if (e.kind === "alloc" || e.kind === "free" || e.kind === "batched") {
       const own = this.#tasks.get(e.pid);
       if (own === undefined) return;

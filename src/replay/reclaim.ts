@@ -61,6 +61,15 @@ export class ReclaimState {
   /** Before the event is replayed. */
   note(e: ReplayEvent): void {
     switch (e.kind) {
+      // Nearly all events, and none of these two's business.
+      case "alloc":
+      case "batched":
+      case "refill":
+      case "drain":
+        return;
+      case "free":
+        if (this.#compaction.isRunning) this.#compaction.note(e);
+        return;
       case "reclaim":
         this.#reclaiming.set(e.pid, e.gfp);
         this.#wakeAll(e.gfp, e.order);
