@@ -41,7 +41,8 @@ export class BulkPages {
 
   /** A request was served; within a bulk call its page is one of the call's. */
   single(e: ReplayEvent, pfn: number): void {
-    if (this.#inCall.has(e.pid) && !e.interrupt) this.#taken.get(e.pid)?.push(pfn);
+    if (this.#inCall.size > 0 && this.#inCall.has(e.pid) && !e.interrupt)
+      this.#taken.get(e.pid)?.push(pfn);
   }
 
   /** The probe tells the pages of the task's calls since the last one, some at a time. */

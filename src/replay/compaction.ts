@@ -82,7 +82,7 @@ export class Compaction {
 
   /** The task moves pages for a request of its own now. */
   isDirect(pid: number): boolean {
-    const task = this.#tasks.get(pid);
+    const task = this.#tasks.size === 0 ? undefined : this.#tasks.get(pid);
     return task?.direct === true && task.run !== null;
   }
 

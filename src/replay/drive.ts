@@ -88,7 +88,7 @@ export class Driver {
   }
 
   /** Replays the next events, as look-ahead.ts hands them out. Returns false where `before` ended the run. */
-  feed(events: Iterable<ReplayEvent>): boolean {
+  feed(events: readonly ReplayEvent[]): boolean {
     const { before } = this.#options;
     for (const e of events) {
       if (before?.(e, this.score) === false) return false;
@@ -166,7 +166,7 @@ export class Driver {
         if (assumptions?.hiddenBulks === true) this.#checks.settleRefills(e.cpu);
         return;
       case "drain":
-        this.#told.delete(e.pfn);
+        if (this.#told.size > 0) this.#told.delete(e.pfn);
         if (this.#follower === null) this.#give.drain(e);
         else this.#follower.drain(e);
         return;
@@ -203,7 +203,7 @@ export class Driver {
   #alloc(e: ReplayEvent): void {
     const m = this.#m;
     const { assumptions, decide } = this.#options;
-    const early = this.#served.get(e);
+    const early = this.#served.size === 0 ? undefined : this.#served.get(e);
     if (early === undefined) assumptions?.beforeRequest(m, e, this.score);
     const own = early ?? this.#request(e);
     const ownZone = own < 0 ? -1 : zoneOf(m, rowOf(m, own));
@@ -221,7 +221,7 @@ export class Driver {
     if (!isBlock(m, row, e.order)) noteStrange(this.score, e.line);
     else if (ownZone === zoneOf(m, row)) this.score.zoneEqual++;
     if (own !== e.pfn) this.#wrongPage(e, own);
-    else if (!this.#told.delete(own)) this.score.pfnEqual++;
+    else if (this.#told.size === 0 || !this.#told.delete(own)) this.score.pfnEqual++;
     this.#options.watch?.answered(e, own);
     this.#settleRefills(e, own);
     this.#bulks.single(e, own);

@@ -12,6 +12,7 @@
  */
 import { ContigScan } from "./contig-scan.ts";
 import { isPageEvent, type ReplayEvent } from "./event.ts";
+import { EventsByPage } from "./events-by-page.ts";
 import type { Scanner } from "./look-ahead.ts";
 
 /** All of them, in one pass. They hold no more than the window. */
@@ -61,22 +62,21 @@ export class InputScan implements Scanner {
 
 /** A free of a list is announced page by page first, and done at mm_page_free_batched. */
 class FreePairs {
-  readonly #waiting = new Map<number, ReplayEvent>();
+  readonly #waiting = new EventsByPage();
 
   note(e: ReplayEvent): void {
-    if (e.kind === "free") this.#waiting.set(e.pfn, e);
+    if (e.kind === "free") this.#waiting.set(e);
     else if (e.kind === "batched") {
-      const free = this.#waiting.get(e.pfn);
-      if (free === undefined) return;
+      const free = this.#waiting.take(e.pfn);
+      if (free === null) return;
       free.announced = true;
       e.batchOrder = free.order;
-      this.#waiting.delete(e.pfn);
     }
   }
 
   release(e: ReplayEvent): void {
     // A pair took it off already.
-    if (!e.announced && this.#waiting.get(e.pfn) === e) this.#waiting.delete(e.pfn);
+    if (!e.announced && this.#waiting.get(e.pfn) === e) this.#waiting.take(e.pfn);
   }
 }
 

@@ -31,7 +31,7 @@ export class LookAhead {
   }
 
   /** Takes the next events. Returns those that are a window behind now, in order. */
-  push(events: readonly ReplayEvent[]): ReplayEvent[] {
+  push(events: readonly ReplayEvent[]): readonly ReplayEvent[] {
     for (const scanner of this.#scanners) for (const e of events) scanner.note(e);
     this.#blocks.push(events);
     this.#waiting += events.length;
@@ -39,18 +39,19 @@ export class LookAhead {
   }
 
   /** The rest, after the last event. */
-  end(): ReplayEvent[] {
+  end(): readonly ReplayEvent[] {
     for (const scanner of this.#scanners) scanner.end?.();
     return this.#take(0);
   }
 
-  #take(kept: number): ReplayEvent[] {
-    const ready: ReplayEvent[] = [];
+  #take(kept: number): readonly ReplayEvent[] {
+    const taken: (readonly ReplayEvent[])[] = [];
     while (this.#blocks[0] !== undefined && this.#waiting - this.#blocks[0].length >= kept) {
       const block = this.#blocks.shift() ?? [];
       this.#waiting -= block.length;
-      for (const e of block) ready.push(e);
+      taken.push(block);
     }
+    const ready = taken.length === 1 ? (taken[0] ?? []) : taken.flat();
     for (const scanner of this.#scanners) scanner.release?.(ready);
     return ready;
   }

@@ -39,16 +39,18 @@ export class ReclaimState {
   /** The task frees memory itself, so that no mark holds it back: PF_MEMALLOC. */
   isReclaimer(e: ReplayEvent): boolean {
     if (e.interrupt) return false;
-    return e.kswapd || this.#reclaiming.has(e.pid) || this.#compaction.isDirect(e.pid);
+    if (e.kswapd || (this.#reclaiming.size > 0 && this.#reclaiming.has(e.pid))) return true;
+    return this.#compaction.isDirect(e.pid);
   }
 
   /** The OOM killer chose the task: half of the min mark is for it. */
   isVictim(e: ReplayEvent): boolean {
-    return !e.interrupt && this.#victims.has(e.pid);
+    return this.#victims.size > 0 && !e.interrupt && this.#victims.has(e.pid);
   }
 
   /** The task's request has reclaimed already: it goes on at the min mark. Asked once a request. */
   takePast(e: ReplayEvent): boolean {
+    if (this.#past.size === 0) return false;
     const past = this.#past.has(e.pid);
     if (!e.interrupt) this.#past.delete(e.pid);
     return past;
