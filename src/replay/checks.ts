@@ -4,7 +4,8 @@
  * that changed their type. Compared, never fed.
  *
  * Both sides come in the same order on one CPU; drains of different zones may
- * interleave, when an interrupt drains another zone's lists in between.
+ * interleave, when an interrupt drains another zone's lists in between. A kind that the
+ * recording has none of was not recorded, and is not compared.
  *
  * Linux: mm_page_alloc_zone_locked, mm_page_pcpu_drain, mm_page_alloc_extfrag
  */
@@ -40,7 +41,17 @@ export interface Ownership {
   readonly type: number;
 }
 
+/** Which kinds the recording has, where a run before has seen all of it. */
+export interface ToldKinds {
+  readonly refills: boolean;
+  readonly drains: boolean;
+  readonly extfrags: boolean;
+}
+
 const NO_BLOCKS: readonly Block[] = [];
+
+/** Blocks of ours that wait for a kind to be told at all: more than any one call has. */
+const UNTOLD_MOST = 4096;
 
 /** Told of every difference: what it is about, ours and theirs, in words. */
 export type MissSink = (kind: "refill" | "drain" | "extfrag", ours: string, theirs: string) => void;
@@ -52,6 +63,7 @@ export class Checks implements EventSink {
   readonly #m: Memory;
   readonly #typeOf: (kernel: number) => number;
   readonly #miss: MissSink;
+  readonly #told: ToldKinds | null;
   /** Told when a request of ours asks for kswapd; nothing is compared. */
   readonly #wake: EventSink["wakeKswapd"];
   readonly #ownRefills: BlockQueue[];
@@ -68,7 +80,9 @@ export class Checks implements EventSink {
     typeOf: (kernel: number) => number,
     miss: MissSink,
     wake: EventSink["wakeKswapd"],
+    told: ToldKinds | null = null,
   ) {
+    this.#told = told;
     this.#m = m;
     this.#typeOf = typeOf;
     this.#miss = miss;
@@ -81,17 +95,34 @@ export class Checks implements EventSink {
   }
 
   refill(_zone: number, row: number, order: number, type: number): void {
-    this.#ownRefills[this.#m.cpu].push(pfnOf(this.#m, row), order, type);
+    const queue = this.#ownRefills[this.#m.cpu];
+    if (this.#isUntold("refills") && queue.length === UNTOLD_MOST) queue.clear();
+    queue.push(pfnOf(this.#m, row), order, type);
   }
 
   drain(zone: number, row: number, order: number, type: number): void {
-    this.#ownDrains[this.#m.cpu][zone].push(pfnOf(this.#m, row), order, type);
-    this.#drainsDue[this.#m.cpu]++;
+    const { cpu } = this.#m;
+    if (this.#isUntold("drains") && this.#drainsDue[cpu] === UNTOLD_MOST) this.#clearDrains(cpu);
+    this.#ownDrains[cpu][zone].push(pfnOf(this.#m, row), order, type);
+    this.#drainsDue[cpu]++;
   }
 
   extfrag(_zone: number, row: number, order: number, from: number, type: number): void {
     const text = `${pfnOf(this.#m, row).toString(16)} of order ${order}, type ${from} to ${type}`;
+    if (this.#isUntold("extfrags") && this.#ownFrags.length === UNTOLD_MOST) {
+      this.#ownFrags.length = 0;
+    }
     this.#ownFrags.push({ row, text, type, from, owner: false });
+  }
+
+  /** Whether the recording has none of a kind, as far as is known. */
+  #isUntold(kind: keyof ToldKinds): boolean {
+    return this.#told === null ? this[kind].recorded === 0 : !this.#told[kind];
+  }
+
+  #clearDrains(cpu: number): void {
+    for (const queue of this.#ownDrains[cpu]) queue.clear();
+    this.#drainsDue[cpu] = 0;
   }
 
   wakeKswapd(zone: number, order: number, highest: number): void {
@@ -163,7 +194,8 @@ export class Checks implements EventSink {
   lopsidedRefills(cpu: number): Refills | null {
     const own = this.#ownRefills[cpu];
     const real = this.#realRefills[cpu];
-    return own.length + real.length === 0 ? null : this.#refillMiss(own, real);
+    const untold = this.#isUntold("refills");
+    return untold || own.length + real.length === 0 ? null : this.#refillMiss(own, real);
   }
 
   /** After so many blocks that are alike. */
@@ -186,7 +218,7 @@ export class Checks implements EventSink {
 
   /** A new call begins on this CPU: what only we have drained by now is a difference, and returned. */
   beginCall(cpu: number): readonly Block[] {
-    if (this.#drainsDue[cpu] === 0) return NO_BLOCKS;
+    if (this.#drainsDue[cpu] === 0 || this.#isUntold("drains")) return NO_BLOCKS;
     const only: Block[] = [];
     for (const queue of this.#ownDrains[cpu]) {
       if (queue.length === 0) continue;
@@ -203,10 +235,12 @@ export class Checks implements EventSink {
       this.beginCall(cpu);
       const own = this.#ownRefills[cpu];
       const real = this.#realRefills[cpu];
-      if (own.length + real.length > 0) this.#miss("refill", own.firstWords(), real.firstWords());
+      if (this.#isUntold("refills") || own.length + real.length === 0) continue;
+      this.#miss("refill", own.firstWords(), real.firstWords());
     }
     const [frag] = this.#ownFrags;
-    if (frag !== undefined) this.#miss("extfrag", `0x${frag.text}`, "none");
+    if (frag !== undefined && this.extfrags.recorded > 0)
+      this.#miss("extfrag", `0x${frag.text}`, "none");
   }
 
   /** Returns the pageblock of a fallback that went alike, but for the block's type; else null. */

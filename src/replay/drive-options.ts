@@ -1,6 +1,7 @@
 /** How a memory is driven with a recording; see drive.ts. */
 import type { Assumptions } from "./assumptions.ts";
 import type { BootSteps } from "./boot-start.ts";
+import type { ToldKinds } from "./checks.ts";
 import type { ReplayEvent } from "./event.ts";
 import type { WrittenMarks } from "./marks.ts";
 import type { Score } from "./score.ts";
@@ -11,6 +12,8 @@ export interface DriveOptions {
   readonly assumptions: Assumptions | null;
   /** Of a repaired run: watermarks that the recording does not tell. */
   readonly marks?: WrittenMarks;
+  /** Which checked kinds the recording has; where left out, those that were seen until then. */
+  readonly told?: ToldKinds;
   /** After each answer the memory becomes what was recorded, see follow.ts. */
   readonly follow?: boolean;
   /** A free of a page that nobody has here frees another one, see substitutes.ts. */

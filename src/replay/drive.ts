@@ -10,7 +10,7 @@
  * In both, a page that is freed while a list of ours holds it leaves the list
  * first: its free says that somebody had it.
  */
-import { type Memory, MOBILE, rowOf, zoneOf } from "../mm/memory.ts";
+import { type EventSink, type Memory, MOBILE, rowOf, zoneOf } from "../mm/memory.ts";
 import { MOVABLE } from "../mm/rule.ts";
 import { BulkPages } from "./bulk-pages.ts";
 import { Checks, type MissSink } from "./checks.ts";
@@ -62,10 +62,11 @@ export class Driver {
     this.#options = options;
     const { assumptions, marks = null, watch } = options;
     const miss: MissSink = (kind, ours, theirs) => this.#miss(kind, ours, theirs);
-    this.#checks = new Checks(state.m, state.typeOf, miss, (zone, order, highest) => {
+    const wake: EventSink["wakeKswapd"] = (zone, order, highest) => {
       this.#reclaim.kswapdWanted(zone, highest);
       watch?.wake(zone, order);
-    });
+    };
+    this.#checks = new Checks(state.m, state.typeOf, miss, wake, options.told);
     state.m.events = this.#checks;
     this.#follower = options.follow === true ? new Follower(state, this.#checks, options) : null;
     this.#substitutes = options.substitute === true ? new Substitutes(state.m) : null;

@@ -10,6 +10,7 @@ import type { AllocatorRule } from "../mm/rule.ts";
 import { Assumptions, type FreeAtEnd } from "./assumptions.ts";
 import type { BootStart } from "./boot-start.ts";
 import type { Change } from "./change.ts";
+import type { ToldKinds } from "./checks.ts";
 import { type Comparison, compareWith, isSame } from "./compare.ts";
 import { type Divergence, divergenceOf } from "./divergence.ts";
 import { Driver } from "./drive.ts";
@@ -164,8 +165,9 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   if (second !== null) {
     const end = exact ? freeAtEnd(to) : null;
     const assumptions = exact ? new Assumptions({ hiddenBulks, end }) : null;
+    const told = toldKinds(blind.score);
     const mended = exact ? { marks: new WrittenMarks(second, to) } : { follow: true };
-    const driver = new Driver(second, { assumptions, ...mended, ...steps(second) });
+    const driver = new Driver(second, { assumptions, told, ...mended, ...steps(second) });
     driver.score.assumptions.takenBefore = uses?.takeFrom(second.m, to) ?? 0;
     done = await drive(driver, recording, progress, assumptions);
     repaired = runOf(driver, second, listed, to, done);
@@ -177,7 +179,12 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
     const assumptions = whole ? null : new Assumptions({ hiddenBulks, end: freeAtEnd(to) });
     const marks = whole ? {} : { marks: new WrittenMarks(third, to) };
     const watch = new WhatIfRun(third, changed.value);
-    const driver = new Driver(third, { assumptions, watch, ...marks });
+    const driver = new Driver(third, {
+      assumptions,
+      watch,
+      told: toldKinds(blind.score),
+      ...marks,
+    });
     done = await drive(driver, recording, progress, assumptions);
     if (done) whatIf = whatIfOf(watch, task.whatIf?.settings ?? []);
   }
@@ -185,6 +192,14 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   const machine = { facts, start: kindOf(task), zoneNames, pageSize, marks: marksOf(from, start) };
   const outcome = { blind, repaired, divergence, whatIf, timeline: timeline.run(), stopped: !done };
   return { value: { ...machine, ...outcome }, issues: strangeIssues(repaired.score) };
+}
+
+function toldKinds({ refills, drains, extfrags }: Score): ToldKinds {
+  return {
+    refills: refills.recorded > 0,
+    drains: drains.recorded > 0,
+    extfrags: extfrags.recorded > 0,
+  };
 }
 
 function marksOf({ zones }: ListSnapshot, start: StartState): ZoneMarks[] {

@@ -10,6 +10,7 @@ import {
   compareWith,
   Driver,
   InputScan,
+  isSame,
   type ListSnapshot,
   LookAhead,
   type Replay,
@@ -158,6 +159,17 @@ for (const { name, allocations, blind } of TRACES) {
     });
   });
 }
+
+test("refills and fallbacks that nobody recorded are not missed", async () => {
+  const trace = await recorded("c-pressure-256M");
+  const events = trace.events.filter(({ kind }) => kind !== "refill" && kind !== "extfrag");
+  const { blind, repaired } = await run({ ...trace, events });
+  equal(repaired, blind);
+  const { allocations, pfnEqual, misses, refills, extfrags } = blind.score;
+  deepEqual([pfnEqual, misses], [allocations, 0]);
+  deepEqual([refills.recorded, extfrags.recorded], [0, 0]);
+  ok(blind.comparison !== null && isSame(blind.comparison));
+});
 
 describe("a rule the other way", () => {
   let trace: Recorded;
