@@ -175,23 +175,38 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   let whatIf: WhatIf | null = null;
   const third = changed === null || !done ? null : state().value;
   if (third !== null && changed?.value != null) {
-    // Beside the run that is the recording's in every page, so that each owner is known.
-    const assumptions = whole ? null : new Assumptions({ hiddenBulks, end: freeAtEnd(to) });
-    const marks = whole ? {} : { marks: new WrittenMarks(third, to) };
     const watch = new WhatIfRun(third, changed.value);
-    const driver = new Driver(third, {
-      assumptions,
-      watch,
-      told: toldKinds(blind.score),
-      ...marks,
-    });
-    done = await drive(driver, recording, progress, assumptions);
+    const end = whole ? null : { hiddenBulks, to };
+    done = await driveBeside(third, watch, end, blind.score, recording, progress);
     if (done) whatIf = whatIfOf(watch, task.whatIf?.settings ?? []);
   }
   const { names: zoneNames, pageSize } = start.m;
   const machine = { facts, start: kindOf(task), zoneNames, pageSize, marks: marksOf(from, start) };
   const outcome = { blind, repaired, divergence, whatIf, timeline: timeline.run(), stopped: !done };
   return { value: { ...machine, ...outcome }, issues: strangeIssues(repaired.score) };
+}
+
+/**
+ * Beside the run that is the recording's in every page, so that each owner is known: the blind one
+ * where `mended` is null, else the repaired one.
+ */
+async function driveBeside(
+  state: StartState,
+  watch: WhatIfRun,
+  mended: { readonly hiddenBulks: boolean; readonly to: ListSnapshot | null } | null,
+  seen: Score,
+  recording: Recording,
+  progress: Progress,
+): Promise<boolean> {
+  const told = toldKinds(seen);
+  if (mended === null) {
+    return drive(new Driver(state, { assumptions: null, watch, told }), recording, progress);
+  }
+  const { hiddenBulks, to } = mended;
+  const assumptions = new Assumptions({ hiddenBulks, end: freeAtEnd(to) });
+  const marks = new WrittenMarks(state, to);
+  const driver = new Driver(state, { assumptions, watch, told, marks });
+  return drive(driver, recording, progress, assumptions);
 }
 
 function toldKinds({ refills, drains, extfrags }: Score): ToldKinds {
