@@ -12,17 +12,13 @@ import {
   P_COUNT,
   P_HIGH,
   P_HIGH_MIN,
-  PCP_HUGE_LIST,
   PCP_LISTS,
   PCP_WORDS,
+  pcpListOrder,
 } from "./memory.ts";
 import { countPages } from "./queue.ts";
 import { ISOLATE, PCP_TYPES } from "./rule.ts";
 import { SCALE_MAX } from "./words.ts";
-
-function listOrder(m: Memory, list: number): number {
-  return list >= PCP_HUGE_LIST ? m.pageblockOrder : Math.floor(list / PCP_TYPES);
-}
 
 /** Row of the head of a list of this CPU's pageset. */
 function listHead(m: Memory, zone: number, cpu: number, list: number): number {
@@ -39,7 +35,7 @@ export function drainFrom(m: Memory, zone: number, cpu: number, pages: number, l
   let at = list;
   while (left > 0) {
     const head = listHead(m, zone, cpu, at);
-    const order = listOrder(m, at);
+    const order = pcpListOrder(m, at);
     while (left > 0 && m.prev[head] !== head) {
       drainOne(m, zone, words, m.prev[head], order);
       left -= 1 << order;

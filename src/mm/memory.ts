@@ -27,8 +27,8 @@ import type { GfpEra } from "../kernels/gfp.ts";
 import type { AllocRule } from "../kernels/gfp-alloc.ts";
 import type { Buddy } from "./buddy.ts";
 import type { Image } from "./image.ts";
-import { type AllocatorRule, TYPE_COUNT } from "./rule.ts";
-import { ORDERS, Z_ROW, Z_ROW_END, ZONE_WORDS } from "./words.ts";
+import { type AllocatorRule, PCP_TYPES, TYPE_COUNT } from "./rule.ts";
+import { ORDERS, PCP_HUGE_LIST, Z_ROW, Z_ROW_END, ZONE_WORDS } from "./words.ts";
 import type { WatermarkRule } from "./zone-watermark.ts";
 
 export * from "./words.ts";
@@ -176,6 +176,11 @@ export const MIXED = 0xffff;
 /** Row of the head of free list (zone, type, order). */
 export function freeHead(zone: number, type: number, order: number): number {
   return (zone * TYPE_COUNT + type) * ORDERS + order;
+}
+
+/** Order of the blocks on a pageset's list: three types each of orders 0 to 3, then huge pages. */
+export function pcpListOrder(m: Pick<Memory, "pageblockOrder">, list: number): number {
+  return list >= PCP_HUGE_LIST ? m.pageblockOrder : Math.floor(list / PCP_TYPES);
 }
 
 /** The word of `requests` for a request of this CPU. */

@@ -18,15 +18,15 @@ import {
   ORDERS,
   P_COUNT,
   PCP,
-  PCP_HUGE_LIST,
   PCP_LISTS,
   PCP_WORDS,
+  pcpListOrder,
   Z_BLOCKS,
   Z_ORDERS_OF,
   ZONE_WORDS,
   zoneOf,
 } from "./memory.ts";
-import { CMA, ISOLATE, PCP_TYPES, TYPE_COUNT } from "./rule.ts";
+import { CMA, ISOLATE, TYPE_COUNT } from "./rule.ts";
 
 /** What the lists were found to hold; pages by zone. */
 export interface Walk {
@@ -132,7 +132,7 @@ export function verifyPcpLists(walk: Walk): void {
       let pages = 0;
       for (let list = 0; list < PCP_LISTS; list++) {
         const name = `list ${list} of CPU ${cpu}, zone ${zone}`;
-        const order = list < PCP_HUGE_LIST ? Math.floor(list / PCP_TYPES) : m.pageblockOrder;
+        const order = pcpListOrder(m, list);
         for (const row of follow(walk, m.pcpHeads + set * PCP_LISTS + list, name)) {
           verifyPcp(walk, row, zone, list, order, name);
           pages += 1 << order;

@@ -11,6 +11,7 @@ import {
   takeFreePage,
 } from "../mm/compaction.ts";
 import { FREE, KIND_MASK, type Memory, MOBILE, ORDER_MASK, rowOf, TAKEN } from "../mm/memory.ts";
+import { headOf } from "./surgery.ts";
 
 /** Told of each block that compaction takes off a free list. */
 export type TakenSink = (row: number, order: number) => void;
@@ -47,16 +48,10 @@ export function takeFast(m: Memory, row: number, taken: TakenSink | null): void 
   for (let order = 0; order <= m.maxOrder; order++) {
     const head = row & ~((1 << order) - 1);
     if (m.state[head] !== (FREE | order)) continue;
-    moveFreelistHead(m, listOf(m, head), head);
+    moveFreelistHead(m, headOf(m, head), head);
     takeFreePage(m, head, order);
     taken?.(head, order);
     break;
   }
   if ((m.state[row] & KIND_MASK) === TAKEN) m.state[row] = MOBILE | (m.state[row] & ORDER_MASK);
-}
-
-function listOf(m: Memory, row: number): number {
-  let list = m.next[row];
-  while (list >= m.firstRow) list = m.next[list];
-  return list;
 }

@@ -13,7 +13,6 @@
  * So the number of free pages follows the kernel's from the first event on,
  * and the lists become the kernel's as they are emptied and refilled.
  */
-import { giveBlock } from "../mm/buddy.ts";
 import {
   KIND_MASK,
   type Memory,
@@ -30,14 +29,23 @@ import {
   TAKEN,
   zoneOf,
 } from "../mm/memory.ts";
-import { countPages } from "../mm/queue.ts";
 import { MOVABLE, PCP_TYPES } from "../mm/rule.ts";
 import type { Block } from "./block-queue.ts";
 import type { Checks } from "./checks.ts";
 import type { DriveOptions } from "./drive-options.ts";
 import type { ReplayEvent } from "./event.ts";
 import type { StartState } from "./start-state.ts";
-import { isBlock, isTaken, putBack, settle, stockList, takeFree, takeOff } from "./surgery.ts";
+import {
+  giveToZone,
+  isBlock,
+  isTaken,
+  putBack,
+  settle,
+  stockList,
+  stockTail,
+  takeFree,
+  takeOff,
+} from "./surgery.ts";
 
 /** A block of a recorded refill; `percpu` when it went to a per-CPU list. */
 interface Told extends Block {
@@ -199,7 +207,7 @@ function refillAs(m: Memory, cpu: number, told: readonly Told[], known: Uint8Arr
     known[stock] = 1;
     if (!takeFree(m, at, order, type)) settle(m, at, order);
     m.state.fill(0, at, at + (1 << order));
-    stockTail(m, stock, at, order);
+    stockTail(m, stock, at, order, typeOn(stock));
   }
 }
 
@@ -217,25 +225,11 @@ function setTaken(m: Memory, row: number, order: number): void {
   m.state[row] = TAKEN | order;
 }
 
-/** A block of no list becomes the last of a per-CPU list. */
-function stockTail(m: Memory, stock: number, row: number, order: number): void {
-  const head = m.pcpHeads + stock;
+/** The type that a list's pages are kept as. */
+function typeOn(stock: number): number {
   const list = stock % PCP_LISTS;
-  const huge = list === PCP_HUGE_LIST ? 0 : MOVABLE;
-  const last = m.prev[head];
-  m.next[row] = head;
-  m.prev[row] = last;
-  m.next[last] = row;
-  m.prev[head] = row;
-  m.state[row] = PCP | (list < PCP_HUGE_LIST ? list % PCP_TYPES : huge);
-  m.pcp[Math.floor(stock / PCP_LISTS) * PCP_WORDS + P_COUNT] += 1 << order;
-}
-
-function giveToZone(m: Memory, row: number, order: number, type: number): void {
-  const zone = zoneOf(m, row);
-  m.state.fill(0, row, row + (1 << order));
-  giveBlock(m, zone, row, order, type, false);
-  countPages(m, zone, row, 1 << order);
+  if (list < PCP_HUGE_LIST) return list % PCP_TYPES;
+  return list === PCP_HUGE_LIST ? 0 : MOVABLE;
 }
 
 /**
@@ -256,5 +250,6 @@ function undrain(m: Memory, { pfn, order, type }: Block, cpu: number, listed: bo
   if (rule === "tuned")
     m.pcp[set * PCP_WORDS + P_HIGH] = Math.max(m.pcp[set * PCP_WORDS + P_HIGH], count + 1);
   m.state[row] = 0;
-  stockTail(m, set * PCP_LISTS + list, row, order);
+  const stock = set * PCP_LISTS + list;
+  stockTail(m, stock, row, order, typeOn(stock));
 }

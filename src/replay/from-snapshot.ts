@@ -50,10 +50,7 @@ export function listSnapshot(texts: SnapTexts): Outcome<ListSnapshot | null> {
   ];
   if (issues.some(({ severity }) => severity === "error")) return { value: null, issues };
   const { zones, free, pcp, pcpLists } = lists.value;
-  const runsOf = (classes: ReadonlySet<PageClass>): { pfn: number; pages: number }[] =>
-    (flags?.value ?? [])
-      .filter((run) => classes.has(run.class))
-      .map(({ start, end }) => ({ pfn: start, pages: end - start }));
+  const runs = flags?.value ?? [];
   const value: ListSnapshot = {
     exact: true,
     pageblockOrder: PAGEBLOCK_ORDER,
@@ -67,15 +64,18 @@ export function listSnapshot(texts: SnapTexts): Outcome<ListSnapshot | null> {
       types: migratetypes,
       skip,
     })),
-    movable: runsOf(LRU_CLASSES),
-    unmanaged: flags === null ? null : runsOf(UNMANAGED_CLASSES),
+    movable: runsOf(runs, LRU_CLASSES),
+    unmanaged: flags === null ? null : runsOf(runs, UNMANAGED_CLASSES),
   };
   return { value, issues };
 }
 
-export function movableRuns(runs: readonly SnapRun[]): ListSnapshot["movable"] {
+export function runsOf(
+  runs: readonly SnapRun[],
+  classes: ReadonlySet<PageClass>,
+): ListSnapshot["movable"] {
   return runs
-    .filter((run) => LRU_CLASSES.has(run.class))
+    .filter((run) => classes.has(run.class))
     .map(({ start, end }) => ({ pfn: start, pages: end - start }));
 }
 

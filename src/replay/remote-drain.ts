@@ -21,13 +21,13 @@ import {
   P_COUNT,
   P_HIGH,
   P_HIGH_MIN,
-  PCP_HUGE_LIST,
   PCP_LISTS,
   PCP_WORDS,
+  pcpListOrder,
   Z_NODE,
   ZONE_WORDS,
 } from "../mm/memory.ts";
-import { PCP_TYPES } from "../mm/rule.ts";
+
 import { SCALE_MAX } from "../mm/words.ts";
 import type { ReplayEvent } from "./event.ts";
 
@@ -98,7 +98,7 @@ function startsWith(m: Memory, set: number, order: number, type: number): boolea
     const head = m.pcpHeads + set * PCP_LISTS + list;
     const row = m.prev[head];
     if (row === head) continue;
-    const own = list < PCP_HUGE_LIST ? Math.floor(list / PCP_TYPES) : m.pageblockOrder;
+    const own = pcpListOrder(m, list);
     const told = m.rule.mergeRetypes
       ? m.blockType[row >> m.pageblockOrder]
       : m.state[row] & ORDER_MASK;

@@ -6,20 +6,17 @@
  *   refill   the kernel fills a list when it is empty: it holds what the refill brought, and no more
  *   drain    what only we gave back returns to its list's tail, where it was
  */
-import { giveBlock } from "../mm/buddy.ts";
-import {
-  KIND_MASK,
-  type Memory,
-  P_COUNT,
-  PCP,
-  PCP_LISTS,
-  PCP_WORDS,
-  rowOf,
-  zoneOf,
-} from "../mm/memory.ts";
-import { countPages } from "../mm/queue.ts";
+import { KIND_MASK, type Memory, PCP, PCP_LISTS, rowOf, zoneOf } from "../mm/memory.ts";
 import type { Block } from "./block-queue.ts";
-import { isBlock, settle, stockList, stockOrder, takeOff } from "./surgery.ts";
+import {
+  giveToZone,
+  isBlock,
+  settle,
+  stockList,
+  stockOrder,
+  stockTail,
+  takeOff,
+} from "./surgery.ts";
 
 /**
  * The list that the recorded refill `real` filled holds its blocks after `taken`, which a request
@@ -45,7 +42,7 @@ export function restock(
     if (!isBlock(m, row, block.order)) continue;
     // Made whole first: it may be part of what somebody has here.
     settle(m, row, block.order);
-    if (i >= from) stock(m, row, block, list);
+    if (i >= from) stockTail(m, list - m.pcpHeads, row, block.order, block.type);
   }
 }
 
@@ -55,7 +52,7 @@ export function undrain(m: Memory, blocks: readonly Block[]): void {
     const row = rowOf(m, block.pfn);
     const list = listOf(m, block);
     if (list < 0 || !isBlock(m, row, block.order) || !settle(m, row, block.order)) continue;
-    stock(m, row, block, list);
+    stockTail(m, list - m.pcpHeads, row, block.order, block.type);
   }
 }
 
@@ -68,29 +65,11 @@ function listOf(m: Memory, { pfn, order, type }: Block): number {
   return m.pcpHeads + (zone * m.cpuCount + m.cpu) * PCP_LISTS + list;
 }
 
-function countsOf(m: Memory, row: number): number {
-  return (zoneOf(m, row) * m.cpuCount + m.cpu) * PCP_WORDS + P_COUNT;
-}
-
-function stock(m: Memory, row: number, { order, type }: Block, list: number): void {
-  const last = m.prev[list];
-  m.next[row] = list;
-  m.prev[row] = last;
-  m.next[last] = row;
-  m.prev[list] = row;
-  m.state[row] = PCP | type;
-  m.pcp[countsOf(m, row)] += 1 << order;
-}
-
 /** A block on a per-CPU list becomes free in its zone. */
 function giveStock(m: Memory, row: number): boolean {
   if (row < m.firstRow || (m.state[row] & KIND_MASK) !== PCP) return false;
   const order = stockOrder(m, stockList(m, row));
-  const zone = zoneOf(m, row);
   takeOff(m, row, order);
-  // A larger block came off as single pages.
-  m.state.fill(0, row, row + (1 << order));
-  countPages(m, zone, row, 1 << order);
-  giveBlock(m, zone, row, order, m.blockType[row >> m.pageblockOrder], false);
+  giveToZone(m, row, order, m.blockType[row >> m.pageblockOrder]);
   return true;
 }

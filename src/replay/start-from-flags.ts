@@ -24,7 +24,7 @@ import { zoneinfoReader } from "../formats/zoneinfo-reader.ts";
 import { PCP_HUGE_LIST } from "../mm/words.ts";
 import { findArea } from "./find-area.ts";
 import { blockUses, countOrders, type FreeBlock, freeBlocks } from "./free-blocks.ts";
-import { movableRuns, placed } from "./from-snapshot.ts";
+import { LRU_CLASSES, placed, runsOf } from "./from-snapshot.ts";
 import { guessStock } from "./guess-stock.ts";
 import { matchLists, pageblockTypes } from "./pageblock-types.ts";
 import type { ListSnapshot, SnapCounters, SnapFreeList, SnapStock, SnapZone } from "./snapshot.ts";
@@ -109,7 +109,7 @@ export function flagsSnapshot(
       pfn: block * 2 ** pageblockOrder,
       types: [type],
     })),
-    movable: movableRuns(flags.value),
+    movable: runsOf(flags.value, LRU_CLASSES),
     unmanaged: null,
   };
   return { value, issues };

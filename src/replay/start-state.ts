@@ -25,6 +25,7 @@ import {
   PCP_HUGE_LIST,
   PCP_LISTS,
   PCP_WORDS,
+  pcpListOrder,
   rowOf,
   TAKEN,
   Z_FREE,
@@ -228,7 +229,7 @@ function twice(pfn: number): Issue {
 function linkStock({ m, zoneNumber }: StartState, snap: ListSnapshot): Issue[] {
   for (const { node, index, cpu, list, pfns } of snap.pcp) {
     const head = m.pcpHeads + (zoneNumber(node, index) * m.cpuCount + cpu) * PCP_LISTS + list;
-    const order = list < PCP_HUGE_LIST ? Math.floor(list / PCP_TYPES) : m.pageblockOrder;
+    const order = pcpListOrder(m, list);
     for (const pfn of pfns) {
       const row = rowOf(m, pfn);
       if (!isUnlisted(m, row, order)) return [twice(pfn)];

@@ -17,6 +17,7 @@ import {
   PCP_HUGE_LIST,
   PCP_LISTS,
   PCP_WORDS,
+  pcpListOrder,
   rowOf,
   TAKEN,
   zoneOf,
@@ -150,17 +151,21 @@ function takeOne(m: Memory, row: number, order: number, rest = -1): boolean {
   return false;
 }
 
-/** Number of the per-CPU list that a row is on, counted from the first of all. */
-export function stockList(m: Memory, row: number): number {
+/** Head of the list that a row is on. */
+export function headOf(m: Memory, row: number): number {
   let head = m.next[row];
   while (head >= m.firstRow) head = m.next[head];
-  return head - m.pcpHeads;
+  return head;
+}
+
+/** Number of the per-CPU list that a row is on, counted from the first of all. */
+export function stockList(m: Memory, row: number): number {
+  return headOf(m, row) - m.pcpHeads;
 }
 
 /** Order of the blocks on a list that `stockList` numbers. */
 export function stockOrder(m: Memory, stock: number): number {
-  const list = stock % PCP_LISTS;
-  return list >= PCP_HUGE_LIST ? m.pageblockOrder : Math.floor(list / PCP_TYPES);
+  return pcpListOrder(m, stock % PCP_LISTS);
 }
 
 function unstock(m: Memory, row: number): void {
@@ -205,14 +210,38 @@ export function mendAnswer(
   else if (kept) freePages(m, own, order);
 }
 
+/** A block of no list becomes free in its zone, whatever its pages were. */
+export function giveToZone(m: Memory, row: number, order: number, type: number): void {
+  const zone = zoneOf(m, row);
+  m.state.fill(0, row, row + (1 << order));
+  countPages(m, zone, row, 1 << order);
+  giveBlock(m, zone, row, order, type, false);
+}
+
+/** A block of no list becomes the last of a per-CPU list, freed as `type`. */
+export function stockTail(
+  m: Memory,
+  stock: number,
+  row: number,
+  order: number,
+  type: number,
+): void {
+  const head = m.pcpHeads + stock;
+  const last = m.prev[head];
+  m.next[row] = head;
+  m.prev[row] = last;
+  m.next[last] = row;
+  m.prev[head] = row;
+  m.state[row] = PCP | type;
+  m.pcp[Math.floor(stock / PCP_LISTS) * PCP_WORDS + P_COUNT] += 1 << order;
+}
+
 /** A block that lies on a per-CPU list of ours goes to the free list of `type`. Returns whether it lay there. */
 export function putDown(m: Memory, row: number, order: number, type: number): boolean {
   if (!isBlock(m, row, order) || (m.state[row] & KIND_MASK) !== PCP) return false;
   // Made whole first: its other pages may be somebody's here.
   settle(m, row, order);
-  m.state[row] = 0;
-  countPages(m, zoneOf(m, row), row, 1 << order);
-  giveBlock(m, zoneOf(m, row), row, order, type, false);
+  giveToZone(m, row, order, type);
   return true;
 }
 
@@ -224,8 +253,7 @@ export function putBack(m: Memory, row: number, order: number): void {
   m.state[row] = 0;
   const list = order > m.pageblockOrder ? -1 : m.pcpListOf[order * 8 + (movable ? MOVABLE : type)];
   if (list === undefined || list < 0) {
-    countPages(m, zone, row, 1 << order);
-    giveBlock(m, zone, row, order, type, false);
+    giveToZone(m, row, order, type);
     return;
   }
   const set = zone * m.cpuCount + m.cpu;
