@@ -1,0 +1,29 @@
+/** IOMMUs: address space behind them, lazy unmapping, page tables, and the GART of old. */
+export {
+  createFlushQueue,
+  type FlushHooks,
+  type FlushQueue,
+  fireFlushTimer,
+  flushTimerArmed,
+  queueIova,
+} from "./flush-queue.ts";
+export { PTE_FORMATS } from "./formats.ts";
+export {
+  allocIovaFast,
+  createIovaDomain,
+  freeIovaFast,
+  type IovaCounts,
+  type IovaDomain,
+  iovaCounts,
+  reserveIova,
+} from "./iova-domain.ts";
+export {
+  createPageTable,
+  freeTables,
+  mapRange,
+  type PageTable,
+  tableCount,
+  unmapRange,
+  walk,
+} from "./page-table.ts";
+export { coherentOrders, granulesOf } from "./size.ts";
