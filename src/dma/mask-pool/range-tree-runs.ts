@@ -23,6 +23,7 @@ export function runAtHigh(word: number): number {
 }
 
 export function longestRun(word: number): number {
+  if (word === -1) return WORD_PAGES;
   let length = 0;
   for (let rest = word; rest !== 0; rest &= rest << 1) length++;
   return length;

@@ -128,22 +128,30 @@ function bindSet(tree: RangeTree): (pfn: number, pages: number, free: boolean) =
     for (let half = WORD_PAGES; from > 1; half *= 2) {
       from >>= 1;
       to >>= 1;
-      for (let node = from; node <= to; node++) pull(nodes, node, half);
+      let isChanged = false;
+      for (let node = from; node <= to; node++) isChanged = pull(nodes, node, half) || isChanged;
+      if (!isChanged) return;
     }
   };
 }
 
-/** A node from its halves, each of `half` pages. */
-function pull(nodes: Int32Array, node: number, half: number): void {
+/** A node from its halves, each of `half` pages; false when it was so already. */
+function pull(nodes: Int32Array, node: number, half: number): boolean {
   const left = node * 2 * NODE_WORDS;
   const right = left + NODE_WORDS;
   const at = node * NODE_WORDS;
   const leftLow = nodes[left + N_LOW];
   const rightHigh = nodes[right + N_HIGH];
   const across = nodes[left + N_HIGH] + nodes[right + N_LOW];
-  nodes[at + N_LOW] = leftLow === half ? half + nodes[right + N_LOW] : leftLow;
-  nodes[at + N_HIGH] = rightHigh === half ? half + nodes[left + N_HIGH] : rightHigh;
-  nodes[at + N_MAX] = Math.max(nodes[left + N_MAX], nodes[right + N_MAX], across);
+  const low = leftLow === half ? half + nodes[right + N_LOW] : leftLow;
+  const high = rightHigh === half ? half + nodes[left + N_HIGH] : rightHigh;
+  const max = Math.max(nodes[left + N_MAX], nodes[right + N_MAX], across);
+  if (nodes[at + N_LOW] === low && nodes[at + N_HIGH] === high && nodes[at + N_MAX] === max)
+    return false;
+  nodes[at + N_LOW] = low;
+  nodes[at + N_HIGH] = high;
+  nodes[at + N_MAX] = max;
+  return true;
 }
 
 /** Bits of a word that pages from bit `from` on cover. */
