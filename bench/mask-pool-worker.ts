@@ -104,7 +104,8 @@ function belowPieces(): number {
   const low = frames / 8;
   const pfns = Array.from({ length: frames }, () => source.take(1, 0, frames, 1, 0));
   for (const pfn of pfns) if (pfn < low || pfn % 2 === 0) source.give(pfn, 1);
-  const count = Math.max(100, Math.min(mappings, Math.ceil(2e8 / frames)));
+  const count =
+    method === "range tree" ? mappings / 4 : Math.max(100, Math.min(mappings, 2e8 / frames));
   const once = (): void => {
     source.give(source.take(1, 0, low, 1, 0), 1);
   };
