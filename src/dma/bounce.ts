@@ -48,4 +48,6 @@ export interface Bounce {
   holds(physical: number): boolean;
   /** Largest mapping this source can ever give the device, bytes. */
   maxMapping(device: DmaDevice): number;
+  /** The line that the kernel logs for the last refusal of `map`; absent where it logs none. */
+  readonly lastMessage?: string | null;
 }

@@ -36,9 +36,19 @@ export interface CoherentBlock {
   readonly runs: readonly { readonly physical: number; readonly length: number }[];
 }
 
+/** Why the last call of an ops refused, for people and for the log. */
+export interface OpsRefusal {
+  /** "mask", "no bounce pool", "bounce pool full", "no IOVA" … */
+  readonly reason: string;
+  /** The line that the kernel logs, without its time; null where it logs none. */
+  readonly message: string | null;
+}
+
 export interface DmaOps {
   readonly name: string;
-  /** DMA address of the first byte, or DMA_MAPPING_ERROR. */
+  /** Set by `mapPhysical`, `mapSg` and `allocCoherent` when they refuse; absent: only that they did is known. */
+  readonly lastRefusal?: OpsRefusal | null;
+  /** DMA address of the first byte, or DMA_MAPPING_ERROR. With DMA_ATTR_MMIO in `attrs` it is dma_map_resource(). */
   mapPhysical(
     device: DmaDevice,
     physical: number,
@@ -86,6 +96,8 @@ export interface DmaOps {
   /** Mask that reaches all memory of the machine through these ops, as its last address. */
   requiredMask(device: DmaDevice): number;
   maxMappingSize(device: DmaDevice): number;
+  /** Largest mapping that is cheap: an IOMMU's cached sizes. Absent: no such size. */
+  optMappingSize?(device: DmaDevice): number;
   /**
    * Where an access of the device at `dma` lands: the physical address, valid up
    * to the end of the granule or window, or the fault it meets.

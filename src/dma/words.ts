@@ -23,6 +23,8 @@ export const DMA_ATTR_FORCE_CONTIGUOUS = 0x40;
 export const DMA_ATTR_ALLOC_SINGLE_PAGES = 0x80;
 export const DMA_ATTR_NO_WARN = 0x100;
 export const DMA_ATTR_PRIVILEGED = 0x200;
+/** Not RAM but a device's registers or memory: no bounce, no cache maintenance, no translation of windows. 6.18 has the bit; here it marks dma_map_resource() for all eras. */
+export const DMA_ATTR_MMIO = 0x400;
 
 /** The address that is none: Linux has all ones. */
 export const DMA_MAPPING_ERROR = -1;
@@ -38,3 +40,10 @@ export function toDevice(direction: DmaDirection): boolean {
 export function fromDevice(direction: DmaDirection): boolean {
   return direction === DMA_FROM_DEVICE || direction === DMA_BIDIRECTIONAL;
 }
+
+export const DIRECTION_NAMES: readonly string[] = [
+  "BIDIRECTIONAL",
+  "TO_DEVICE",
+  "FROM_DEVICE",
+  "NONE",
+];
