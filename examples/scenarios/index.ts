@@ -1,6 +1,19 @@
 // All scenarios, in the order of docs/scenarios.md.
+import { evenMebibytes } from "./even-mebibytes.ts";
 import { idleReserve } from "./idle-reserve.ts";
+import { nvidiaCard } from "./nvidia-card.ts";
+import { ownMemory } from "./own-memory.ts";
 import { pinnedPages } from "./pinned-pages.ts";
 import type { Scenario } from "./scenario.ts";
+import { soundCard } from "./sound-card.ts";
+import { twoBanks } from "./two-banks.ts";
 
-export const SCENARIOS: readonly Scenario[] = [pinnedPages, idleReserve];
+export const SCENARIOS: readonly Scenario[] = [
+  nvidiaCard,
+  soundCard,
+  evenMebibytes,
+  ownMemory,
+  twoBanks,
+  pinnedPages,
+  idleReserve,
+];

@@ -15,10 +15,15 @@ export interface PoolWindow {
   readonly offset: number;
 }
 
+/** Of its streaming mask; cut where its segment boundary lies elsewhere than the CPU's. */
 export function poolWindows(device: DmaDevice): PoolWindow[] {
   const last = Math.min(device.streamingLimit, device.busLimit);
+  return windowsOf(device, last, device.segmentBoundary);
+}
+
+/** Up to DMA address `last`; `segmentBoundary` is NO_LIMIT for none. */
+export function windowsOf(device: DmaDevice, last: number, segmentBoundary: number): PoolWindow[] {
   if (device.windows === null) return last < 0 ? [] : [{ low: 0, limit: last, offset: 0 }];
-  const { segmentBoundary } = device;
   return device.windows
     .flatMap(({ cpuStart, dmaStart, size }) => {
       const bytes = Math.min(size, last - dmaStart + 1);
