@@ -7,7 +7,7 @@ import { type DeviceSpec, DMA_TO_DEVICE, simpleDevice } from "../../src/dma/inde
 import { allocPages } from "../../src/mm/index.ts";
 import { isShared, probeBytes, readsBack } from "./bus.ts";
 import { aboveMin, GIB, KIB, MIB, mib, PAGE, pcZones, takeAll } from "./machines.ts";
-import { type Pc, plainPc, pooledPc, swiotlbPc } from "./pcs.ts";
+import { gartPc, type Pc, plainPc, pooledPc, swiotlbPc } from "./pcs.ts";
 import type { Row, Scenario } from "./scenario.ts";
 
 const RAM = 8 * GIB;
@@ -46,6 +46,12 @@ const WAYS: readonly Way[] = [
     pages: "2.6",
     zoneBits: 0,
     build: () => swiotlbPc(pcZones(RAM, false), WITH_SWIOTLB, card),
+  },
+  {
+    name: "2.6.9 on K8: GART, 64 MiB",
+    pages: "2.6",
+    zoneBits: 0,
+    build: () => gartPc(pcZones(RAM, false), OLD, card),
   },
   {
     name: "2.6.18: ZONE_DMA32, asked for",
@@ -112,7 +118,7 @@ export const nvidiaCard: Scenario = {
   title: "A 32-bit graphics card on em64t with 8 GiB",
   question:
     "No IOMMU, 5 GiB out of the card's reach. 384 buffers of 64 KiB that card and CPU share, 512 textures of " +
-    "64 KiB and 16 of 1 MiB, mapped where they lie or, in the third way, taken by the driver from ZONE_DMA32.",
+    "64 KiB and 16 of 1 MiB, mapped where they lie, or, where it says so, taken by the driver from ZONE_DMA32.",
   run: () => {
     const rows: Row[] = [];
     const by = new Map<string, Got>();
@@ -124,6 +130,7 @@ export const nvidiaCard: Scenario = {
     }
     const old = by.get("2.6.9: ZONE_DMA only");
     const swiotlb = by.get("2.6.11: swiotlb");
+    const gart = by.get("2.6.9 on K8: GART, 64 MiB");
     const now = by.get("6.1: ZONE_DMA32, swiotlb");
     const pool = by.get("mask pool 16 MiB");
     return {
@@ -141,7 +148,8 @@ export const nvidiaCard: Scenario = {
       verdict:
         `2004: ${old?.shared} shared buffers, then the 16 MiB are empty, and the first texture is a panic. ` +
         `swiotlb maps ${swiotlb?.textures} textures by copying ${mib((swiotlb?.bytes ?? 0) / PAGE)}, none of ` +
-        "1 MiB: a slot's segment is 256 KiB. ZONE_DMA32 does without a copy for drivers that ask for it. The " +
+        `1 MiB: a slot's segment is 256 KiB. A GART copies nothing, but its ` +
+        `64 MiB are all there is: ${gart?.large} of the large ones, then a panic. ZONE_DMA32 does without a copy for drivers that ask for it. The ` +
         `mask pool maps all, ${pool?.large} large ones too, with nothing set aside but ${mib(16 * 256)}; of ` +
         `what lies idle (${mib(pool?.idle ?? 0)}, where today ${mib(now?.idle ?? 0)}) the rest is DMA32's reserve.`,
     };

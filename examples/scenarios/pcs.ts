@@ -1,9 +1,13 @@
 // PCs with a DMA layer: one card, and the way its buffers are brought into reach.
 import type { Range } from "../../src/base/range.ts";
+import { createGart } from "../../src/dma/gart/gart.ts";
+import { GartOps } from "../../src/dma/gart/gart-ops.ts";
+import { GART_DEFAULTS } from "../../src/dma/gart/options.ts";
 import { createDma, type Device, type DeviceSpec, type Dma } from "../../src/dma/index.ts";
 import { createPoolBounce } from "../../src/dma/mask-pool/pool-bounce.ts";
 import { createPoolOps } from "../../src/dma/mask-pool/pool-ops.ts";
 import { createSwiotlb } from "../../src/dma/swiotlb/swiotlb.ts";
+import { gartRule } from "../../src/kernels/gart.ts";
 import { type SwiotlbRule, swiotlbRule } from "../../src/kernels/swiotlb.ts";
 import { type BootZone, bootMemory } from "../../src/mm/boot-memory.ts";
 import type { Memory } from "../../src/mm/memory.ts";
@@ -64,6 +68,26 @@ export function swiotlbPc(zones: readonly BootZone[], kernel: Kernel, card: Devi
   const aside = SWIOTLB_BYTES / PAGE;
   const copied = (): number => bounce.stats.bytesIn + bounce.stats.bytesOut;
   return { memory, dma, device: dma.addDevice(card), aside, copied };
+}
+
+/** Where firmware leaves an aperture: in PCI's addresses, so that it costs no RAM. */
+const APERTURE = { base: 0xe0000000, size: 64 * MIB, over: "hole" } as const;
+
+/** On a K8: its GART translates, nothing is copied. */
+export function gartPc(zones: readonly BootZone[], kernel: Kernel, card: DeviceSpec): Pc {
+  const memory = bootMemory({ era: kernel.pages, zones, bytes: pcRam() });
+  const gart = createGart({
+    memory,
+    rule: gartRule(kernel.dma),
+    aperture: APERTURE,
+    options: GART_DEFAULTS,
+    agp: false,
+    ramEnd: 9 * GIB,
+  });
+  if (!("bits" in gart)) throw new TypeError(`the GART stays off: ${gart.join(" ")}`);
+  const dma = createDma(memory, { era: kernel.dma, ops: new GartOps(gart) });
+  const device = dma.addDevice({ ...card, iommu: true });
+  return { memory, dma, device, aside: 0, copied: () => 0 };
 }
 
 /** With a mask pool of `bytes` in place of ZONE_DMA, and bounce buffers from it. */
