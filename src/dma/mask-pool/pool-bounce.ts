@@ -50,13 +50,6 @@ export interface PoolBounceOptions {
   readonly copiesAlways?: boolean;
 }
 
-export interface PoolBounce extends Bounce {
-  readonly lastMessage: string | null;
-  /** Buffers there are now. */
-  live(): number;
-  verify(): string[];
-}
-
 interface Columns {
   readonly head: Float64Array;
   readonly start: Float64Array;
@@ -77,53 +70,22 @@ export function createPoolBounce(
   pool: MaskPool,
   options: PoolBounceOptions,
 ): PoolBounce {
-  const { copy, gfp, copiesAlways = false } = options;
-  const { counts, pageSize } = pool;
-  const columns = addColumns(image, Math.max(pool.end, options.endPfn));
-  const { head, start, orig, size } = columns;
-  let lastMessage: string | null = null;
+  return new PoolBounce(pool, options, addColumns(image, Math.max(pool.end, options.endPfn)));
+}
 
-  /** First page of the buffer that holds a physical address, or -1. */
-  function headOf(physical: number): number {
-    const pfn = Math.floor(physical / pageSize);
-    return pfn >= 0 && pfn < head.length ? head[pfn] - 1 : -1;
+export class PoolBounce implements Bounce {
+  lastMessage: string | null = null;
+  readonly #pool: MaskPool;
+  readonly #options: PoolBounceOptions;
+  readonly #columns: Columns;
+
+  constructor(pool: MaskPool, options: PoolBounceOptions, columns: Columns) {
+    this.#pool = pool;
+    this.#options = options;
+    this.#columns = columns;
   }
 
-  function take(
-    device: DmaDevice,
-    bytes: number,
-    align: number,
-    windows: readonly PoolWindow[],
-  ): number {
-    const { segmentBoundary } = device;
-    const boundary = segmentBoundary >= NO_LIMIT ? -1 : segmentBoundary;
-    for (const { low, limit, offset } of windows) {
-      // What the bus adds to an address would shift a boundary; `poolWindows` has cut there.
-      const own = boundary >= 0 && offset % (boundary + 1) !== 0 ? -1 : boundary;
-      const pfn = allocMaskPages(pool, bytes, low, limit, align, own, gfp, 0);
-      if (pfn >= 0) return pfn;
-    }
-    return -1;
-  }
-
-  /** Why there is no buffer of so many bytes. */
-  function reasonOf(bytes: number, align: number, windows: readonly PoolWindow[]): number {
-    const pages = Math.ceil(bytes / pageSize);
-    const fits = (many: number): boolean =>
-      windows.some(({ low, limit }) => {
-        const first = Math.ceil(low / pageSize);
-        const end = Math.floor((limit + 1) / pageSize);
-        const alignPages = Math.max(1, align / pageSize);
-        return (
-          canEver(pool, many, first, end, alignPages, 0, 0) ||
-          (pool.normal !== null && !pool.force && many <= pool.normal.largest(first, end))
-        );
-      });
-    if (fits(pages)) return BOUNCE_FULL;
-    return fits(1) ? BOUNCE_TOO_LARGE : BOUNCE_UNREACHABLE;
-  }
-
-  function map(
+  map(
     device: DmaDevice,
     physical: number,
     wanted: number,
@@ -131,75 +93,148 @@ export function createPoolBounce(
     alignMask: number,
     direction: DmaDirection,
     attrs: number,
+    _cpu: number,
   ): number {
+    const { gfp, copy, copiesAlways = false } = this.#options;
     const windows = poolWindows(device);
     // The low bits that the device wants kept, in the buffer as in the original.
     const kept = device.minAlignMask === 0 ? 0 : physical % (device.minAlignMask + 1);
     const bytes = Math.max(MIN_BYTES, kept + Math.max(wanted, allocSize));
     const align = Math.max(device.minAlignMask, alignMask) + 1;
-    const pfn = take(device, bytes, align, windows);
+    const pfn = this.#take(device, bytes, align, windows);
     if (pfn < 0) {
       const limit = Math.min(device.streamingLimit, device.busLimit);
-      lastMessage = maskRefusalLine(device.driver, { bytes, gfp, limit });
-      return reasonOf(bytes, align, windows);
+      this.lastMessage = maskRefusalLine(device.driver, { bytes, gfp, limit });
+      return reasonOf(this.#pool, bytes, align, windows);
     }
-    lastMessage = null;
-    const pages = Math.ceil(bytes / pageSize);
-    enter(columns, pfn, pages);
-    start[pfn] = kept;
-    orig[pfn] = physical;
-    size[pfn] = wanted;
-    columns.bytes[pfn] = bytes;
-    columns.live[0]++;
-    counts[SWIOTLB_USED_PAGES] += pages;
-    counts[SWIOTLB_BYTES_WASTED] += pages * pageSize - wanted;
-    counts[SWIOTLB_NUM_ALLOCS]++;
-    const buffer = pfn * pageSize + kept;
+    this.lastMessage = null;
+    this.#enter(pfn, physical, kept, wanted, bytes);
+    const buffer = pfn * this.#pool.pageSize + kept;
     const isAsked = toDevice(direction) && (attrs & DMA_ATTR_SKIP_CPU_SYNC) === 0;
     if (copiesAlways || isAsked) copy(physical, buffer, wanted);
     return buffer;
   }
 
+  #take(device: DmaDevice, bytes: number, align: number, windows: readonly PoolWindow[]): number {
+    const { segmentBoundary } = device;
+    const boundary = segmentBoundary >= NO_LIMIT ? -1 : segmentBoundary;
+    for (const { low, limit, offset } of windows) {
+      // What the bus adds to an address would shift a boundary; `poolWindows` has cut there.
+      const own = boundary >= 0 && offset % (boundary + 1) !== 0 ? -1 : boundary;
+      const { gfp } = this.#options;
+      const pfn = allocMaskPages(this.#pool, bytes, low, limit, align, own, gfp, 0);
+      if (pfn >= 0) return pfn;
+    }
+    return -1;
+  }
+
+  /** Writes a new buffer down. */
+  #enter(pfn: number, physical: number, kept: number, wanted: number, bytes: number): void {
+    const { counts, pageSize } = this.#pool;
+    const columns = this.#columns;
+    const pages = Math.ceil(bytes / pageSize);
+    const last = (pfn + pages - 1) >> CHUNK_PAGES_SHIFT;
+    columns.head.fill(pfn + 1, pfn, pfn + pages);
+    columns.touched.fill(1, pfn >> CHUNK_PAGES_SHIFT, last + 1);
+    columns.start[pfn] = kept;
+    columns.orig[pfn] = physical;
+    columns.size[pfn] = wanted;
+    columns.bytes[pfn] = bytes;
+    columns.live[0]++;
+    counts[SWIOTLB_USED_PAGES] += pages;
+    counts[SWIOTLB_BYTES_WASTED] += pages * pageSize - wanted;
+    counts[SWIOTLB_NUM_ALLOCS]++;
+  }
+
+  unmap(
+    _device: DmaDevice,
+    buffer: number,
+    _size: number,
+    direction: DmaDirection,
+    attrs: number,
+  ): void {
+    const { head, start, size, bytes, live } = this.#columns;
+    const { pageSize, counts } = this.#pool;
+    const pfn = this.#bufferAt(buffer);
+    const isAsked = fromDevice(direction) && (attrs & DMA_ATTR_SKIP_CPU_SYNC) === 0;
+    if (isAsked) this.#sync(pfn * pageSize + start[pfn], size[pfn], false);
+    head.fill(0, pfn, pfn + Math.ceil(bytes[pfn] / pageSize));
+    live[0]--;
+    counts[SWIOTLB_NUM_FREES]++;
+    freeMask(this.#pool, pfn, bytes[pfn]);
+  }
+
+  syncForCpu(_device: DmaDevice, buffer: number, size: number, direction: DmaDirection): void {
+    if (fromDevice(direction)) this.#sync(buffer, size, false);
+  }
+
+  syncForDevice(_device: DmaDevice, buffer: number, size: number, direction: DmaDirection): void {
+    if (toDevice(direction)) this.#sync(buffer, size, true);
+  }
+
   /** The part of [buffer, buffer + length) that is mapped, copied one way or the other. */
-  function sync(buffer: number, length: number, isToBuffer: boolean): void {
-    const pfn = headOf(buffer);
-    assert(pfn >= 0, "this address is in no bounce buffer", buffer);
-    const first = pfn * pageSize + start[pfn];
+  #sync(buffer: number, length: number, isToBuffer: boolean): void {
+    const { start, orig, size } = this.#columns;
+    const pfn = this.#bufferAt(buffer);
+    const first = pfn * this.#pool.pageSize + start[pfn];
     const from = Math.max(buffer, first);
     const many = Math.min(buffer + length, first + size[pfn]) - from;
     if (many <= 0) return;
     const original = orig[pfn] + from - first;
-    if (isToBuffer) copy(original, from, many);
-    else copy(from, original, many);
+    if (isToBuffer) this.#options.copy(original, from, many);
+    else this.#options.copy(from, original, many);
   }
 
-  return {
-    get lastMessage() {
-      return lastMessage;
-    },
-    map,
-    unmap: (_device, buffer, _size, direction, attrs) => {
-      const pfn = headOf(buffer);
-      assert(pfn >= 0, "this address is in no bounce buffer", buffer);
-      const isAsked = fromDevice(direction) && (attrs & DMA_ATTR_SKIP_CPU_SYNC) === 0;
-      if (isAsked) sync(pfn * pageSize + start[pfn], size[pfn], false);
-      const bytes = columns.bytes[pfn];
-      head.fill(0, pfn, pfn + Math.ceil(bytes / pageSize));
-      columns.live[0]--;
-      counts[SWIOTLB_NUM_FREES]++;
-      freeMask(pool, pfn, bytes);
-    },
-    syncForCpu: (_device, buffer, length, direction) => {
-      if (fromDevice(direction)) sync(buffer, length, false);
-    },
-    syncForDevice: (_device, buffer, length, direction) => {
-      if (toDevice(direction)) sync(buffer, length, true);
-    },
-    holds: (physical) => headOf(physical) >= 0,
-    maxMapping: (device) => maxMapping(pool, device),
-    live: () => columns.live[0],
-    verify: () => verifyColumns(columns, pageSize),
-  };
+  holds(physical: number): boolean {
+    return this.#headOf(physical) >= 0;
+  }
+
+  maxMapping(device: DmaDevice): number {
+    return maxMapping(this.#pool, device);
+  }
+
+  /** Buffers there are now. */
+  live(): number {
+    return this.#columns.live[0];
+  }
+
+  verify(): string[] {
+    return verifyColumns(this.#columns, this.#pool.pageSize);
+  }
+
+  /** First page of the buffer that holds a physical address, or -1. */
+  #headOf(physical: number): number {
+    const { head } = this.#columns;
+    const pfn = Math.floor(physical / this.#pool.pageSize);
+    return pfn >= 0 && pfn < head.length ? head[pfn] - 1 : -1;
+  }
+
+  #bufferAt(address: number): number {
+    const pfn = this.#headOf(address);
+    assert(pfn >= 0, "this address is in no bounce buffer", address);
+    return pfn;
+  }
+}
+
+/** Why there is no buffer of so many bytes. */
+function reasonOf(
+  { pageSize, ranges, pages: all, normal, force }: MaskPool,
+  bytes: number,
+  align: number,
+  windows: readonly PoolWindow[],
+): number {
+  const fits = (pages: number): boolean =>
+    windows.some(({ low, limit }) => {
+      const first = Math.ceil(low / pageSize);
+      const end = Math.floor((limit + 1) / pageSize);
+      const alignPages = Math.max(1, align / pageSize);
+      return (
+        canEver({ ranges, pages: all }, pages, first, end, alignPages, 0, 0) ||
+        (normal !== null && !force && pages <= normal.largest(first, end))
+      );
+    });
+  if (fits(Math.ceil(bytes / pageSize))) return BOUNCE_FULL;
+  return fits(1) ? BOUNCE_TOO_LARGE : BOUNCE_UNREACHABLE;
 }
 
 /** What `allocMask` takes for a mistake, the least that is asked for. */
@@ -222,11 +257,6 @@ function addColumns(image: Image, pages: number): Columns {
     touched,
     live: new Float64Array(addRegion(image, "maskPool.bounce.live", 8).buffer),
   };
-}
-
-function enter({ head, touched }: Columns, pfn: number, pages: number): void {
-  head.fill(pfn + 1, pfn, pfn + pages);
-  touched.fill(1, pfn >> CHUNK_PAGES_SHIFT, ((pfn + pages - 1) >> CHUNK_PAGES_SHIFT) + 1);
 }
 
 /** Bytes of the longest piece that this device could be given were everything free. */

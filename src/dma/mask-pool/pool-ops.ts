@@ -24,9 +24,9 @@ import {
 import {
   allocMask,
   freeMask,
+  MASK_WAIT,
   MAY_WAIT,
   type MaskPool,
-  type MaskWish,
   maskRefusalLine,
 } from "./mask-pool.ts";
 import type { PoolBounce } from "./pool-bounce.ts";
@@ -41,16 +41,31 @@ const REASONS: ReadonlyMap<number, string> = new Map([
 
 /** Ops over one memory: its zones first, its mask pool last. */
 export function createPoolOps(memory: Memory, pool: MaskPool, bounce: PoolBounce): DmaOps {
-  const { pageSize } = memory;
-  const ramEnd = endOfRam(memory, pool) * pageSize;
-  let lastRefusal: OpsRefusal | null = null;
+  return new PoolOps(memory, pool, bounce);
+}
 
-  const refuse = (reason: string, message: string | null = null): number => {
-    lastRefusal = { reason, message };
+class PoolOps implements DmaOps {
+  readonly name = "mask pool";
+  lastRefusal: OpsRefusal | null = null;
+  readonly #memory: Memory;
+  readonly #pool: MaskPool;
+  readonly #bounce: PoolBounce;
+  /** First byte behind RAM. */
+  readonly #ramEnd: number;
+
+  constructor(memory: Memory, pool: MaskPool, bounce: PoolBounce) {
+    this.#memory = memory;
+    this.#pool = pool;
+    this.#bounce = bounce;
+    this.#ramEnd = endOfRam(memory, pool) * memory.pageSize;
+  }
+
+  #refuse(reason: string, message: string | null = null): number {
+    this.lastRefusal = { reason, message };
     return DMA_MAPPING_ERROR;
-  };
+  }
 
-  function mapPhysical(
+  mapPhysical(
     device: DmaDevice,
     physical: number,
     size: number,
@@ -59,18 +74,20 @@ export function createPoolOps(memory: Memory, pool: MaskPool, bounce: PoolBounce
     cpu: number,
   ): number {
     const limit = streamingLast(device);
-    if (limit < 0) return refuse("no mask");
+    if (limit < 0) return this.#refuse("no mask");
     if ((attrs & DMA_ATTR_MMIO) !== 0) {
-      return physical + size - 1 <= limit ? physical : refuse("mask");
+      return physical + size - 1 <= limit ? physical : this.#refuse("mask");
     }
     const dma = physToDma(device, physical);
-    if (!device.forceBounce && dma >= 0 && dma + size - 1 <= limit) return dma;
+    const isWhole = dma >= 0 && physToDma(device, physical + size - 1) === dma + size - 1;
+    if (!device.forceBounce && isWhole && dma + size - 1 <= limit) return dma;
+    const bounce = this.#bounce;
     const buffer = bounce.map(device, physical, size, size, 0, direction, attrs, cpu);
     if (buffer >= 0) return physToDma(device, buffer);
-    return refuse(REASONS.get(buffer) ?? "no bounce buffer", bounce.lastMessage);
+    return this.#refuse(REASONS.get(buffer) ?? "no bounce buffer", bounce.lastMessage);
   }
 
-  function unmap(
+  unmap(
     device: DmaDevice,
     dma: number,
     size: number,
@@ -78,10 +95,12 @@ export function createPoolOps(memory: Memory, pool: MaskPool, bounce: PoolBounce
     attrs: number,
   ): void {
     const physical = dmaToPhys(device, dma);
-    if (bounce.holds(physical)) bounce.unmap(device, physical, size, direction, attrs);
+    if (this.#bounce.holds(physical)) {
+      this.#bounce.unmap(device, physical, size, direction, attrs);
+    }
   }
 
-  function mapSg(
+  mapSg(
     device: DmaDevice,
     entries: SgEntry[],
     direction: DmaDirection,
@@ -89,11 +108,10 @@ export function createPoolOps(memory: Memory, pool: MaskPool, bounce: PoolBounce
     cpu: number,
   ): number {
     for (const [i, entry] of entries.entries()) {
-      entry.dma = mapPhysical(device, entry.physical, entry.length, direction, attrs, cpu);
+      entry.dma = this.mapPhysical(device, entry.physical, entry.length, direction, attrs, cpu);
       if (entry.dma === DMA_MAPPING_ERROR) {
         const skip = attrs | DMA_ATTR_SKIP_CPU_SYNC;
-        for (const done of entries.slice(0, i))
-          unmap(device, done.dma, done.length, direction, skip);
+        this.unmapSg(device, entries.slice(0, i), direction, skip);
         return 0;
       }
       entry.dmaLength = entry.length;
@@ -101,91 +119,80 @@ export function createPoolOps(memory: Memory, pool: MaskPool, bounce: PoolBounce
     return entries.length;
   }
 
-  function sync(
+  unmapSg(
     device: DmaDevice,
-    dma: number,
-    size: number,
+    entries: readonly SgEntry[],
     direction: DmaDirection,
-    forCpu: boolean,
+    attrs: number,
   ): void {
-    const physical = dmaToPhys(device, dma);
-    if (!bounce.holds(physical)) return;
-    if (forCpu) bounce.syncForCpu(device, physical, size, direction);
-    else bounce.syncForDevice(device, physical, size, direction);
+    for (const entry of entries) this.unmap(device, entry.dma, entry.dmaLength, direction, attrs);
   }
 
-  function allocCoherent(device: DmaDevice, size: number, gfp: number): CoherentBlock | null {
+  syncForCpu(device: DmaDevice, dma: number, size: number, direction: DmaDirection): void {
+    const physical = dmaToPhys(device, dma);
+    if (this.#bounce.holds(physical)) this.#bounce.syncForCpu(device, physical, size, direction);
+  }
+
+  syncForDevice(device: DmaDevice, dma: number, size: number, direction: DmaDirection): void {
+    const physical = dmaToPhys(device, dma);
+    if (this.#bounce.holds(physical)) this.#bounce.syncForDevice(device, physical, size, direction);
+  }
+
+  allocCoherent(device: DmaDevice, size: number, gfp: number): CoherentBlock | null {
+    const { pageSize, gfp: bits } = this.#memory;
     const bytes = Math.ceil(size / pageSize) * pageSize;
-    const flags = (gfp & memory.gfp.direct) === 0 ? 0 : MAY_WAIT;
-    let wish: MaskWish = { bytes, limit: coherentLast(device), gfp, flags };
-    for (const { low, limit } of windowsOf(device, coherentLast(device), NO_LIMIT)) {
-      wish = { ...wish, low, limit };
-      const pfn = allocMask(pool, wish);
-      if (pfn < 0) continue;
-      const physical = pfn * pageSize;
-      zero(physical, bytes);
-      return { dma: physToDma(device, physical), size: bytes, runs: [{ physical, length: bytes }] };
+    const flags = (gfp & bits.direct) === 0 ? 0 : MAY_WAIT;
+    const limit = coherentLast(device);
+    let mayWait = false;
+    for (const window of windowsOf(device, limit, NO_LIMIT)) {
+      const pfn = allocMask(this.#pool, { ...window, bytes, gfp, flags });
+      if (pfn >= 0) return this.#blockAt(device, pfn * pageSize, bytes);
+      mayWait ||= pfn === MASK_WAIT;
     }
-    refuse("no memory", maskRefusalLine(device.driver, wish));
+    const line = maskRefusalLine(device.driver, { bytes, limit, gfp });
+    // Who may wait comes again after something was given back; the line comes when his time is up.
+    this.#refuse(mayWait ? "no memory now" : "no memory", mayWait ? null : line);
     return null;
   }
 
-  function zero(physical: number, length: number): void {
-    const at = physical - memory.bytesPfn * pageSize;
-    if (memory.bytes !== null && at >= 0) memory.bytes.fill(0, at, at + length);
+  #blockAt(device: DmaDevice, physical: number, length: number): CoherentBlock {
+    const { bytes, bytesPfn, pageSize } = this.#memory;
+    const at = physical - bytesPfn * pageSize;
+    if (bytes !== null && at >= 0) bytes.fill(0, at, at + length);
+    return { dma: physToDma(device, physical), size: length, runs: [{ physical, length }] };
   }
 
-  function maskSupported(device: DmaDevice, limit: number): boolean {
-    if (limit >= requiredMask(device)) return true;
-    return windowsOf(device, Math.min(limit, device.busLimit), NO_LIMIT).some(
-      ({ low, limit: last }) =>
-        pool.ranges.some(
-          ({ start }) => start * pageSize >= low && (start + 1) * pageSize - 1 <= last,
-        ),
+  freeCoherent(_device: DmaDevice, { runs }: CoherentBlock): void {
+    for (const { physical, length } of runs) {
+      freeMask(this.#pool, physical / this.#memory.pageSize, length);
+    }
+  }
+
+  maskSupported(device: DmaDevice, limit: number): boolean {
+    if (limit >= this.requiredMask(device)) return true;
+    const { pageSize } = this.#memory;
+    return windowsOf(device, Math.min(limit, device.busLimit), NO_LIMIT).some((window) =>
+      this.#pool.ranges.some(
+        ({ start }) => start * pageSize >= window.low && (start + 1) * pageSize - 1 <= window.limit,
+      ),
     );
   }
 
-  function requiredMask(device: DmaDevice): number {
-    const dma = physToDma(device, ramEnd - pageSize);
+  requiredMask(device: DmaDevice): number {
+    const dma = physToDma(device, this.#ramEnd - this.#memory.pageSize);
     return dma < 0 ? NO_LIMIT : maskCovering(dma);
   }
 
-  return {
-    name: "mask pool",
-    get lastRefusal() {
-      return lastRefusal;
-    },
-    mapPhysical,
-    unmap,
-    mapSg,
-    unmapSg: (device, entries, direction, attrs) => {
-      for (const entry of entries) unmap(device, entry.dma, entry.dmaLength, direction, attrs);
-    },
-    syncForCpu: (device, dma, size, direction) => {
-      sync(device, dma, size, direction, true);
-    },
-    syncForDevice: (device, dma, size, direction) => {
-      sync(device, dma, size, direction, false);
-    },
-    allocCoherent,
-    freeCoherent: (_device, { runs }) => {
-      for (const { physical, length } of runs) freeMask(pool, physical / pageSize, length);
-    },
-    maskSupported,
-    requiredMask,
-    maxMappingSize: (device) => {
-      const isLimited = streamingLast(device) < requiredMask(device);
-      return isLimited || device.forceBounce ? bounce.maxMapping(device) : NO_LIMIT;
-    },
-    translate,
-  };
-}
+  maxMappingSize(device: DmaDevice): number {
+    const isLimited = streamingLast(device) < this.requiredMask(device);
+    return isLimited || device.forceBounce ? this.#bounce.maxMapping(device) : NO_LIMIT;
+  }
 
-/** Without an IOMMU: windows, and the addresses that the bus carries. */
-function translate(device: DmaDevice, dma: number): number | BusFault {
-  if (dma > device.busLimit) return { reason: "bus limit", address: dma, message: "" };
-  const physical = dmaToPhys(device, dma);
-  return physical >= 0 ? physical : { reason: "window", address: dma, message: "" };
+  translate(device: DmaDevice, dma: number): number | BusFault {
+    if (dma > device.busLimit) return { reason: "bus limit", address: dma, message: "" };
+    const physical = dmaToPhys(device, dma);
+    return physical >= 0 ? physical : { reason: "window", address: dma, message: "" };
+  }
 }
 
 function endOfRam(m: Memory, pool: MaskPool): number {

@@ -42,6 +42,9 @@ function startsOf(word: number, pages: number): number {
   return starts;
 }
 
+/** Word of the root's longest run. */
+const ROOT_MAX = NODE_WORDS + N_MAX;
+
 export interface Runs {
   /**
    * Start of the highest run of at least `pages` free pages in [0, limit), or -1. Of a
@@ -55,16 +58,16 @@ export interface Runs {
 
 export function bindRuns(tree: RangeTree): Runs {
   const { leaves, bits, nodes } = tree;
+  const all = leaves * WORD_PAGES;
   let found = 0;
 
-  /** In one word, `bits` clipped to the limit. */
+  /** In one word, `own` being its bits up to the limit. */
   function inWord(word: number, own: number, pages: number): number {
     const starts = startsOf(own, pages);
     if (starts === 0) return -1;
     const high = 31 - Math.clz32(starts);
-    const many = Math.clz32(~(starts << (31 - high)));
     found = word * WORD_PAGES + high + pages;
-    return word * WORD_PAGES + high - many + 1;
+    return word * WORD_PAGES + high - runAtHigh(starts << (31 - high)) + 1;
   }
 
   /** In a node that has such a run. `carry`: free pages that follow the node. */
@@ -93,10 +96,7 @@ export function bindRuns(tree: RangeTree): Runs {
 
   function below(limit: number, pages: number): number {
     if (limit < pages) return -1;
-    if (limit === leaves * WORD_PAGES) {
-      const fits = nodes[NODE_WORDS + N_MAX] >= pages;
-      return fits ? inside(1, 0, limit, 0, pages) : -1;
-    }
+    if (limit === all) return nodes[ROOT_MAX] >= pages ? inside(1, 0, all, 0, pages) : -1;
     let node = leaves + (limit >> 5);
     let carry = 0;
     const part = limit & 31;
