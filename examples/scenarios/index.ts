@@ -1,4 +1,5 @@
 // All scenarios, in the order of docs/scenarios.md.
+import { bounceSizes } from "./bounce-sizes.ts";
 import { evenMebibytes } from "./even-mebibytes.ts";
 import { idleReserve } from "./idle-reserve.ts";
 import { nvidiaCard } from "./nvidia-card.ts";
@@ -10,6 +11,7 @@ import { twoBanks } from "./two-banks.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
   nvidiaCard,
+  bounceSizes,
   soundCard,
   evenMebibytes,
   ownMemory,

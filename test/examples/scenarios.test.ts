@@ -63,6 +63,16 @@ test(
   },
 );
 
+test("bounce sizes: slots end at 256 KiB, pages do not, and small buffers pay", options, () => {
+  const { rows } = outcomeOf("bounce-sizes");
+  const of = (size: string): readonly (string | number)[] =>
+    rows.find(([own]) => own === size) ?? [];
+  assert.deepEqual([of("256 KiB")[1], of("256 KiB")[3]], [64, 64]);
+  assert.deepEqual([of("257 KiB")[1], of("257 KiB")[3]], [0, 63]);
+  assert.deepEqual([of("4 MiB")[1], of("4 MiB")[3]], [0, 4]);
+  assert.deepEqual([of("1.5 KiB")[1], of("1.5 KiB")[3]], [8192, 4096]);
+});
+
 test("a sound card: no zone fits, swiotlb is out of reach, the pool is not", options, () => {
   const of = (column: string, way: string): number => figure("sound-card", column, way);
   assert.equal(of("periods of 256", "DMA and DMA32, swiotlb"), 0);
