@@ -1,7 +1,8 @@
 /**
  * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, replay, explain, swiotlb; all without a NAME
+ *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, replay, explain, swiotlb, mask-pool;
+ *                                              all without a NAME
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it
@@ -17,6 +18,7 @@ import { parseArgs } from "node:util";
 import { runBoot } from "../bench/boot.ts";
 import { bundleWorkers } from "../bench/bundle.ts";
 import { runExplain } from "../bench/explain.ts";
+import { runMaskPool } from "../bench/mask-pool.ts";
 import { runOff } from "../bench/off.ts";
 import { runReplay } from "../bench/replay.ts";
 import { FULL_ROUNDS, runFrames } from "../bench/run.ts";
@@ -30,6 +32,7 @@ const BENCHMARKS = {
   replay: runReplay,
   explain: runExplain,
   swiotlb: runSwiotlb,
+  "mask-pool": runMaskPool,
 };
 const QUICK_ROUNDS = 3;
 

@@ -75,6 +75,12 @@ export interface ReachMemory {
     /** Every streaming mapping bounces: swiotlb=force, confidential guests. */
     readonly forced: boolean;
   } | null;
+  /** In place of ZONE_DMA: requests with a limit, and bounce buffers, come from it last. Bytes. */
+  readonly maskPool: {
+    readonly start: number;
+    readonly end: number;
+    readonly bytes: number;
+  } | null;
   readonly cma: readonly { readonly start: number | null; readonly bytes: number }[];
   /** Zones of a machine no kernel has: chosen by their limits, not by GFP flags. */
   readonly custom: boolean;
@@ -112,7 +118,7 @@ export function deviceReach(device: DeviceSpec, memory: ReachMemory): DeviceReac
     maxMapping:
       unlimited && memory.swiotlb?.forced !== true
         ? Number.POSITIVE_INFINITY
-        : (memory.swiotlb?.maxMapping ?? 0),
+        : bounceMax(streamingLimit, memory),
     streamingWords: streamingWords(streaming, streamingLimit, supported, memory),
     notes,
   };
@@ -126,6 +132,9 @@ export function deviceReach(device: DeviceSpec, memory: ReachMemory): DeviceReac
  */
 export function maskSupported(bits: number, memory: ReachMemory): boolean {
   if (bits >= 32) return true;
+  // The pool looks at addresses, so whoever reaches a page of it is served.
+  if (memory.maskPool !== null && maskLimit(bits) >= memory.maskPool.start + memory.pageSize - 1)
+    return true;
   // The kernel compares with the start of the last page, not with its end.
   let needed = Math.max(0, endOfRam(memory) - memory.pageSize);
   if (memory.zoneDmaLimit !== null) needed = Math.min(needed, memory.zoneDmaLimit);
@@ -151,8 +160,8 @@ function pagesBelow(zone: ReachZone, limit: number, pageSize: number): number {
 }
 
 interface CoherentZones {
-  readonly first: ReachZone | null;
-  readonly retry: ReachZone | null;
+  readonly first: { readonly name: string } | null;
+  readonly retry: { readonly name: string } | null;
   /** Part of `first` that the coherent mask covers. */
   readonly fits: number;
 }
@@ -180,6 +189,7 @@ function coherentZones(device: DeviceSpec, memory: ReachMemory): CoherentZones {
     const top = kernel.find((zone) => zone.name === name)?.index;
     return top === undefined ? null : from((zone) => zone.index <= top);
   };
+  if (memory.maskPool !== null) return pooledZones(memory.maskPool, memory, last, kernel);
   let first: ReachZone | null;
   let retry: ReachZone | null = null;
   if (memory.custom) {
@@ -201,6 +211,29 @@ function coherentZones(device: DeviceSpec, memory: ReachMemory): CoherentZones {
   };
 }
 
+/**
+ * With a mask pool: the highest zone that lies in reach, else the one that the limit cuts, and
+ * last the pool. See `src/dma/mask-pool/normal-first.ts`.
+ */
+function pooledZones(
+  pool: NonNullable<ReachMemory["maskPool"]>,
+  memory: ReachMemory,
+  last: number,
+  kernel: readonly ReachZone[],
+): CoherentZones {
+  const populated = kernel.filter((zone) => zone.present > 0);
+  // Who reaches all memory never has to go to the pool.
+  const isLimited = populated.some((zone) => zoneEnd(zone, memory) - 1 > last);
+  const retry = isLimited && last > pool.start ? { name: "mask pool" } : null;
+  const whole = populated.findLast((zone) => zoneEnd(zone, memory) - 1 <= last);
+  const cut = populated.find((zone) => pagesBelow(zone, last + 1, memory.pageSize) > 0);
+  // The normal allocator is asked where the limit lies above the pool.
+  const first = last + 1 <= pool.end ? undefined : (whole ?? cut);
+  if (first === undefined) return { first: retry, retry: null, fits: retry === null ? 0 : 1 };
+  const covered = pagesBelow(first, last + 1, memory.pageSize) / first.present;
+  return { first, retry, fits: covered };
+}
+
 function zoneEnd(zone: ReachZone, memory: ReachMemory): number {
   return (zone.ram.at(-1)?.end ?? 0) * memory.pageSize;
 }
@@ -217,8 +250,15 @@ function streamingVerdict(
   return poolInReach(limit, memory) ? "bounce" : "unreachable";
 }
 
+/** The largest mapping that can be bounced: what swiotlb takes, or what the mask pool has in reach. */
+function bounceMax(limit: number, { maskPool, swiotlb }: ReachMemory): number {
+  if (maskPool === null) return swiotlb?.maxMapping ?? 0;
+  return Math.max(0, Math.min(maskPool.bytes, limit - maskPool.start));
+}
+
 /** Whether the whole bounce pool lies below `limit`. Where its place is not known it is assumed just below 4 GiB. */
 function poolInReach(limit: number, memory: ReachMemory): boolean {
+  if (memory.maskPool !== null) return memory.maskPool.start + memory.pageSize <= limit;
   if (memory.swiotlb === null) return false;
   const { start, bytes } = memory.swiotlb;
   const end = start === null ? Math.min(endOfRam(memory), 2 ** 32) : start + bytes;

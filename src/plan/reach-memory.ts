@@ -4,6 +4,7 @@ import type { Layout, Pools } from "../boot/hardware.ts";
 import { type DeviceSpec, simpleDevice } from "../dma/device.ts";
 import type { ReachMemory } from "../dma/reach.ts";
 import type { MachineInput } from "./machine.ts";
+import type { PlannedMaskPool } from "./mask-pool.ts";
 
 /** Masks that every plan shows, besides the machine's own devices: the classic ones. */
 const CLASSIC_MASK_BITS = [24, 29, 30, 32, 64];
@@ -17,6 +18,7 @@ export function reachMemory(
   layout: Layout,
   pools: Pools,
   ram: readonly Range[][],
+  maskPool: PlannedMaskPool | null,
 ): ReachMemory {
   const { hardware, commandLine } = input;
   const { swiotlb } = pools;
@@ -41,6 +43,7 @@ export function reachMemory(
             forced: commandLine.swiotlb.force,
           },
     cma: pools.cma,
+    maskPool,
     custom: hardware.arch === "custom",
   };
 }

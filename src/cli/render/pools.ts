@@ -5,8 +5,16 @@ import type { Plan } from "../../plan/index.ts";
 /** Bytes of one swiotlb slot. Linux: IO_TLB_SHIFT, include/linux/swiotlb.h */
 const SLOT_WORDS = "2 KiB";
 
-export function poolLines({ pools }: Plan): string[] {
+export function poolLines({ pools, maskPool, pageSize }: Plan): string[] {
   const lines: string[] = [];
+  if (maskPool !== null) {
+    const reserve = maskPool.reserveWithout;
+    lines.push(
+      `mask pool    ${formatBytes(maskPool.bytes)} below ${formatAddress(maskPool.end, 1)} · in no zonelist, ` +
+        `so no zone keeps a reserve for it (ZONE_DMA would: ${formatCount(reserve)} pages, ` +
+        `${formatBytes(reserve * pageSize)}) · books of ${formatBytes(maskPool.metadataBytes)} outside the zones`,
+    );
+  }
   const { swiotlb } = pools;
   if (swiotlb === null) lines.push(`swiotlb      none: ${pools.swiotlbWhyNot ?? "not needed"}`);
   else {
