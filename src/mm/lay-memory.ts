@@ -8,7 +8,14 @@ import { assert } from "../base/assert.ts";
 import { gfpEra } from "../kernels/gfp.ts";
 import { allocRuleOf } from "../kernels/gfp-alloc.ts";
 import { bindBuddy, type Unbound } from "./buddy.ts";
-import { addChunkedRegion, addRegion, createImage, type Image } from "./image.ts";
+import {
+  addChunkedRegion,
+  addPassingRegion,
+  addRegion,
+  attachImage,
+  createImage,
+  type Image,
+} from "./image.ts";
 import {
   type GfpMasks,
   type Memory,
@@ -18,6 +25,7 @@ import {
   type ZoneSpec,
 } from "./memory.ts";
 import { ISOLATE, MOVABLE, PCP_TYPES, TYPE_COUNT, UNMOVABLE } from "./rule.ts";
+import { C_STATE, CPU_RUNNING, lineOf } from "./share-words.ts";
 import { waitTableSize } from "./wait-table.ts";
 import {
   COSTLY_ORDER,
@@ -96,14 +104,18 @@ function sizesOf(spec: MemorySpec): Sizes {
 
 /**
  * Lays out a memory with every zone empty: nothing is free yet. `bootMemory`
- * gives it its pages.
+ * gives it its pages. Over the regions of a memory that another thread laid out
+ * by the same spec, nothing is written.
  */
-export function layMemory(spec: MemorySpec): Memory {
+export function layMemory(
+  spec: MemorySpec,
+  given: ReadonlyMap<string, SharedArrayBuffer> | null = null,
+): Memory {
   const { zones, maxOrder, pageblockOrder, cpus } = spec;
   const sizes = sizesOf(spec);
   const { shift, lruHeads, headSections, rows, nodes, zoneNames, lists, table } = sizes;
   const gfp = gfpMasks(spec.gfpVersion);
-  const image = createImage(spec.shared);
+  const image = given === null ? createImage(spec.shared) : attachImage(given);
   const touched = bytes(image, "touched", rows >> shift);
   const int32 = (name: string, length: number): Int32Array =>
     new Int32Array(addRegion(image, name, length * 4).buffer);
@@ -122,7 +134,7 @@ export function layMemory(spec: MemorySpec): Memory {
     sectionMask: 2 ** shift - 1,
     firstRow: headSections * 2 ** shift,
     rows,
-    sectionRow: int32("sectionRow", table).fill(-1),
+    sectionRow: int32("sectionRow", table),
     sectionPfn: sectionPfns(image, rows >> shift, table * 2 ** shift < 2 ** 31),
     touched,
     next: new Int32Array(addChunkedRegion(image, "next", rows * 4, shift + 2, touched).buffer),
@@ -158,15 +170,21 @@ export function layMemory(spec: MemorySpec): Memory {
     bytesPfn: spec.bytesPfn,
     cpu: 0,
     events: null,
+    spec,
+    cpus: spec.shared
+      ? new Int32Array(addPassingRegion(image, "cpus", lineOf(cpus) * 4).buffer)
+      : null,
+    owner: spec.shared ? owners(image, rows, shift, touched) : new Uint16Array(0),
   };
   const m: Memory = Object.assign(unbound, { buddy: bindBuddy(unbound) });
-  fillIn(m, spec, sizes);
+  if (given === null) fillIn(m, spec, sizes);
   return m;
 }
 
 /** What is not zero in a memory that has no pages yet. */
 function fillIn(m: Memory, spec: MemorySpec, sizes: Sizes): void {
   const { sections, shift, headSections, headRows, nodes } = sizes;
+  m.sectionRow.fill(-1);
   sections.forEach((section, i) => {
     const row = (headSections + i) * 2 ** shift;
     m.sectionRow[section] = row;
@@ -184,6 +202,11 @@ function fillIn(m: Memory, spec: MemorySpec, sizes: Sizes): void {
   m.blockZone.fill(MIXED);
   for (const [z, zone] of spec.zones.entries()) layZone(m, zone, z);
   if (spec.rule.mobility) layCutBlocks(m, spec.zones);
+  if (m.cpus !== null) m.cpus[lineOf(0) + C_STATE] = CPU_RUNNING;
+}
+
+function owners(image: Image, rows: number, shift: number, touched: Uint8Array): Uint16Array {
+  return new Uint16Array(addChunkedRegion(image, "owner", rows * 2, shift + 1, touched).buffer);
 }
 
 function bytes(image: Image, name: string, length: number): Uint8Array {
