@@ -17,8 +17,11 @@ const engine = fileURLToPath(new URL("../src/mm/index.ts", import.meta.url));
 const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
 const bootWorker = fileURLToPath(new URL("boot-worker.ts", import.meta.url));
 
-/** The allocator is not in the first two: it stays the module that is published. */
+const sharedWorker = fileURLToPath(new URL("shared-worker.ts", import.meta.url));
+
+/** The allocator is not in the first three: it stays the module that is published. */
 const BUNDLES = {
+  "shared-worker": { input: sharedWorker, external: [/^node:/, "zonewright/mm"] },
   worker: { input: worker, external: [/^node:/, "zonewright/mm"] },
   "boot-worker": { input: bootWorker, external: [/^node:/, "zonewright/mm"] },
   "worker-whole": { input: worker, ...withEngine() },

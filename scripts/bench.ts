@@ -1,7 +1,7 @@
 /**
  * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, replay, explain; all without a NAME
+ *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, shared, replay, explain; all without a NAME
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it
@@ -20,12 +20,14 @@ import { runExplain } from "../bench/explain.ts";
 import { runOff } from "../bench/off.ts";
 import { runReplay } from "../bench/replay.ts";
 import { FULL_ROUNDS, runFrames } from "../bench/run.ts";
+import { runShared } from "../bench/shared.ts";
 import { WORKLOADS } from "../bench/workloads.ts";
 
 const BENCHMARKS = {
   frames: runFrames,
   boot: runBoot,
   off: runOff,
+  shared: runShared,
   replay: runReplay,
   explain: runExplain,
 };
@@ -60,7 +62,7 @@ async function main(): Promise<number> {
     json: values.json ?? null,
     say: progress,
   };
-  await bundleWorkers(["worker", "boot-worker", "worker-whole", "worker-bare"]);
+  await bundleWorkers(["worker", "shared-worker", "boot-worker", "worker-whole", "worker-bare"]);
   const passed = wanted.map(([name, run]) => {
     console.log(`# ${name}`);
     return run(options);
