@@ -10,6 +10,7 @@
  *
  * Linux: spinlock_t lock of struct zone, include/linux/mmzone.h
  */
+import { assert } from "../base/assert.ts";
 import type { Memory } from "./memory.ts";
 import { Z_LOCK, ZONE_WORDS } from "./words.ts";
 
@@ -19,6 +20,8 @@ const WAITERS = 0x4000_0000;
 const SPINS = 200;
 /** Milliseconds after which a sleeper looks again: the holder may have died before it woke anybody. */
 const NAP = 5;
+/** Naps before it is certain that nobody will give the lock back. Work under it takes microseconds. */
+const NAPS = 2000;
 
 export function lockZone(m: Memory, zone: number): void {
   if (m.cpus === null) return;
@@ -38,7 +41,7 @@ function lockContended(m: Memory, at: number): void {
   for (let i = 0; i < SPINS; i++) {
     if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, own) === 0) return;
   }
-  for (;;) {
+  for (let naps = 0; ; ) {
     const seen = Atomics.load(words, at);
     if (seen === 0) {
       // Others may sleep still: whoever has slept wakes the next one.
@@ -47,8 +50,24 @@ function lockContended(m: Memory, at: number): void {
     }
     const marked = seen | WAITERS;
     if (seen !== marked && Atomics.compareExchange(words, at, seen, marked) !== seen) continue;
+    assert(
+      naps < NAPS,
+      "a zone's lock is not given back: recover the CPU that died",
+      seen & ~WAITERS,
+    );
     nap(words, at, marked, NAP);
+    naps++;
   }
+}
+
+/** The lock if it is free now or soon. */
+export function tryLock(m: Memory, zone: number): boolean {
+  const at = zone * ZONE_WORDS + Z_LOCK;
+  const own = m.cpu + 1;
+  if (Atomics.compareExchange(m.zone, at, 0, own) === 0) return true;
+  nap(m.zone, at, Atomics.load(m.zone, at), NAP);
+  // Whoever sleeps for it may have been woken for nothing: pass that on.
+  return Atomics.compareExchange(m.zone, at, 0, own | WAITERS) === 0;
 }
 
 /** CPU that holds a zone's lock; -1 for none. */

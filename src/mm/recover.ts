@@ -6,11 +6,15 @@
  * page is the dead CPU's when `owner` says so. Pages can only have got lost under
  * a zone lock (S1): if the dead CPU holds that of a zone, the zone's free lists
  * are built anew from its frames, and RAM that no block covers is free.
+ *
+ * A CPU of a kernel does not die alone; what is like it there is one that goes offline.
+ *
+ * Linux: page_alloc_cpu_dead(), mm/page_alloc.c
  */
 import { assert } from "../base/assert.ts";
 import { linkTail } from "./buddy.ts";
 import { endLoan, stopAsking } from "./drain-all.ts";
-import { inheritLock, lockHolder, lockZone, unlockZone } from "./lock.ts";
+import { inheritLock, lockHolder, tryLock, unlockZone } from "./lock.ts";
 import {
   EXTENT,
   FREE,
@@ -48,11 +52,14 @@ import {
 } from "./share-words.ts";
 import { ORDERS } from "./words.ts";
 
+/** Times that a lock which a living CPU holds is tried, 5 ms each. */
+const TRIES = 1000;
+
 /** What `recover` gave back. */
 export interface Recovered {
-  /** Blocks that the worker had allocated and nobody had freed, by ascending pfn. */
+  /** Blocks that the workers had allocated and nobody had freed, by ascending pfn. */
   readonly held: readonly { readonly pfn: number; readonly order: number }[];
-  /** Pages on its per-CPU lists, and on lists that it had borrowed. */
+  /** Pages on their per-CPU lists, and on lists that they had borrowed. */
   readonly stocked: number;
   /** Pages that were on their way between lists. */
   readonly inFlight: number;
@@ -61,7 +68,7 @@ export interface Recovered {
 /** How a zone looks to whoever walks its frames: heads of blocks, and RAM that has none. */
 interface Found {
   readonly free: { readonly row: number; readonly kind: number; readonly order: number }[];
-  /** Taken by the dead CPU. */
+  /** Taken by a dead CPU. */
   readonly held: number[];
   /** On lists that are not to be trusted. */
   readonly stocked: number[];
@@ -69,23 +76,24 @@ interface Found {
 }
 
 /**
- * Puts a shared memory right after the worker that was CPU `dead` is gone for
- * good: call it when it has ended, not before. Others may go on meanwhile. Asserts
- * that `dead` is another CPU than the caller's.
+ * Puts a shared memory right after the workers that were these CPUs are gone for
+ * good: call it when they have ended, not before, and with all that have. Others
+ * may go on meanwhile. Asserts that the dead are other CPUs than the caller's, and
+ * that nobody else keeps a zone's lock for seconds: that one must have died too.
  */
-export function recover(m: Memory, dead: number): Recovered {
+export function recover(m: Memory, dead: readonly number[]): Recovered {
   const { cpus } = m;
   assert(cpus !== null, "this memory was not made with shared: true");
-  assert(dead !== m.cpu && dead >= 0 && dead < m.cpuCount, "no other CPU", dead);
+  for (const cpu of dead) {
+    assert(cpu !== m.cpu && cpu >= 0 && cpu < m.cpuCount, "no other CPU", cpu);
+  }
   const borrowed = borrowedBy(m, cpus, dead);
-  const broken = new Set([dead, ...borrowed]);
+  const broken = new Set([...dead, ...borrowed]);
   const held: { pfn: number; order: number }[] = [];
   let stocked = 0;
   let inFlight = 0;
   for (let zone = 0; zone < m.zoneCount; zone++) {
-    const isLost = lockHolder(m, zone) === dead;
-    if (isLost) inheritLock(m, zone);
-    else lockZone(m, zone);
+    const isLost = takeLock(m, zone, dead);
     const found = walkZone(m, zone, dead, broken);
     if (isLost) {
       rebuildFree(m, zone, found);
@@ -107,26 +115,46 @@ export function recover(m: Memory, dead: number): Recovered {
     unlockZone(m, zone);
   }
   for (const cpu of borrowed) endLoan(cpus, cpu);
-  const line = lineOf(dead);
-  Atomics.store(cpus, line + C_SERVED, Atomics.load(cpus, line + C_ASKED));
-  Atomics.notify(cpus, line + C_SERVED);
-  stopAsking(m, cpus, dead);
-  Atomics.store(cpus, line + C_STATE, CPU_OFFLINE);
+  for (const cpu of dead) {
+    const line = lineOf(cpu);
+    Atomics.store(cpus, line + C_SERVED, Atomics.load(cpus, line + C_ASKED));
+    Atomics.notify(cpus, line + C_SERVED);
+    stopAsking(m, cpus, cpu);
+    Atomics.store(cpus, line + C_STATE, CPU_OFFLINE);
+  }
   return { held, stocked, inFlight };
 }
 
+/** A zone's lock, from the dead where one of them has it: returns whether. */
+function takeLock(m: Memory, zone: number, dead: readonly number[]): boolean {
+  for (let tries = 0; ; tries++) {
+    const holder = lockHolder(m, zone);
+    if (dead.includes(holder)) {
+      inheritLock(m, zone);
+      return true;
+    }
+    if (tryLock(m, zone)) return false;
+    assert(tries < TRIES, "a zone's lock is never given back: has this CPU died too?", holder);
+  }
+}
+
 /** CPUs whose lists the dead one was emptying. */
-function borrowedBy(m: Memory, cpus: Int32Array, dead: number): number[] {
+function borrowedBy(m: Memory, cpus: Int32Array, dead: readonly number[]): number[] {
   const found: number[] = [];
   for (let cpu = 0; cpu < m.cpuCount; cpu++) {
     const state = Atomics.load(cpus, lineOf(cpu) + C_STATE);
-    if (isBorrowed(state) && borrowerOf(state) === dead) found.push(cpu);
+    if (isBorrowed(state) && dead.includes(borrowerOf(state))) found.push(cpu);
   }
   return found;
 }
 
 /** Every RAM frame of a zone: which block it is in, or that it is in none. */
-function walkZone(m: Memory, zone: number, dead: number, broken: ReadonlySet<number>): Found {
+function walkZone(
+  m: Memory,
+  zone: number,
+  dead: readonly number[],
+  broken: ReadonlySet<number>,
+): Found {
   const found: Found = { free: [], held: [], stocked: [], gaps: [] };
   for (const { start, end } of m.spec.zones[zone]?.ram ?? []) {
     for (let pfn = start; pfn < end; ) {
@@ -142,7 +170,7 @@ function walkZone(m: Memory, zone: number, dead: number, broken: ReadonlySet<num
 /** The same for neighbouring rows. Returns the row after the last block that was met. */
 function walkRows(
   m: Memory,
-  dead: number,
+  dead: readonly number[],
   broken: ReadonlySet<number>,
   first: number,
   end: number,
@@ -162,7 +190,7 @@ function walkRows(
     }
     if (kind === FREE || kind === EXTENT) found.free.push({ row, kind, order: low });
     else if (kind === PCP && broken.has(owner - 1)) found.stocked.push(row);
-    else if ((kind === TAKEN || kind === MOBILE) && owner === dead + 1) found.held.push(row);
+    else if ((kind === TAKEN || kind === MOBILE) && dead.includes(owner - 1)) found.held.push(row);
     if (kind === EXTENT) row = m.next[row + 1];
     else row += 1 << (kind === PCP ? m.owner[row] & ORDER_MASK : low);
   }

@@ -7,6 +7,8 @@
  * no longer than they have patience; lists of a CPU that is idle, or that nobody
  * is attached as, are borrowed.
  *
+ * Linux: cpu_online_mask; work queued on a CPU by __drain_all_pages(), mm/page_alloc.c
+ *
  *   OFFLINE ──attach──▶ RUNNING ◀──idle, busy──▶ IDLE
  *      ▲  ╲               │                      ╱
  *      │   ╲───borrow──▶ BORROWED ◀──borrow─────╱        (and back when it is drained)

@@ -12,6 +12,8 @@
  * (postMessage, Atomics). Whoever is to keep a page should own it (`passTo`). A worker that waits for messages should be `idle`, so
  * that others can have what its lists hold; one that ends should `detach`; after
  * one that was terminated, `recover`.
+ *
+ * Linux: bringup and offlining of a CPU as its pagesets see it: page_alloc_cpu_dead(), mm/page_alloc.c
  */
 import { assert } from "../base/assert.ts";
 import { enterCpu } from "./drain-all.ts";

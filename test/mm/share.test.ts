@@ -3,7 +3,6 @@
 // short; a CPU that dies before each single write there is; threads terminated in the middle of it.
 import { strict as expect } from "node:assert";
 import { after, before, describe, test } from "node:test";
-import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import {
@@ -13,85 +12,27 @@ import {
   busy,
   detach,
   drainAllPages,
-  foldCounts,
   GFP_ATOMIC,
   GFP_HIGHUSER_MOVABLE,
   GFP_KERNEL,
   idle,
-  type Memory,
   NO_PFN,
   passTo,
   recover,
   shareMemory,
 } from "../../src/mm/index.ts";
-import { P_COUNT, PCP_WORDS, Z_FREE, Z_MANAGED, ZONE_WORDS } from "../../src/mm/memory.ts";
+import { P_COUNT, PCP_WORDS } from "../../src/mm/memory.ts";
 import { verify } from "../../src/mm/verify.ts";
 import { attachMortal, Crash, countAtomics, life } from "../support/crashing.ts";
-import { type Plan, receive, ringBytes } from "../support/share-rings.ts";
-
-const FRAMES = 8192;
-
-function machine(era: string, cpus: number): Memory {
-  return bootMemory({
-    era,
-    cpus,
-    shared: true,
-    minFreeKbytes: 512,
-    zones: [
-      { name: "DMA", startPfn: 1, pages: 1023 },
-      { name: "Normal", startPfn: 1024, pages: FRAMES - 1024 },
-    ],
-  });
-}
-
-function planFor(m: Memory, cpus: number, steps: number, seed: number): Plan[] {
-  const shared = shareMemory(m);
-  const rings = new SharedArrayBuffer(ringBytes(cpus));
-  const ledger = new SharedArrayBuffer(cpus * FRAMES);
-  const common = { shared, cpus, frames: FRAMES, rings, ledger, steps, most: 700, crossing: 50 };
-  return Array.from({ length: cpus - 1 }, (_, i) => ({
-    ...common,
-    cpu: i + 1,
-    seed: seed + i * 7919,
-  }));
-}
-
-function start(plan: Plan): Worker {
-  return new Worker(new URL("../support/share-worker.ts", import.meta.url), { workerData: plan });
-}
-
-function ended(worker: Worker): Promise<void> {
-  return new Promise((resolve, reject) => {
-    worker.on("error", reject);
-    worker.on("exit", () => resolve());
-  });
-}
-
-/** What nobody received is freed; then all memory is free, in one piece. */
-function settle(m: Memory, plans: readonly Plan[]): void {
-  const [plan] = plans;
-  expect.ok(plan);
-  const words = new Int32Array(plan.rings);
-  for (let from = 1; from < plan.cpus; from++) {
-    for (let to = 1; to < plan.cpus; to++) {
-      for (;;) {
-        const block = receive(words, plan.cpus, from, to);
-        if (block < 0) break;
-        freePages(m, block >> 4, block & 15);
-      }
-    }
-  }
-  expectAllFree(m);
-}
-
-function expectAllFree(m: Memory): void {
-  drainAllPages(m);
-  foldCounts(m);
-  expect.deepEqual(verify(m), []);
-  for (const zone of m.names.keys()) {
-    expect.equal(m.zone[zone * ZONE_WORDS + Z_FREE], m.zone[zone * ZONE_WORDS + Z_MANAGED]);
-  }
-}
+import {
+  ended,
+  expectAllFree,
+  killRound,
+  machine,
+  planFor,
+  settle,
+  start,
+} from "../support/share-life.ts";
 
 for (const era of ["2.6", "5.10", "6.1", "6.12"]) {
   test(`${era}: four workers, half of the frees are of another's pages, memory is short`, async () => {
@@ -104,34 +45,7 @@ for (const era of ["2.6", "5.10", "6.1", "6.12"]) {
 }
 
 test("workers that are terminated in the middle of it: recover returns what they held", async () => {
-  for (let round = 0; round < 12; round++) {
-    const m = machine("6.1", 5);
-    const plans = planFor(m, 5, 100_000_000, round * 131);
-    const workers = plans.map(start);
-    await Promise.all(
-      workers.map((worker) => new Promise((resolve) => worker.once("online", resolve))),
-    );
-    await new Promise((resolve) => setTimeout(resolve, 30 + ((round * 37) % 50)));
-    const victim = 1 + (round % 4);
-    await workers[victim - 1]?.terminate();
-    const { held } = recover(m, victim);
-    const ledger = new Uint8Array(
-      plans[0]?.ledger ?? new SharedArrayBuffer(0),
-      victim * FRAMES,
-      FRAMES,
-    );
-    const known = new Map(held.map(({ pfn, order }) => [pfn, order]));
-    // A block that it held by its own account was its, but for one that was on its way to another.
-    const missing = [...ledger.entries()].filter(
-      ([pfn, own]) => own !== 0 && known.get(pfn) !== own - 1,
-    );
-    expect.ok(missing.length <= 1, `${missing.length} blocks of the ledger were not returned`);
-    await Promise.all(workers.map((worker) => worker.terminate()));
-    for (let cpu = 1; cpu < 5; cpu++) if (cpu !== victim) recover(m, cpu);
-    expect.deepEqual(verify(m), []);
-    // Blocks in the rings belong to whoever was to receive them: they are free now.
-    expectAllFree(m);
-  }
+  for (let round = 0; round < 12; round++) await killRound(round);
 });
 
 describe("a CPU that dies before a write", () => {
@@ -195,7 +109,7 @@ describe("a CPU that dies before a write", () => {
             } finally {
               life.left = Number.POSITIVE_INFINITY;
             }
-            const found = recover(m, 1);
+            const found = recover(m, [1]);
             const returned = new Map(found.held.map((block) => [block.pfn, block.order]));
             for (const [pfn, size] of held) expect.equal(returned.get(pfn), size);
             // At most what it was just being given, or was just giving back.
@@ -222,7 +136,7 @@ test("a CPU is one worker at a time, and only one that exists", () => {
   expect.throws(() => attachMemory(shared, 1), /another worker is attached as this CPU/);
   expect.throws(() => attachMemory(shared, 0), /another worker/);
   expect.throws(() => attachMemory(shared, 2), /no such CPU/);
-  expect.throws(() => recover(m, 0), /no other CPU/);
+  expect.throws(() => recover(m, [0]), /no other CPU/);
   detach(other);
   attachMemory(shared, 1);
   const alone = bootMemory({ zones: [{ name: "Normal", startPfn: 0, pages: 1024 }] });
@@ -235,7 +149,7 @@ test("a page that was passed on outlives its giver", () => {
   const own = allocPages(other, GFP_KERNEL, 2);
   const passed = allocPages(other, GFP_KERNEL, 1);
   passTo(other, passed, 0);
-  expect.deepEqual(recover(m, 1).held, [{ pfn: own, order: 2 }]);
+  expect.deepEqual(recover(m, [1]).held, [{ pfn: own, order: 2 }]);
   freePages(m, passed, 1);
   expect.deepEqual(verify(m), []);
 });
