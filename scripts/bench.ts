@@ -1,8 +1,8 @@
 /**
  * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, replay, explain, swiotlb, mask-pool;
- *                                              all without a NAME
+ *   node scripts/bench.ts [NAME…] [OPTION…]    all without a NAME: frames, boot, off, shared, replay,
+ *                                              explain, dma, swiotlb, mask-pool
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it
@@ -17,11 +17,13 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { runBoot } from "../bench/boot.ts";
 import { bundleWorkers } from "../bench/bundle.ts";
+import { runDma } from "../bench/dma.ts";
 import { runExplain } from "../bench/explain.ts";
 import { runMaskPool } from "../bench/mask-pool.ts";
 import { runOff } from "../bench/off.ts";
 import { runReplay } from "../bench/replay.ts";
 import { FULL_ROUNDS, runFrames } from "../bench/run.ts";
+import { runShared } from "../bench/shared.ts";
 import { runSwiotlb } from "../bench/swiotlb.ts";
 import { WORKLOADS } from "../bench/workloads.ts";
 
@@ -29,8 +31,10 @@ const BENCHMARKS = {
   frames: runFrames,
   boot: runBoot,
   off: runOff,
+  shared: runShared,
   replay: runReplay,
   explain: runExplain,
+  dma: runDma,
   swiotlb: runSwiotlb,
   "mask-pool": runMaskPool,
 };
@@ -65,7 +69,15 @@ async function main(): Promise<number> {
     json: values.json ?? null,
     say: progress,
   };
-  await bundleWorkers(["worker", "boot-worker", "worker-whole", "worker-bare", "swiotlb-worker"]);
+  await bundleWorkers([
+    "worker",
+    "shared-worker",
+    "boot-worker",
+    "worker-whole",
+    "worker-bare",
+    "dma-worker",
+    "swiotlb-worker",
+  ]);
   const passed = wanted.map(([name, run]) => {
     console.log(`# ${name}`);
     return run(options);

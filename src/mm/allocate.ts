@@ -10,8 +10,8 @@
  * __alloc_pages_slowpath(), free_unref_page(), mm/page_alloc.c
  */
 import { assert } from "../base/assert.ts";
-import { giveBlock, takeSmallest } from "./buddy.ts";
-import { drainAllPages } from "./drain.ts";
+import { takeSmallest } from "./buddy.ts";
+import { drainAllPages } from "./drain-all.ts";
 import {
   ALLOC_CMA,
   ALLOC_HIGHATOMIC,
@@ -25,6 +25,7 @@ import {
   reserveFlags,
 } from "./gfp-alloc.ts";
 import { reserveHighatomic, unreserveHighatomic } from "./highatomic.ts";
+import { lockZone, unlockZone } from "./lock.ts";
 import {
   KIND_MASK,
   type Memory,
@@ -43,7 +44,7 @@ import {
   zoneOf,
 } from "./memory.ts";
 import { giveToPcp, takeFromPcp } from "./pcp.ts";
-import { countPages, giveByPageblock, takeFromZone } from "./queue.ts";
+import { countPages, returnToZone, takeFromZone } from "./queue.ts";
 import { HIGHATOMIC, MOVABLE } from "./rule.ts";
 import { watermarkFast } from "./zone-watermark.ts";
 
@@ -70,9 +71,18 @@ export function allocPages(m: Memory, gfp: number, order: number): number {
 
 /** A block of the own type from the zone itself, counted. */
 export function takeOwn(m: Memory, zone: number, order: number, type: number): number {
+  lockZone(m, zone);
   const row = takeSmallest(m, zone, order, type);
-  if (row >= 0) countPages(m, zone, row, -(1 << order));
+  if (row >= 0) handOver(m, zone, row, order, type);
+  unlockZone(m, zone);
   return row;
+}
+
+/** A block that leaves its zone for a request is somebody's before the lock is given back (S1). */
+function handOver(m: Memory, zone: number, row: number, order: number, type: number): void {
+  countPages(m, zone, row, -(1 << order));
+  if (m.cpus !== null) m.owner[row] = ((m.cpu + 1) << 8) | order;
+  m.state[row] = (type === MOVABLE ? MOBILE : TAKEN) | order;
 }
 
 /** The passes: low mark first, then the slow path. */
@@ -157,8 +167,11 @@ function takeFromOne(
   if (row < 0) row = takeFromBuddy(m, zone, order, type, allocFlags);
   const flags = zone * ZONE_WORDS + Z_FLAGS;
   if ((allocFlags & ALLOC_KSWAPD) !== 0 && (m.zone[flags] & ZONE_BOOSTED) !== 0) {
+    lockZone(m, zone);
     m.zone[flags] &= ~ZONE_BOOSTED;
+    unlockZone(m, zone);
     m.events?.wakeKswapd(zone, 0, m.zone[zone * ZONE_WORDS + Z_INDEX]);
+    m.pressure?.wake(zone, 0, m.zone[zone * ZONE_WORDS + Z_INDEX]);
   }
   return row;
 }
@@ -172,6 +185,7 @@ function takeFromBuddy(
   allocFlags: number,
 ): number {
   let row = -1;
+  lockZone(m, zone);
   if ((allocFlags & ALLOC_HIGHATOMIC) !== 0) {
     row = takeSmallest(m, zone, order, HIGHATOMIC);
   }
@@ -180,7 +194,8 @@ function takeFromBuddy(
   if (row < 0 && last) {
     row = takeSmallest(m, zone, order, HIGHATOMIC);
   }
-  if (row >= 0) countPages(m, zone, row, -(1 << order));
+  if (row >= 0) handOver(m, zone, row, order, type);
+  unlockZone(m, zone);
   return row;
 }
 
@@ -204,11 +219,7 @@ function slowPath(
   // Up to 6.2 trying harder was by itself the right to HighAtomic blocks.
   const harder = order > 0 && rule.highatomicBy === "no-flag" && (flags & ALLOC_NON_BLOCK) !== 0;
   if (harder && m.rule.highatomic) flags |= ALLOC_HIGHATOMIC;
-  if (m.events !== null && (m.gfp.kswapd === 0 || (gfp & m.gfp.kswapd) !== 0)) {
-    for (let i = list + 1; m.zonelist[i] >= 0; i++) {
-      m.events.wakeKswapd(m.zonelist[i], order, highest);
-    }
-  }
+  if (m.gfp.kswapd === 0 || (gfp & m.gfp.kswapd) !== 0) wakeAll(m, order, highest, list);
   let row = takeFromList(m, order, highest, type, list, flags);
   if (row >= 0) return row;
   const reserves = reserveFlags(gfp, era, {});
@@ -219,10 +230,27 @@ function slowPath(
     if (row >= 0) return row;
   }
   if ((gfp & direct) === 0) return -1;
-  drainAllPages(m);
-  do row = takeFromList(m, order, highest, type, list, flags);
-  while (row < 0 && m.rule.highatomic && unreserveHighatomic(m, list, type, true));
-  return row;
+  const { pressure } = m;
+  const insists = (gfp & m.gfp.retry) !== 0;
+  for (let attempt = 0; ; attempt++) {
+    const again = pressure?.relieve(attempt, order, highest, list, flags, insists) ?? false;
+    if (again) row = takeFromList(m, order, highest, type, list, flags);
+    if (row >= 0) return row;
+    drainAllPages(m);
+    do row = takeFromList(m, order, highest, type, list, flags);
+    while (row < 0 && m.rule.highatomic && unreserveHighatomic(m, list, type, true));
+    if (row >= 0 || !again) return row;
+  }
+}
+
+/** Linux: wake_all_kswapds() */
+function wakeAll(m: Memory, order: number, highest: number, list: number): void {
+  const { events, pressure } = m;
+  if (events === null && pressure === null) return;
+  for (let i = list + 1; m.zonelist[i] >= 0; i++) {
+    events?.wakeKswapd(m.zonelist[i], order, highest);
+    pressure?.wake(m.zonelist[i], order, highest);
+  }
 }
 
 /**
@@ -245,7 +273,7 @@ export function freePages(m: Memory, pfn: number, order: number): void {
     giveToPcp(m, zone, row, order, type, list);
     return;
   }
-  giveToBuddy(m, zone, row, order, type);
+  giveToBuddy(m, zone, row, order);
 }
 
 /**
@@ -255,17 +283,13 @@ export function freePages(m: Memory, pfn: number, order: number): void {
 export function freePagesPastPcp(m: Memory, pfn: number, order: number): void {
   const row = rowOf(m, pfn);
   if ((m.state[row] | (TAKEN ^ MOBILE)) !== (MOBILE | order)) refuseFree(m, row, pfn, order);
-  giveToBuddy(m, zoneOf(m, row), row, order, m.blockType[row >> m.pageblockOrder]);
+  giveToBuddy(m, zoneOf(m, row), row, order);
 }
 
-function giveToBuddy(m: Memory, zone: number, row: number, order: number, type: number): void {
-  m.state[row] = 0;
-  if (m.rule.mergeRetypes && order > m.pageblockOrder) {
-    giveByPageblock(m, zone, row, order);
-    return;
-  }
-  countPages(m, zone, row, 1 << order);
-  giveBlock(m, zone, row, order, type, false);
+function giveToBuddy(m: Memory, zone: number, row: number, order: number): void {
+  lockZone(m, zone);
+  returnToZone(m, zone, row, order);
+  unlockZone(m, zone);
 }
 
 /** Says which mistake of the caller it was. */

@@ -69,6 +69,8 @@ export const ZONE_BOOSTED = 1;
 export const ZONE_RECLAIM_ACTIVE = 2;
 /** Free pages are below the high mark: tuned pagesets stop growing. */
 export const ZONE_BELOW_HIGH = 4;
+/** Another CPU asks for what the per-CPU lists hold: frees look closer. */
+export const ZONE_ASKED = 8;
 
 /** Words of a per-CPU pageset. */
 export const P_COUNT = 0;
@@ -96,8 +98,8 @@ export const PCP_HUGE_LIST = 12;
 /** PAGE_ALLOC_COSTLY_ORDER: above it requests are not fought for. */
 export const COSTLY_ORDER = 3;
 
-/** LRU lists of a zone: active, inactive. */
-export const LRU_LISTS = 2;
+/** Rows for LRU lists that each zone has: active and inactive first, see pressure/lru.ts. */
+export const LRU_LISTS = 5;
 
 /** Priority of a scan that is in no hurry. Linux: DEF_PRIORITY, include/linux/mmzone.h */
 export const DEF_PRIORITY = 12;
