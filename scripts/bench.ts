@@ -27,17 +27,18 @@ import { runShared } from "../bench/shared.ts";
 import { runSwiotlb } from "../bench/swiotlb.ts";
 import { WORKLOADS } from "../bench/workloads.ts";
 
+/** What runs, and the workers that it needs bundled. */
 const BENCHMARKS = {
-  frames: runFrames,
-  boot: runBoot,
-  off: runOff,
-  shared: runShared,
-  replay: runReplay,
-  explain: runExplain,
-  dma: runDma,
-  swiotlb: runSwiotlb,
-  "mask-pool": runMaskPool,
-};
+  frames: { run: runFrames, workers: ["worker"] },
+  boot: { run: runBoot, workers: ["boot-worker", "worker"] },
+  off: { run: runOff, workers: ["worker-whole", "worker-bare"] },
+  shared: { run: runShared, workers: ["shared-worker", "worker"] },
+  replay: { run: runReplay, workers: [] },
+  explain: { run: runExplain, workers: [] },
+  dma: { run: runDma, workers: ["dma-worker"] },
+  swiotlb: { run: runSwiotlb, workers: ["swiotlb-worker"] },
+  "mask-pool": { run: runMaskPool, workers: [] },
+} as const;
 const QUICK_ROUNDS = 3;
 
 async function main(): Promise<number> {
@@ -69,16 +70,8 @@ async function main(): Promise<number> {
     json: values.json ?? null,
     say: progress,
   };
-  await bundleWorkers([
-    "worker",
-    "shared-worker",
-    "boot-worker",
-    "worker-whole",
-    "worker-bare",
-    "dma-worker",
-    "swiotlb-worker",
-  ]);
-  const passed = wanted.map(([name, run]) => {
+  await bundleWorkers([...new Set(wanted.flatMap(([, { workers }]) => workers))]);
+  const passed = wanted.map(([name, { run }]) => {
     console.log(`# ${name}`);
     return run(options);
   });
