@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { buddyLesson } from "../../examples/buddy-lesson.ts";
 import { emulatorRam } from "../../examples/emulator-ram.ts";
+import { networkCard } from "../../examples/network-card.ts";
 import { pagePool } from "../../examples/page-pool.ts";
 
 const PAGE = readFileSync(new URL("../../docs/allocator.md", import.meta.url), "utf8");
@@ -55,4 +56,14 @@ test("a lesson on the buddy allocator", () => {
     [0, 0, 0, 0, 0, 0, 1],
   ]);
   assert.ok(PAGE.includes(lines.join("\n")));
+});
+
+test("S8 a driver of an old network card", () => {
+  const lines = linesOf(networkCard);
+  assert.ok(lines.includes("the card sends  hello"));
+  assert.ok(lines.includes("the CPU reads   hello, too early"));
+  assert.ok(lines.includes("after the sync  world"));
+  assert.ok(lines.includes("after the unmap fault: freed"));
+  const page = readFileSync(new URL("../../docs/dma.md", import.meta.url), "utf8");
+  assert.ok(page.includes(lines.join("\n")));
 });
