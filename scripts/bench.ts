@@ -1,7 +1,8 @@
 /**
  * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, replay, explain, mask-pool; all without a NAME
+ *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, replay, explain, swiotlb, mask-pool;
+ *                                              all without a NAME
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it
@@ -21,6 +22,7 @@ import { runMaskPool } from "../bench/mask-pool.ts";
 import { runOff } from "../bench/off.ts";
 import { runReplay } from "../bench/replay.ts";
 import { FULL_ROUNDS, runFrames } from "../bench/run.ts";
+import { runSwiotlb } from "../bench/swiotlb.ts";
 import { WORKLOADS } from "../bench/workloads.ts";
 
 const BENCHMARKS = {
@@ -29,6 +31,7 @@ const BENCHMARKS = {
   off: runOff,
   replay: runReplay,
   explain: runExplain,
+  swiotlb: runSwiotlb,
   "mask-pool": runMaskPool,
 };
 const QUICK_ROUNDS = 3;
@@ -62,7 +65,7 @@ async function main(): Promise<number> {
     json: values.json ?? null,
     say: progress,
   };
-  await bundleWorkers(["worker", "boot-worker", "worker-whole", "worker-bare"]);
+  await bundleWorkers(["worker", "boot-worker", "worker-whole", "worker-bare", "swiotlb-worker"]);
   const passed = wanted.map(([name, run]) => {
     console.log(`# ${name}`);
     return run(options);

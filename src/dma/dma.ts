@@ -39,6 +39,7 @@ import type { DeviceSpec } from "./device.ts";
 import { mapSg, unmapSg } from "./lists.ts";
 import { isRam, zoneNameOf } from "./machine.ts";
 import type { DmaOps, SgEntry } from "./ops.ts";
+import { DmaPool, type PoolBackend, poolShape } from "./pool.ts";
 import type { Reports } from "./reports.ts";
 import { Device, type DeviceBus, hasRestrictedPool } from "./runtime-device.ts";
 import { bindStreaming, type Streaming } from "./streaming.ts";
@@ -57,6 +58,9 @@ export class Dma {
   /** dma_map_page() with a physical address: the hot path, bound once. */
   readonly map: Streaming["map"];
   readonly unmap: Streaming["unmap"];
+  /** The same as `unmap`: both ways to map end alike. */
+  readonly unmapPage: Streaming["unmap"];
+  readonly unmapSingle: Streaming["unmap"];
   readonly mapResource: Streaming["mapResource"];
   readonly unmapResource: Streaming["unmapResource"];
   readonly #core: Core;
@@ -75,6 +79,8 @@ export class Dma {
     const bound = bindStreaming(core);
     this.map = bound.map;
     this.unmap = bound.unmap;
+    this.unmapPage = bound.unmap;
+    this.unmapSingle = bound.unmap;
     this.mapResource = bound.mapResource;
     this.unmapResource = bound.unmapResource;
     this.#bus = {
@@ -149,10 +155,6 @@ export class Dma {
     return this.map(device, pfn * this.memory.pageSize + offset, size, direction, attrs);
   }
 
-  unmapPage(device: Device, dma: number, size: number, direction: DmaDirection, attrs = 0): void {
-    this.unmap(device, dma, size, direction, attrs);
-  }
-
   /** A buffer of low memory, which has an address of its own for the CPU. Linux: dma_map_single_attrs() */
   mapSingle(
     device: Device,
@@ -169,10 +171,6 @@ export class Dma {
       return DMA_MAPPING_ERROR;
     }
     return this.map(device, physical, size, direction, attrs);
-  }
-
-  unmapSingle(device: Device, dma: number, size: number, direction: DmaDirection, attrs = 0): void {
-    this.unmap(device, dma, size, direction, attrs);
   }
 
   /** Entries used on the device's side, 0 when the list was refused. Linux: dma_map_sg_attrs() */
@@ -287,6 +285,31 @@ export class Dma {
   /** Linux: of_reserved_mem_device_init_by_idx() */
   initReservedMemory(device: Device, source: Device, index: number): number {
     return initReservedMemory(this.#core, device, source, index);
+  }
+
+  /**
+   * A pool of blocks of `size` bytes that do not cross `boundary`; null for what
+   * the kernel refuses. Linux: dma_pool_create()
+   */
+  createPool(
+    name: string,
+    device: Device,
+    size: number,
+    align: number,
+    boundary: number,
+  ): DmaPool | null {
+    const layout = this.#core.policy.pool;
+    const { pageSize } = this.memory;
+    const shape = poolShape(layout, pageSize, size, align, boundary);
+    if (shape === null) return null;
+    const backend: PoolBackend = {
+      reports: this.reports,
+      layout,
+      pageSize,
+      allocCoherent: (owner, bytes, gfp) => this.allocCoherent(owner, bytes, gfp),
+      freeCoherent: (owner, buffer) => this.freeCoherent(owner, buffer),
+    };
+    return new DmaPool(backend, name, device, shape);
   }
 
   // The CPU's side ----------------------------------------------------------

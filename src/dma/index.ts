@@ -19,6 +19,7 @@ export type { DmaDevice, DmaWindow } from "./dma-device.ts";
 export { type DmaEvent, formatDmaEvent } from "./events.ts";
 export { sgList } from "./lists.ts";
 export type * from "./ops.ts";
+export type { DmaPool, PoolBlock } from "./pool.ts";
 export type { DmaRefusal, Misuse, Reports } from "./reports.ts";
 export { Device } from "./runtime-device.ts";
 export * from "./words.ts";

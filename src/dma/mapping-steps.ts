@@ -8,6 +8,7 @@ import {
   F_SKIPPED,
   hasFlag,
   META_TYPE_SHIFT,
+  TYPE_COHERENT,
   TYPE_RESOURCE,
   TYPE_SG,
   TYPE_SINGLE,
@@ -206,6 +207,9 @@ export function checkUnmap(
   const type = (books.meta[entry] >> META_TYPE_SHIFT) & 0xf;
   if (books.size[entry] !== ref.size) say("different size");
   if (type !== ref.type) say("wrong function");
+  else if (type === TYPE_COHERENT && books.physical[entry] !== ref.physical) {
+    say("different CPU address");
+  }
   if (directionOf(books, entry) !== ref.direction) say("different direction");
   if (ref.type === TYPE_SG && books.entries[entry] !== ref.entries) say("different entry count");
 }

@@ -11,7 +11,7 @@ import { C_SYNCS, COUNT_WORDS } from "./counts.ts";
 import { beforeCpu } from "./mapping-steps.ts";
 import type { SgEntry } from "./ops.ts";
 import type { Device } from "./runtime-device.ts";
-import type { DmaDirection } from "./words.ts";
+import { DMA_BIDIRECTIONAL, type DmaDirection } from "./words.ts";
 
 /** `dma` may point into a mapping, and `size` be less than what follows. */
 export function syncSingle(
@@ -79,10 +79,16 @@ function check(
     core.debug.checkSync(device, ref, toCpu);
     return;
   }
-  if (core.books.covering(device.id, dma, size) < 0) {
+  const entry = core.books.covering(device.id, dma, size);
+  if (entry < 0) {
     const words = `synced by ${device.name}, but not mapped`;
     core.reports.misuse("sync of nothing", device.name, dma, words, null);
+    return;
   }
+  const mapped = directionOf(core.books, entry);
+  if (mapped === DMA_BIDIRECTIONAL || mapped === direction) return;
+  const words = `synced by ${device.name} with another direction than it was mapped`;
+  core.reports.misuse("sync direction", device.name, dma, words, null);
 }
 
 /** The direction is the mapping's: a driver's wrong one has been reported. */

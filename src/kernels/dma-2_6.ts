@@ -20,7 +20,6 @@ const ABSENT: DmaPolicy["declared"] = { ...DECLARED_2_6, flags: "absent" };
 const BITMAP_POOL: DmaPolicy["pool"] = {
   layout: "bitmap",
   usesLast: true, // allocation / size blocks, the last one too
-  leakLine: "dma_pool_destroy",
 };
 
 /** i386 has no swiotlb and no IOMMU: what is mapped is handed out as it is. */
@@ -88,7 +87,6 @@ const X86_64_2_6_18: DmaPolicy = {
 const CHAIN_POOL: DmaPolicy["pool"] = {
   layout: "chain",
   usesLast: false,
-  leakLine: "dma_pool_destroy",
 };
 
 const DEBUG_2_6_39: DmaPolicy["debug"] = {

@@ -36,7 +36,7 @@ const V4_19: DmaPolicy = {
   },
   streaming: { withPool: "end", withoutPool: "end", failure: "overflow-line" },
   declared: { flags: "exclusive", children: false, returns: "errno", marks: "whole" },
-  pool: { layout: "chain", usesLast: false, leakLine: "dma_pool_destroy" },
+  pool: { layout: "chain", usesLast: false },
   atomicPools: "none",
   debug: DEBUG_4_19,
   events: "swiotlb",
@@ -71,7 +71,7 @@ const V6_3: DmaPolicy = {
   ...V6_1,
   name: "6.3",
   basis: "inferred",
-  pool: { layout: "list", usesLast: true, leakLine: "dma_pool_destroy" },
+  pool: { layout: "list", usesLast: true },
 };
 
 const V6_12: DmaPolicy = {

@@ -44,8 +44,6 @@ export interface DmaPolicy {
     readonly layout: "bitmap" | "chain" | "list";
     /** A block may end exactly on the boundary (6.3). */
     readonly usesLast: boolean;
-    /** Name of the function in front of what destroy prints. */
-    readonly leakLine: string;
   };
   /** Pools for those who may not wait: none, or one each for kernel, DMA and DMA32 (5.7). */
   readonly atomicPools: "none" | "zones";

@@ -63,10 +63,7 @@ export class PlainBounce implements Bounce {
   map(...args: Parameters<Bounce["map"]>): number {
     const [, orig, size, allocSize] = args;
     const slots = Math.ceil(allocSize / 64) + 1;
-    const at = this.#used.findIndex((_, i) => {
-      const run = this.#used.slice(i, i + slots);
-      return run.length === slots && run.every((own) => own === undefined);
-    });
+    const at = this.#gap(slots);
     if (at < 0) {
       this.lastMessage = `swiotlb buffer is full (sz: ${size} bytes)`;
       return BOUNCE_FULL;
@@ -76,6 +73,15 @@ export class PlainBounce implements Bounce {
     this.#origins.set(buffer, { orig, size, slots });
     this.#copy(orig, buffer, size);
     return buffer;
+  }
+
+  #gap(slots: number): number {
+    let run = 0;
+    for (const [i, own] of this.#used.entries()) {
+      run = own === undefined ? run + 1 : 0;
+      if (run === slots) return i + 1 - slots;
+    }
+    return -1;
   }
 
   unmap(...[, buffer, , direction, attrs]: Parameters<Bounce["unmap"]>): void {
