@@ -18,6 +18,7 @@ export { createDma, Dma } from "./dma.ts";
 export type { DmaDevice, DmaWindow } from "./dma-device.ts";
 export { type DmaEvent, formatDmaEvent } from "./events.ts";
 export { sgList } from "./lists.ts";
+export * from "./mask-pool/index.ts";
 export type * from "./ops.ts";
 export type { DmaPool, PoolBlock } from "./pool.ts";
 export type { DmaRefusal, Misuse, Reports } from "./reports.ts";
