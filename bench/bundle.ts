@@ -18,8 +18,11 @@ const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
 const swiotlbWorker = fileURLToPath(new URL("swiotlb-worker.ts", import.meta.url));
 const bootWorker = fileURLToPath(new URL("boot-worker.ts", import.meta.url));
 
-/** The allocator is not in the first two: it stays the module that is published. */
+const sharedWorker = fileURLToPath(new URL("shared-worker.ts", import.meta.url));
+
+/** The allocator is not in the first three: it stays the module that is published. */
 const BUNDLES = {
+  "shared-worker": { input: sharedWorker, external: [/^node:/, "zonewright/mm"] },
   worker: { input: worker, external: [/^node:/, "zonewright/mm"] },
   "swiotlb-worker": { input: swiotlbWorker, external: [/^node:/] },
   "boot-worker": { input: bootWorker, external: [/^node:/, "zonewright/mm"] },

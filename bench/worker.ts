@@ -17,9 +17,10 @@ async function load(name: string, count: number): Promise<Adapter | string> {
   switch (name) {
     case "js-null":
       return nullAdapter(count);
-    case "zonewright": {
+    case "zonewright":
+    case "zonewright-shared": {
       const { makeAdapter } = await import("./adapters/zonewright.ts");
-      return makeAdapter(count, Number(total));
+      return makeAdapter(count, Number(total), name !== "zonewright");
     }
     default: {
       const { makeAdapter, PACKAGES } = await import("./adapters/packages.ts");

@@ -1,8 +1,8 @@
 /**
  * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, replay, explain, swiotlb, mask-pool;
- *                                              all without a NAME
+ *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, shared, replay, explain, swiotlb,
+ *                                              mask-pool; all without a NAME
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it
@@ -22,6 +22,7 @@ import { runMaskPool } from "../bench/mask-pool.ts";
 import { runOff } from "../bench/off.ts";
 import { runReplay } from "../bench/replay.ts";
 import { FULL_ROUNDS, runFrames } from "../bench/run.ts";
+import { runShared } from "../bench/shared.ts";
 import { runSwiotlb } from "../bench/swiotlb.ts";
 import { WORKLOADS } from "../bench/workloads.ts";
 
@@ -29,6 +30,7 @@ const BENCHMARKS = {
   frames: runFrames,
   boot: runBoot,
   off: runOff,
+  shared: runShared,
   replay: runReplay,
   explain: runExplain,
   swiotlb: runSwiotlb,
@@ -65,7 +67,14 @@ async function main(): Promise<number> {
     json: values.json ?? null,
     say: progress,
   };
-  await bundleWorkers(["worker", "boot-worker", "worker-whole", "worker-bare", "swiotlb-worker"]);
+  await bundleWorkers([
+    "worker",
+    "shared-worker",
+    "boot-worker",
+    "worker-whole",
+    "worker-bare",
+    "swiotlb-worker",
+  ]);
   const passed = wanted.map(([name, run]) => {
     console.log(`# ${name}`);
     return run(options);

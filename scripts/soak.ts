@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { allocPages, freePages, NO_PFN } from "../src/mm/allocate.ts";
 import { bootMemory } from "../src/mm/boot-memory.ts";
 import { type BoundMemory, bindMemory } from "../src/mm/bound.ts";
-import { drainAllPages } from "../src/mm/drain.ts";
+import { drainAllPages } from "../src/mm/drain-all.ts";
 import { setMarks } from "../src/mm/marks.ts";
 import { type Memory, Z_MANAGED, ZONE_WORDS } from "../src/mm/memory.ts";
 import { verify } from "../src/mm/verify.ts";

@@ -27,18 +27,20 @@ function zonesFor(
 }
 
 /** A memory for `frames` frames of a workload, `total` in all if that is more. */
-export function bootFor(frames: number, total: number): Memory {
-  return bootMemory({ zones: zonesFor(frames, total), era: "6.1", cpus: 1 });
+export function bootFor(frames: number, total: number, cpus = 1, shared = false): Memory {
+  return bootMemory({ zones: zonesFor(frames, total), era: "6.1", cpus, shared });
 }
 
-export function makeAdapter(frames: number, total: number): Adapter {
-  let { memory, allocPages, freePages } = bindMemory(bootFor(frames, total));
+/** `shared`: as one worker on a memory that others could attach to. */
+export function makeAdapter(frames: number, total: number, shared = false): Adapter {
+  let { memory, allocPages, freePages } = bindMemory(bootFor(frames, total, 1, shared));
   let isFresh = true;
   const gfp = GFP_KERNEL;
   return {
     name: "zonewright",
     reset() {
-      if (!isFresh) ({ memory, allocPages, freePages } = bindMemory(bootFor(frames, total)));
+      if (!isFresh)
+        ({ memory, allocPages, freePages } = bindMemory(bootFor(frames, total, 1, shared)));
       isFresh = false;
     },
     alloc: (order) => allocPages(gfp, order),

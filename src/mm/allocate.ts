@@ -10,8 +10,8 @@
  * __alloc_pages_slowpath(), free_unref_page(), mm/page_alloc.c
  */
 import { assert } from "../base/assert.ts";
-import { giveBlock, takeSmallest } from "./buddy.ts";
-import { drainAllPages } from "./drain.ts";
+import { takeSmallest } from "./buddy.ts";
+import { drainAllPages } from "./drain-all.ts";
 import {
   ALLOC_CMA,
   ALLOC_HIGHATOMIC,
@@ -25,6 +25,7 @@ import {
   reserveFlags,
 } from "./gfp-alloc.ts";
 import { reserveHighatomic, unreserveHighatomic } from "./highatomic.ts";
+import { lockZone, unlockZone } from "./lock.ts";
 import {
   KIND_MASK,
   type Memory,
@@ -43,7 +44,7 @@ import {
   zoneOf,
 } from "./memory.ts";
 import { giveToPcp, takeFromPcp } from "./pcp.ts";
-import { countPages, giveByPageblock, takeFromZone } from "./queue.ts";
+import { countPages, returnToZone, takeFromZone } from "./queue.ts";
 import { HIGHATOMIC, MOVABLE } from "./rule.ts";
 import { watermarkFast } from "./zone-watermark.ts";
 
@@ -70,9 +71,18 @@ export function allocPages(m: Memory, gfp: number, order: number): number {
 
 /** A block of the own type from the zone itself, counted. */
 export function takeOwn(m: Memory, zone: number, order: number, type: number): number {
+  lockZone(m, zone);
   const row = takeSmallest(m, zone, order, type);
-  if (row >= 0) countPages(m, zone, row, -(1 << order));
+  if (row >= 0) handOver(m, zone, row, order, type);
+  unlockZone(m, zone);
   return row;
+}
+
+/** A block that leaves its zone for a request is somebody's before the lock is given back (S1). */
+function handOver(m: Memory, zone: number, row: number, order: number, type: number): void {
+  countPages(m, zone, row, -(1 << order));
+  if (m.cpus !== null) m.owner[row] = ((m.cpu + 1) << 8) | order;
+  m.state[row] = (type === MOVABLE ? MOBILE : TAKEN) | order;
 }
 
 /** The passes: low mark first, then the slow path. */
@@ -157,7 +167,9 @@ function takeFromOne(
   if (row < 0) row = takeFromBuddy(m, zone, order, type, allocFlags);
   const flags = zone * ZONE_WORDS + Z_FLAGS;
   if ((allocFlags & ALLOC_KSWAPD) !== 0 && (m.zone[flags] & ZONE_BOOSTED) !== 0) {
+    lockZone(m, zone);
     m.zone[flags] &= ~ZONE_BOOSTED;
+    unlockZone(m, zone);
     m.events?.wakeKswapd(zone, 0, m.zone[zone * ZONE_WORDS + Z_INDEX]);
   }
   return row;
@@ -172,6 +184,7 @@ function takeFromBuddy(
   allocFlags: number,
 ): number {
   let row = -1;
+  lockZone(m, zone);
   if ((allocFlags & ALLOC_HIGHATOMIC) !== 0) {
     row = takeSmallest(m, zone, order, HIGHATOMIC);
   }
@@ -180,7 +193,8 @@ function takeFromBuddy(
   if (row < 0 && last) {
     row = takeSmallest(m, zone, order, HIGHATOMIC);
   }
-  if (row >= 0) countPages(m, zone, row, -(1 << order));
+  if (row >= 0) handOver(m, zone, row, order, type);
+  unlockZone(m, zone);
   return row;
 }
 
@@ -245,7 +259,7 @@ export function freePages(m: Memory, pfn: number, order: number): void {
     giveToPcp(m, zone, row, order, type, list);
     return;
   }
-  giveToBuddy(m, zone, row, order, type);
+  giveToBuddy(m, zone, row, order);
 }
 
 /**
@@ -255,17 +269,13 @@ export function freePages(m: Memory, pfn: number, order: number): void {
 export function freePagesPastPcp(m: Memory, pfn: number, order: number): void {
   const row = rowOf(m, pfn);
   if ((m.state[row] | (TAKEN ^ MOBILE)) !== (MOBILE | order)) refuseFree(m, row, pfn, order);
-  giveToBuddy(m, zoneOf(m, row), row, order, m.blockType[row >> m.pageblockOrder]);
+  giveToBuddy(m, zoneOf(m, row), row, order);
 }
 
-function giveToBuddy(m: Memory, zone: number, row: number, order: number, type: number): void {
-  m.state[row] = 0;
-  if (m.rule.mergeRetypes && order > m.pageblockOrder) {
-    giveByPageblock(m, zone, row, order);
-    return;
-  }
-  countPages(m, zone, row, 1 << order);
-  giveBlock(m, zone, row, order, type, false);
+function giveToBuddy(m: Memory, zone: number, row: number, order: number): void {
+  lockZone(m, zone);
+  returnToZone(m, zone, row, order);
+  unlockZone(m, zone);
 }
 
 /** Says which mistake of the caller it was. */

@@ -19,6 +19,7 @@ import {
   rowOf,
   TAKEN,
   Z_FLAGS,
+  ZONE_ASKED,
   ZONE_RECLAIM_ACTIVE,
   ZONE_WORDS,
 } from "./memory.ts";
@@ -31,6 +32,7 @@ export function bindFree(m: Memory): Free {
   // Tuned pagesets count every free.
   if (m.rule.pcp === "tuned") return (pfn, order) => freePages(m, pfn, order);
   const { next, prev, state, pcp, blockType, blockZone, cpuCount, pcpHeads, pageblockOrder } = m;
+  if (m.cpus !== null) return bindSharedFree(m);
   const { isStraight, shift } = numberingOf(m);
   const count = wordOf(pcp, PCP_WORDS, P_COUNT);
   const high = wordOf(pcp, PCP_WORDS, P_HIGH);
@@ -67,6 +69,45 @@ export function bindFree(m: Memory): Free {
       const isCalm = (flags[zone * ZONE_WORDS] & ZONE_RECLAIM_ACTIVE) === 0;
       if (pages >= high[own] || !isCalm || order * factor[own] !== 0) relieve(m, zone, order, list);
     } else freeBlock(pfn, order);
+  };
+}
+
+/**
+ * `freePages` of a shared memory: a page is this CPU's before it is on its list (see `Memory.owner`),
+ * and a free looks closer while others ask for what the list holds.
+ */
+function bindSharedFree(m: Memory): Free {
+  const { next, prev, state, owner, pcp, pcpListOf, blockType, blockZone } = m;
+  const { cpuCount, pcpHeads, pageblockOrder, cpu } = m;
+  const count = wordOf(pcp, PCP_WORDS, P_COUNT);
+  const high = wordOf(pcp, PCP_WORDS, P_HIGH);
+  const factor = wordOf(pcp, PCP_WORDS, P_FACTOR);
+  const flags = wordOf(m.zone, ZONE_WORDS, Z_FLAGS);
+  const { isStraight, shift } = numberingOf(m);
+  const mine = (cpu + 1) << 8;
+
+  return (pfn: number, order: number): void => {
+    const low = pfn | 0;
+    const row = isStraight && low === pfn ? (low + shift) | 0 : rowOf(m, pfn);
+    const zone = blockZone[row >> pageblockOrder];
+    const type = blockType[row >> pageblockOrder];
+    const list = pcpListOf[order * 8 + type];
+    if ((state[row] | (TAKEN ^ MOBILE)) === MOBILE + order && list >= 0 && zone !== MIXED) {
+      const set = (zone * cpuCount + cpu) | 0;
+      const head = pcpHeads + set * PCP_LISTS + list;
+      const first = next[head];
+      owner[row] = mine | order;
+      next[row] = first;
+      prev[row] = head;
+      prev[first] = row;
+      next[head] = row;
+      state[row] = PCP | type;
+      const own = set * PCP_WORDS;
+      const pages = (count[own] + (1 << order)) | 0;
+      count[own] = pages;
+      const isCalm = (flags[zone * ZONE_WORDS] & (ZONE_RECLAIM_ACTIVE | ZONE_ASKED)) === 0;
+      if (pages >= high[own] || !isCalm || order * factor[own] !== 0) relieve(m, zone, order, list);
+    } else freePages(m, pfn, order);
   };
 }
 

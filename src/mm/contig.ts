@@ -13,8 +13,9 @@
 import { assert } from "../base/assert.ts";
 import { freePages } from "./allocate.ts";
 import { unlink } from "./buddy.ts";
-import { drainZone } from "./drain.ts";
+import { drainZone } from "./drain-all.ts";
 import { isolateBlocks, largeBuddy, restoreBlocks } from "./isolate.ts";
+import { lockZone, unlockZone } from "./lock.ts";
 import {
   FREE,
   KIND_MASK,
@@ -56,9 +57,13 @@ export function allocContigRange(m: Memory, pfn: number, pages: number, type: nu
 /** Returns false, with nothing isolated, when the range is isolated already or reaches out of its zone. */
 export function beginContig(m: Memory, pfn: number, pages: number, type: number): boolean {
   const { from, to } = blocksOf(m, pfn, pages);
-  if (from < m.firstRow || to > m.rows || !isolateBlocks(m, from, to, type)) return false;
-  drainZone(m, zoneOf(m, from));
-  return true;
+  if (from < m.firstRow || to > m.rows) return false;
+  const zone = zoneOf(m, from);
+  lockZone(m, zone);
+  const isOurs = isolateBlocks(m, from, to, type);
+  unlockZone(m, zone);
+  if (isOurs) drainZone(m, zone);
+  return isOurs;
 }
 
 /** Between `beginContig` and `endContig`. Null, with nothing taken, when a page of the range is not free. */
@@ -66,24 +71,36 @@ export function takeContig(m: Memory, pfn: number, pages: number): Contig | null
   const start = rowOf(m, pfn);
   const first = largeBuddy(m, start);
   const zone = zoneOf(m, start);
-  let end = first;
-  while (end < start + pages) {
-    if ((m.state[end] & KIND_MASK) !== FREE) return null;
-    end += 1 << (m.state[end] & ORDER_MASK);
-  }
+  lockZone(m, zone);
+  const end = endOfFree(m, first, start + pages);
   for (let row = first; row < end; ) {
     const order = m.state[row] & ORDER_MASK;
     countPages(m, zone, row, -(1 << order));
     unlink(m, zone, row, order);
     m.state.fill(TAKEN, row, row + (1 << order));
+    if (m.cpus !== null) m.owner.fill((m.cpu + 1) << 8, row, row + (1 << order));
     row += 1 << order;
   }
-  return { pfn: pfnOf(m, first), pages: end - first };
+  unlockZone(m, zone);
+  return end < 0 ? null : { pfn: pfnOf(m, first), pages: end - first };
+}
+
+/** Row after the free blocks that cover `first` to `stop`; -1 when one of them is not free. */
+function endOfFree(m: Memory, first: number, stop: number): number {
+  let end = first;
+  while (end < stop) {
+    if ((m.state[end] & KIND_MASK) !== FREE) return -1;
+    end += 1 << (m.state[end] & ORDER_MASK);
+  }
+  return end;
 }
 
 export function endContig(m: Memory, pfn: number, pages: number, type: number): void {
   const { from, to } = blocksOf(m, pfn, pages);
+  const zone = zoneOf(m, from);
+  lockZone(m, zone);
   restoreBlocks(m, from, to, type);
+  unlockZone(m, zone);
 }
 
 /** Rows of the pageblocks that hold a range. */

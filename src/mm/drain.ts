@@ -5,6 +5,7 @@
  */
 
 import { giveBlock } from "./buddy.ts";
+import { lockZone, unlockZone } from "./lock.ts";
 import {
   type Memory,
   ORDER_MASK,
@@ -30,6 +31,8 @@ function listHead(m: Memory, zone: number, cpu: number, list: number): number {
  * lists, round and round. Linux: free_pcppages_bulk(), mm/page_alloc.c
  */
 export function drainFrom(m: Memory, zone: number, cpu: number, pages: number, list: number): void {
+  if (pages <= 0) return;
+  lockZone(m, zone);
   const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
   let left = Math.min(pages, m.pcp[words + P_COUNT]);
   let at = list;
@@ -42,6 +45,7 @@ export function drainFrom(m: Memory, zone: number, cpu: number, pages: number, l
     }
     at = at + 1 === PCP_LISTS ? 0 : at + 1;
   }
+  unlockZone(m, zone);
 }
 
 /**
@@ -49,6 +53,8 @@ export function drainFrom(m: Memory, zone: number, cpu: number, pages: number, l
  * the next one does. Linux: free_pcppages_bulk(), mm/page_alloc.c
  */
 export function drainRoundRobin(m: Memory, zone: number, cpu: number, pages: number): void {
+  if (pages <= 0) return;
+  lockZone(m, zone);
   const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
   let left = Math.min(pages, m.pcp[words + P_COUNT]);
   let list = 0;
@@ -66,6 +72,7 @@ export function drainRoundRobin(m: Memory, zone: number, cpu: number, pages: num
       share--;
     } while (left > 0 && share > 0 && m.prev[head] !== head);
   }
+  unlockZone(m, zone);
 }
 
 /** The last page of a list goes to the buddy, as the type it was freed with. */
@@ -92,24 +99,6 @@ export function drainCpu(m: Memory, cpu: number): void {
     if (m.rule.pcp === "batch") drainRoundRobin(m, zone, cpu, pages);
     else drainFrom(m, zone, cpu, pages, 0);
   }
-}
-
-/** Empties all CPUs' lists of one zone. Linux: drain_all_pages(), drain_pages_zone() */
-export function drainZone(m: Memory, zone: number): void {
-  for (let cpu = 0; cpu < m.cpuCount; cpu++) {
-    drainFrom(m, zone, cpu, m.pcp[(zone * m.cpuCount + cpu) * PCP_WORDS + P_COUNT], 0);
-  }
-}
-
-/** Empties the lists of every CPU. Linux: drain_all_pages() */
-export function drainAllPages(m: Memory): void {
-  const caller = m.cpu;
-  for (let cpu = 0; cpu < m.cpuCount; cpu++) {
-    // Up to 5.19 each CPU did it for itself, and kept back what it then counted.
-    if (m.rule.pcp === "batch") m.cpu = cpu;
-    drainCpu(m, cpu);
-  }
-  m.cpu = caller;
 }
 
 /**

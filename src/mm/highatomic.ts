@@ -6,6 +6,7 @@
  */
 import { moveToList } from "./buddy.ts";
 import { movableFrom, moveFree } from "./fallback.ts";
+import { lockZone, unlockZone } from "./lock.ts";
 import { freeHead, type Memory, Z_HIGHATOMIC, Z_MANAGED, ZONE_WORDS } from "./memory.ts";
 import { HIGHATOMIC, PCP_TYPES } from "./rule.ts";
 
@@ -14,6 +15,12 @@ import { HIGHATOMIC, PCP_TYPES } from "./rule.ts";
  * 6.10 a larger block keeps all of its pageblocks, and one that a zone boundary cuts is left alone.
  */
 export function reserveHighatomic(m: Memory, zone: number, row: number, order: number): void {
+  lockZone(m, zone);
+  reserveLocked(m, zone, row, order);
+  unlockZone(m, zone);
+}
+
+function reserveLocked(m: Memory, zone: number, row: number, order: number): void {
   const words = zone * ZONE_WORDS;
   const block = 1 << m.pageblockOrder;
   if (m.zone[words + Z_HIGHATOMIC] >= shareOf(m, m.zone[words + Z_MANAGED])) return;
@@ -51,24 +58,34 @@ export function unreserveHighatomic(
     const zone = m.zonelist[i];
     const words = zone * ZONE_WORDS;
     if (!force && m.zone[words + Z_HIGHATOMIC] <= block) continue;
-    for (let order = 0; order <= m.maxOrder; order++) {
-      const head = freeHead(zone, HIGHATOMIC, order);
-      const row = m.next[head];
-      if (row === head) continue;
-      const at = row >> m.pageblockOrder;
-      const wide = m.rule.mergeRetypes && order > m.pageblockOrder;
-      const pages = wide ? 1 << order : block;
-      if (m.blockType[at] === HIGHATOMIC) {
-        m.zone[words + Z_HIGHATOMIC] -= Math.min(pages, m.zone[words + Z_HIGHATOMIC]);
-      }
-      m.blockType.fill(type, at, at + (pages >> m.pageblockOrder));
-      if (wide) {
-        moveToList(m, zone, row, order, type);
-        return true;
-      }
-      const start = movableFrom(m, zone, row);
-      if (start >= 0 && moveFree(m, zone, start, type) > 0) return true;
+    lockZone(m, zone);
+    const moved = unreserveOne(m, zone, type);
+    unlockZone(m, zone);
+    if (moved) return true;
+  }
+  return false;
+}
+
+function unreserveOne(m: Memory, zone: number, type: number): boolean {
+  const block = 1 << m.pageblockOrder;
+  const words = zone * ZONE_WORDS;
+  for (let order = 0; order <= m.maxOrder; order++) {
+    const head = freeHead(zone, HIGHATOMIC, order);
+    const row = m.next[head];
+    if (row === head) continue;
+    const at = row >> m.pageblockOrder;
+    const wide = m.rule.mergeRetypes && order > m.pageblockOrder;
+    const pages = wide ? 1 << order : block;
+    if (m.blockType[at] === HIGHATOMIC) {
+      m.zone[words + Z_HIGHATOMIC] -= Math.min(pages, m.zone[words + Z_HIGHATOMIC]);
     }
+    m.blockType.fill(type, at, at + (pages >> m.pageblockOrder));
+    if (wide) {
+      moveToList(m, zone, row, order, type);
+      return true;
+    }
+    const start = movableFrom(m, zone, row);
+    if (start >= 0 && moveFree(m, zone, start, type) > 0) return true;
   }
   return false;
 }

@@ -28,22 +28,37 @@ export interface Region {
   /** null: always copied whole. */
   readonly touched: Uint8Array | null;
   readonly chunkShift: number;
+  /** What threads tell each other: no state of the memory, and in no snapshot. */
+  readonly passing: boolean;
 }
 
 export interface Image {
   readonly version: number;
   readonly shared: boolean;
   readonly regions: Map<string, Region>;
+  /** Regions that another thread made and this image shares; null where it makes its own. */
+  readonly given: ReadonlyMap<string, SharedArrayBuffer> | null;
 }
 
 /** `shared` puts every region into SharedArrayBuffers, so that workers can attach. */
 export function createImage(shared: boolean): Image {
-  return { version: IMAGE_VERSION, shared, regions: new Map() };
+  return { version: IMAGE_VERSION, shared, regions: new Map(), given: null };
+}
+
+/** An image over the regions of one that another thread made: whoever lays it out adds the same ones. */
+export function attachImage(given: ReadonlyMap<string, SharedArrayBuffer>): Image {
+  return { version: IMAGE_VERSION, shared: true, regions: new Map(), given };
 }
 
 /** Adds a plain region of zeros. */
 export function addRegion(image: Image, name: string, byteLength: number): Region {
-  return adopt(image, name, allocate(image, byteLength), 0, byteLength, null, 0);
+  return adopt(image, name, allocate(image, name, byteLength), 0, byteLength, null, 0);
+}
+
+/** Adds a plain region of zeros that snapshots leave out: whoever runs, runs on after a restore. */
+export function addPassingRegion(image: Image, name: string, byteLength: number): Region {
+  const buffer = allocate(image, name, byteLength);
+  return adopt(image, name, buffer, 0, byteLength, null, 0, true);
 }
 
 /** Adds a region of zeros whose chunks are marked in `touched` by the owner as it writes them. */
@@ -55,7 +70,7 @@ export function addChunkedRegion(
   touched: Uint8Array,
 ): Region {
   assert(touched.length << chunkShift >= byteLength, "touched has too few marks", touched.length);
-  return adopt(image, name, allocate(image, byteLength), 0, byteLength, touched, chunkShift);
+  return adopt(image, name, allocate(image, name, byteLength), 0, byteLength, touched, chunkShift);
 }
 
 /** Adds bytes that the caller owns, e.g. a WebAssembly.Memory's. Copied whole by snapshots. */
@@ -69,7 +84,12 @@ export function adoptRegion(
   return adopt(image, name, buffer, byteOffset, byteLength, null, 0);
 }
 
-function allocate(image: Image, byteLength: number): ArrayBufferLike {
+function allocate(image: Image, name: string, byteLength: number): ArrayBufferLike {
+  if (image.given !== null) {
+    const buffer = image.given.get(name);
+    assert(buffer?.byteLength === byteLength, "the shared image was laid out in another way");
+    return buffer;
+  }
   return image.shared ? new SharedArrayBuffer(byteLength) : new ArrayBuffer(byteLength);
 }
 
@@ -81,9 +101,10 @@ function adopt(
   byteLength: number,
   touched: Uint8Array | null,
   chunkShift: number,
+  passing = false,
 ): Region {
   assert(!image.regions.has(name), "I1: two regions have one name");
-  const region = { name, buffer, byteOffset, byteLength, touched, chunkShift };
+  const region = { name, buffer, byteOffset, byteLength, touched, chunkShift, passing };
   image.regions.set(name, region);
   return region;
 }
@@ -102,8 +123,12 @@ interface SavedRegion {
   readonly chunks: readonly { readonly index: number; readonly bytes: Uint8Array }[];
 }
 
+function lasting(image: Image): Region[] {
+  return [...image.regions.values()].filter((region) => !region.passing);
+}
+
 export function snapshot(image: Image): Snapshot {
-  const regions = [...image.regions.values()].map((region): SavedRegion => {
+  const regions = lasting(image).map((region): SavedRegion => {
     const chunks = chunksOf(region).map((index) => ({
       index,
       bytes: chunk(region, index).slice(),
@@ -121,7 +146,7 @@ export function snapshot(image: Image): Snapshot {
 export function restore(image: Image, saved: Snapshot): string | null {
   if (saved.version > IMAGE_VERSION)
     return `the snapshot has version ${saved.version}, newer than ${IMAGE_VERSION}`;
-  if (saved.regions.length !== image.regions.size)
+  if (saved.regions.length !== lasting(image).length)
     return "the snapshot has other regions than the image";
   for (const { name, byteLength, chunkShift } of saved.regions) {
     const region = image.regions.get(name);
@@ -131,7 +156,7 @@ export function restore(image: Image, saved: Snapshot): string | null {
     }
   }
   // Regions share marks: what is touched now is listed before any of them changes.
-  const touched = new Map([...image.regions.values()].map((own) => [own.name, chunksOf(own)]));
+  const touched = new Map(lasting(image).map((own) => [own.name, chunksOf(own)]));
   for (const { name, chunks } of saved.regions) {
     const region = image.regions.get(name);
     if (region !== undefined) restoreRegion(region, touched.get(name) ?? [], chunks);

@@ -23,7 +23,8 @@ export {
   type OwnZone,
   PageMemory,
 } from "./create-memory.ts";
-export { decayPcp, drainAllPages, drainCpu } from "./drain.ts";
+export { decayPcp, drainCpu } from "./drain.ts";
+export { busy, detach, drainAllPages, idle } from "./drain-all.ts";
 export * from "./gfp.ts";
 export { diff, equal, type ImageDifference, restore, type Snapshot, snapshot } from "./image.ts";
 export { kmap, kmapCount, kmapSlot, kunmap } from "./kmap.ts";
@@ -31,6 +32,8 @@ export { type MarkOptions, setMarks } from "./marks.ts";
 export type { EventSink, Memory } from "./memory.ts";
 export { buddyinfoOf, pagetypeinfoOf, zoneinfoOf } from "./procfs.ts";
 export { foldCounts } from "./queue.ts";
+export { type Recovered, recover } from "./recover.ts";
 export { explainRefusal } from "./refusal.ts";
 export type * from "./refusal-words.ts";
+export { attachMemory, passTo, type SharedMemory, shareMemory } from "./share.ts";
 export { type FreeArea, type Pageset, ZoneFields, zoneFields } from "./zone-fields.ts";

@@ -8,7 +8,15 @@ import { assert } from "../base/assert.ts";
 import { gfpEra } from "../kernels/gfp.ts";
 import { allocRuleOf } from "../kernels/gfp-alloc.ts";
 import { bindBuddy, type Unbound } from "./buddy.ts";
-import { addChunkedRegion, addRegion, createImage, type Image } from "./image.ts";
+import {
+  addChunkedRegion,
+  addPassingRegion,
+  addRegion,
+  attachImage,
+  createImage,
+  type Image,
+} from "./image.ts";
+import { type Sizes, sizesOf } from "./lay-sizes.ts";
 import {
   type GfpMasks,
   type Memory,
@@ -18,17 +26,16 @@ import {
   type ZoneSpec,
 } from "./memory.ts";
 import { ISOLATE, MOVABLE, PCP_TYPES, TYPE_COUNT, UNMOVABLE } from "./rule.ts";
+import { C_STATE, CPU_RUNNING, lineOf } from "./share-words.ts";
 import { waitTableSize } from "./wait-table.ts";
 import {
   COSTLY_ORDER,
   DEF_PRIORITY,
-  LRU_LISTS,
   ORDERS,
   P_FACTOR,
   P_FREE_COUNT,
   P_UNUSED,
   PCP_HUGE_LIST,
-  PCP_LISTS,
   PCP_WORDS,
   Z_INDEX,
   Z_NODE,
@@ -43,67 +50,20 @@ import {
   ZONE_WORDS,
 } from "./words.ts";
 
-/** Sections of 128 MiB as Linux has them, smaller ones for small memories. */
-const SECTION_SHIFT_MAX = 15;
-
-interface Sizes {
-  /** log2 of the frames of a section. */
-  readonly shift: number;
-  /** Rows of list heads: free lists, per-CPU lists, then the LRU's from `lruHeads` on. */
-  readonly headRows: number;
-  readonly lruHeads: number;
-  readonly headSections: number;
-  readonly rows: number;
-  /** Numbers of the sections that hold RAM, ascending. */
-  readonly sections: readonly number[];
-  /** Sections up to the last one. */
-  readonly table: number;
-  readonly nodes: readonly number[];
-  readonly zoneNames: readonly string[];
-  /** Zonelists of all nodes. */
-  readonly lists: number;
-}
-
-function sizesOf(spec: MemorySpec): Sizes {
-  const { zones, maxOrder, pageblockOrder, cpus } = spec;
-  assert(zones.length > 0, "a memory needs a zone");
-  assert(maxOrder >= pageblockOrder && maxOrder < ORDERS, "largest order out of range", maxOrder);
-  assert(pageblockOrder >= 1, "a pageblock has two pages at least", pageblockOrder);
-  const shift = sectionShiftFor(spec);
-  const lruHeads = zones.length * TYPE_COUNT * ORDERS + zones.length * cpus * PCP_LISTS;
-  const headRows = lruHeads + zones.length * LRU_LISTS;
-  const sections = sectionsOf(zones, shift);
-  const headSections = Math.ceil(headRows / 2 ** shift);
-  const rows = (headSections + sections.length) * 2 ** shift;
-  assert(rows < 2 ** 31, "more than 2^31 frames cannot be indexed", rows);
-  const nodes = [...new Set(zones.map((zone) => zone.node))].sort((a, b) => a - b);
-  const zoneNames = namesByIndex(zones);
-  const lists = nodes.length * zoneNames.length * 2;
-  const table = (sections.at(-1) ?? -1) + 1;
-  return {
-    shift,
-    headRows,
-    lruHeads,
-    headSections,
-    rows,
-    sections,
-    table,
-    nodes,
-    zoneNames,
-    lists,
-  };
-}
-
 /**
  * Lays out a memory with every zone empty: nothing is free yet. `bootMemory`
- * gives it its pages.
+ * gives it its pages. Over the regions of a memory that another thread laid out
+ * by the same spec, nothing is written.
  */
-export function layMemory(spec: MemorySpec): Memory {
+export function layMemory(
+  spec: MemorySpec,
+  given: ReadonlyMap<string, SharedArrayBuffer> | null = null,
+): Memory {
   const { zones, maxOrder, pageblockOrder, cpus } = spec;
   const sizes = sizesOf(spec);
   const { shift, lruHeads, headSections, rows, nodes, zoneNames, lists, table } = sizes;
   const gfp = gfpMasks(spec.gfpVersion);
-  const image = createImage(spec.shared);
+  const image = given === null ? createImage(spec.shared) : attachImage(given);
   const touched = bytes(image, "touched", rows >> shift);
   const int32 = (name: string, length: number): Int32Array =>
     new Int32Array(addRegion(image, name, length * 4).buffer);
@@ -122,12 +82,10 @@ export function layMemory(spec: MemorySpec): Memory {
     sectionMask: 2 ** shift - 1,
     firstRow: headSections * 2 ** shift,
     rows,
-    sectionRow: int32("sectionRow", table).fill(-1),
+    sectionRow: int32("sectionRow", table),
     sectionPfn: sectionPfns(image, rows >> shift, table * 2 ** shift < 2 ** 31),
     touched,
-    next: new Int32Array(addChunkedRegion(image, "next", rows * 4, shift + 2, touched).buffer),
-    prev: new Int32Array(addChunkedRegion(image, "prev", rows * 4, shift + 2, touched).buffer),
-    state: new Uint8Array(addChunkedRegion(image, "state", rows, shift, touched).buffer),
+    ...frameColumns(image, rows, shift, touched, spec.shared),
     blockType: bytes(image, "blockType", rows >> pageblockOrder),
     blockZone: new Uint16Array(addRegion(image, "blockZone", (rows >> pageblockOrder) * 2).buffer),
     zone: int32("zone", zones.length * ZONE_WORDS),
@@ -158,15 +116,18 @@ export function layMemory(spec: MemorySpec): Memory {
     bytesPfn: spec.bytesPfn,
     cpu: 0,
     events: null,
+    spec,
+    cpus: cpuLines(image, spec),
   };
   const m: Memory = Object.assign(unbound, { buddy: bindBuddy(unbound) });
-  fillIn(m, spec, sizes);
+  if (given === null) fillIn(m, spec, sizes);
   return m;
 }
 
 /** What is not zero in a memory that has no pages yet. */
 function fillIn(m: Memory, spec: MemorySpec, sizes: Sizes): void {
   const { sections, shift, headSections, headRows, nodes } = sizes;
+  m.sectionRow.fill(-1);
   sections.forEach((section, i) => {
     const row = (headSections + i) * 2 ** shift;
     m.sectionRow[section] = row;
@@ -184,36 +145,33 @@ function fillIn(m: Memory, spec: MemorySpec, sizes: Sizes): void {
   m.blockZone.fill(MIXED);
   for (const [z, zone] of spec.zones.entries()) layZone(m, zone, z);
   if (spec.rule.mobility) layCutBlocks(m, spec.zones);
+  if (m.cpus !== null) m.cpus[lineOf(0) + C_STATE] = CPU_RUNNING;
+}
+
+/** Columns of the frame table; whose a page is only matters to several. */
+function frameColumns(
+  image: Image,
+  rows: number,
+  shift: number,
+  touched: Uint8Array,
+  shared: boolean,
+): Pick<Memory, "next" | "prev" | "state" | "owner"> {
+  const column = (name: string, log: number): ArrayBufferLike =>
+    addChunkedRegion(image, name, rows * 2 ** log, shift + log, touched).buffer;
+  return {
+    next: new Int32Array(column("next", 2)),
+    prev: new Int32Array(column("prev", 2)),
+    state: new Uint8Array(column("state", 0)),
+    owner: shared ? new Uint16Array(column("owner", 1)) : new Uint16Array(0),
+  };
+}
+
+function cpuLines(image: Image, { shared, cpus }: MemorySpec): Int32Array | null {
+  return shared ? new Int32Array(addPassingRegion(image, "cpus", lineOf(cpus) * 4).buffer) : null;
 }
 
 function bytes(image: Image, name: string, length: number): Uint8Array {
   return new Uint8Array(addRegion(image, name, length).buffer);
-}
-
-/** As large as Linux's, but not larger than the memory needs, and never below the largest block. */
-function sectionShiftFor(spec: MemorySpec): number {
-  let pages = 1;
-  for (const { ram } of spec.zones) for (const { start, end } of ram) pages += end - start;
-  const needed = Math.ceil(Math.log2(pages));
-  return Math.max(spec.maxOrder, Math.min(SECTION_SHIFT_MAX, needed));
-}
-
-/** Numbers of the sections that hold RAM, ascending. */
-function sectionsOf(zones: readonly ZoneSpec[], shift: number): number[] {
-  const found = new Set<number>();
-  const size = 2 ** shift;
-  for (const { ram } of zones) {
-    for (const { start, end } of ram) {
-      for (let s = Math.floor(start / size); s * size < end; s++) found.add(s);
-    }
-  }
-  return [...found].sort((a, b) => a - b);
-}
-
-function namesByIndex(zones: readonly ZoneSpec[]): string[] {
-  const names: string[] = [];
-  for (const { index, name } of zones) names[index] = name;
-  return Array.from(names, (name) => name ?? "");
 }
 
 /** P_UNUSED stays 0, and so does half of it. */

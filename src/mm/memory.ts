@@ -169,6 +169,15 @@ export interface Memory {
   events: EventSink | null;
   /** The buddy's functions, bound to this memory. */
   readonly buddy: Buddy;
+  /** What the memory was laid out by. */
+  readonly spec: MemorySpec;
+  /** What the CPUs of a shared memory tell each other, by `share-words.ts`; null where one thread has it all. */
+  readonly cpus: Int32Array | null;
+  /**
+   * By frame row in a shared memory: whose a page is, allocated or waiting on a
+   * per-CPU list, as (CPU + 1) << 8 | order. No entries where one thread has it all.
+   */
+  readonly owner: Uint16Array;
 }
 
 export const MIXED = 0xffff;

@@ -15,7 +15,9 @@
  */
 
 import { drainFrom, drainRoundRobin } from "./drain.ts";
+import { serve } from "./drain-all.ts";
 import { stealOne } from "./fallback.ts";
+import { lockZone, unlockZone } from "./lock.ts";
 import {
   COSTLY_ORDER,
   type Memory,
@@ -69,7 +71,10 @@ export function popFromPcp(
   const head = m.pcpHeads + set * PCP_LISTS + m.pcpListOf[order * 8 + type];
   let row = next[head];
   if (row === head) {
+    if (m.cpus !== null) serve(m, m.cpus);
+    lockZone(m, zone);
     refill(m, zone, words, head, order, type, allocFlags);
+    unlockZone(m, zone);
     row = next[head];
     if (row === head) return -1;
   }
@@ -110,6 +115,7 @@ function refill(
     prev[row] = last;
     next[last] = row;
     prev[head] = row;
+    if (m.cpus !== null) m.owner[row] = ((m.cpu + 1) << 8) | order;
     state[row] = PCP | type;
     taken++;
     if (each) countFree(m, zone, -(1 << order));
@@ -202,6 +208,7 @@ export function giveToPcp(
   m.prev[row] = head;
   m.prev[first] = row;
   next[head] = row;
+  if (m.cpus !== null) m.owner[row] = ((m.cpu + 1) << 8) | order;
   m.state[row] = PCP | type;
   pcp[words + P_COUNT] += 1 << order;
   relieve(m, zone, order, list);
@@ -210,6 +217,7 @@ export function giveToPcp(
 /** After a free of `order` to `list`: where there are too many now, the oldest go, by the era's rule. */
 export function relieve(m: Memory, zone: number, order: number, list: number): void {
   const { pcp, rule } = m;
+  if (m.cpus !== null) serve(m, m.cpus);
   const words = (zone * m.cpuCount + m.cpu) * PCP_WORDS;
   if (rule.pcp === "tuned") {
     giveTuned(m, zone, words, order, list);

@@ -76,6 +76,17 @@ export function countPages(m: Memory, zone: number, row: number, pages: number):
   if (type === CMA && m.cma) countCma(m, zone, pages);
 }
 
+/** A block that nobody has any more goes to its zone. Linux: free_one_page(), mm/page_alloc.c */
+export function returnToZone(m: Memory, zone: number, row: number, order: number): void {
+  m.state[row] = 0;
+  if (m.rule.mergeRetypes && order > m.pageblockOrder) {
+    giveByPageblock(m, zone, row, order);
+    return;
+  }
+  countPages(m, zone, row, 1 << order);
+  giveBlock(m, zone, row, order, m.blockType[row >> m.pageblockOrder], false);
+}
+
 /**
  * Since 6.10 every pageblock of a large block goes to the list of its own type, counted.
  * Linux: split_large_buddy(), mm/page_alloc.c

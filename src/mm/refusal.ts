@@ -17,7 +17,7 @@
  * Linux: get_page_from_freelist(), __alloc_pages_slowpath(), mm/page_alloc.c
  */
 import { assert } from "../base/assert.ts";
-import { drainAllPages } from "./drain.ts";
+import { drainAllPages } from "./drain-all.ts";
 import {
   ALLOC_CMA,
   ALLOC_HIGHATOMIC,

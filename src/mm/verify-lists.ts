@@ -135,6 +135,7 @@ export function verifyPcpLists(walk: Walk): void {
         const order = pcpListOrder(m, list);
         for (const row of follow(walk, m.pcpHeads + set * PCP_LISTS + list, name)) {
           verifyPcp(walk, row, zone, list, order, name);
+          verifyOwner(walk, row, order, cpu, cpu);
           pages += 1 << order;
         }
       }
@@ -164,6 +165,22 @@ function verifyPcp(
   if (zoneOf(m, row) !== zone) report(walk, `P2: row ${row} on ${name} is not of that zone`);
   if (m.touched[row >> m.sectionShift] === 0) report(walk, `F3: row ${row} is not touched`);
   walk.pcpOrders.set(row, order);
+}
+
+/** S2, in memories that have owners: one of the CPUs from `first` to `last`. */
+export function verifyOwner(
+  walk: Walk,
+  row: number,
+  order: number,
+  first: number,
+  last: number,
+): void {
+  const { m } = walk;
+  if (m.cpus === null) return;
+  const owner = m.owner[row] >> 8;
+  const isOwn = owner >= first + 1 && owner <= last + 1 && (m.owner[row] & ORDER_MASK) === order;
+  if (!isOwn)
+    report(walk, `S2: row ${row} of order ${order} has owner 0x${m.owner[row].toString(16)}`);
 }
 
 /** Rows of a list in order, as far as its links can be trusted. */

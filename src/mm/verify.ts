@@ -11,6 +11,7 @@
  *   F3  a head lies in a touched section, and an extent covers no touched row but its head
  *   F4  free, per-CPU and taken pages of a zone are the pages it manages
  *   F5  managed <= present <= spanned
+ *   S2  in a shared memory a taken page and one on a per-CPU list has its CPU and order in `owner`
  *   H1  Z_HIGHATOMIC is at least the pages of the zone's HighAtomic pageblocks, where no two
  *       zones share a pageblock; up to 6.9 the kernel forgets some when it converts larger blocks
  *
@@ -40,7 +41,7 @@ import {
   zoneOf,
 } from "./memory.ts";
 import { HIGHATOMIC } from "./rule.ts";
-import { report, verifyFreeLists, verifyPcpLists, type Walk } from "./verify-lists.ts";
+import { report, verifyFreeLists, verifyOwner, verifyPcpLists, type Walk } from "./verify-lists.ts";
 
 /** Untouched rows are read only up to here: 4 GiB of 4 KiB pages. */
 const UNTOUCHED_ROWS_MAX = 2 ** 20;
@@ -95,6 +96,7 @@ function verifyRows(walk: Walk): void {
       const zone = zoneOf(m, row);
       if (kind !== FREE && kind !== EXTENT && kind !== PCP && zone >= 0) {
         taken[zone] = (taken[zone] ?? 0) + end - row;
+        verifyOwner(walk, row, m.state[row] & ORDER_MASK, 0, m.cpuCount - 1);
       }
       row = Math.min(end, base + section);
     }

@@ -69,6 +69,8 @@ export const ZONE_BOOSTED = 1;
 export const ZONE_RECLAIM_ACTIVE = 2;
 /** Free pages are below the high mark: tuned pagesets stop growing. */
 export const ZONE_BELOW_HIGH = 4;
+/** Another CPU asks for what the per-CPU lists hold: frees look closer. */
+export const ZONE_ASKED = 8;
 
 /** Words of a per-CPU pageset. */
 export const P_COUNT = 0;

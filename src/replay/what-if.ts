@@ -18,7 +18,8 @@
  */
 import { freePages, freePagesPastPcp } from "../mm/allocate.ts";
 import { allocPagesBulk } from "../mm/bulk.ts";
-import { decayPcp, drainAllPages, drainFrom } from "../mm/drain.ts";
+import { decayPcp, drainFrom } from "../mm/drain.ts";
+import { drainAllPages } from "../mm/drain-all.ts";
 import {
   KIND_MASK,
   type Memory,

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { allocPages, freePages, NO_PFN } from "../../src/mm/allocate.ts";
 import { bootMemory } from "../../src/mm/boot-memory.ts";
-import { drainAllPages } from "../../src/mm/drain.ts";
+import { drainAllPages } from "../../src/mm/drain-all.ts";
 import { Z_MANAGED } from "../../src/mm/memory.ts";
 import { verify } from "../../src/mm/verify.ts";
 import { naiveTwin } from "../support/naive-twin.ts";

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { buddyLesson } from "../../examples/buddy-lesson.ts";
 import { emulatorRam } from "../../examples/emulator-ram.ts";
+import { pagePool } from "../../examples/page-pool.ts";
 
 const PAGE = readFileSync(new URL("../../docs/allocator.md", import.meta.url), "utf8");
 
@@ -24,6 +25,18 @@ test("an emulator's RAM", () => {
     "guest takes   8123 pages more, then is refused",
     "kept for DMA  64 pages",
     "device again  0x0fc0000, 64 KiB",
+  ]);
+  assert.ok(PAGE.includes(lines.join("\n")));
+});
+
+test("a page pool shared by four workers", async () => {
+  const lines: string[] = [];
+  await pagePool((line) => lines.push(line));
+  assert.deepEqual(lines, [
+    "400 tiles of 16 KiB from 4 workers, none copied",
+    `sum of their bytes: ${(1 + 2 + 3 + 4) * 100 * 16384}`,
+    "worker 1 was terminated with 7 blocks in its hands: recovered",
+    "free again: 4096 of 4096 pages",
   ]);
   assert.ok(PAGE.includes(lines.join("\n")));
 });

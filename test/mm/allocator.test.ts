@@ -8,7 +8,8 @@ import fc from "fast-check";
 import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import { type BootZone, bootMemory } from "../../src/mm/boot-memory.ts";
 import { type BoundMemory, bindMemory } from "../../src/mm/bound.ts";
-import { decayPcp, drainAllPages } from "../../src/mm/drain.ts";
+import { decayPcp } from "../../src/mm/drain.ts";
+import { drainAllPages } from "../../src/mm/drain-all.ts";
 import { restore, type Snapshot, snapshot } from "../../src/mm/image.ts";
 import { setMarks } from "../../src/mm/marks.ts";
 import {

@@ -12,7 +12,8 @@ import {
 } from "../../src/mm/allocate.ts";
 import { type BootOptions, bootMemory } from "../../src/mm/boot-memory.ts";
 import { allocPagesBulk } from "../../src/mm/bulk.ts";
-import { decayPcp, drainAllPages } from "../../src/mm/drain.ts";
+import { decayPcp } from "../../src/mm/drain.ts";
+import { drainAllPages } from "../../src/mm/drain-all.ts";
 import { GFP_HIGHUSER_MOVABLE, GFP_KERNEL } from "../../src/mm/gfp.ts";
 import { ALLOC_NO_WATERMARKS, ALLOC_WMARK_LOW, ALLOC_WMARK_MIN } from "../../src/mm/gfp-alloc.ts";
 import { equal as equalImages, snapshot } from "../../src/mm/image.ts";

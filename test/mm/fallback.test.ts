@@ -5,7 +5,7 @@ import { strict as expect } from "node:assert";
 import { test } from "node:test";
 import { allocPages, freePages, NO_PFN } from "../../src/mm/allocate.ts";
 import { type BootOptions, bootMemory } from "../../src/mm/boot-memory.ts";
-import { drainAllPages } from "../../src/mm/drain.ts";
+import { drainAllPages } from "../../src/mm/drain-all.ts";
 import { ALLOC_HARDER, ALLOC_HIGH, ALLOC_MIN_RESERVE } from "../../src/mm/gfp-alloc.ts";
 import {
   type Memory,

@@ -5,7 +5,8 @@ import { strict as expect } from "node:assert";
 import { test } from "node:test";
 import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import { bootMemory } from "../../src/mm/boot-memory.ts";
-import { drainAllPages, drainCpu } from "../../src/mm/drain.ts";
+import { drainCpu } from "../../src/mm/drain.ts";
+import { drainAllPages } from "../../src/mm/drain-all.ts";
 import {
   type Memory,
   P_BATCH,

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { allocPages, freePages, NO_PFN } from "../../src/mm/allocate.ts";
 import { bootMemory } from "../../src/mm/boot-memory.ts";
-import { drainAllPages } from "../../src/mm/drain.ts";
+import { drainAllPages } from "../../src/mm/drain-all.ts";
 import {
   __GFP_DMA,
   __GFP_DMA32,

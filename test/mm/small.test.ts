@@ -5,7 +5,7 @@ import { strict as expect } from "node:assert";
 import { test } from "node:test";
 import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import { bootMemory } from "../../src/mm/boot-memory.ts";
-import { drainAllPages } from "../../src/mm/drain.ts";
+import { drainAllPages } from "../../src/mm/drain-all.ts";
 import { restore, type Snapshot, snapshot } from "../../src/mm/image.ts";
 import type { Memory } from "../../src/mm/memory.ts";
 import { verify } from "../../src/mm/verify.ts";

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import { bootMemory } from "../../src/mm/boot-memory.ts";
 import { lendCma } from "../../src/mm/contig.ts";
-import { drainZone } from "../../src/mm/drain.ts";
+import { drainZone } from "../../src/mm/drain-all.ts";
 import {
   type EventSink,
   type Memory,

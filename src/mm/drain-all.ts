@@ -1,0 +1,175 @@
+/**
+ * The per-CPU lists of all. In a shared memory those of others are asked for where
+ * their worker runs, borrowed where it is idle or gone: see `share-words.ts`.
+ *
+ * Linux: drain_all_pages(), mm/page_alloc.c, sends work to every CPU; a worker
+ * cannot be interrupted, so it answers at its next refill or free, and whoever asked
+ * waits a while only.
+ */
+import { assert } from "../base/assert.ts";
+import { drainCpu, drainFrom } from "./drain.ts";
+import { lockZone, nap, unlockZone } from "./lock.ts";
+import { type Memory, P_COUNT, PCP_WORDS } from "./memory.ts";
+import {
+  borrowedState,
+  C_ASKED,
+  C_ASKING,
+  C_SERVED,
+  C_STATE,
+  CPU_IDLE,
+  CPU_OFFLINE,
+  CPU_RUNNING,
+  isBorrowed,
+  lineOf,
+  stateBefore,
+} from "./share-words.ts";
+import { Z_FLAGS, ZONE_ASKED, ZONE_WORDS } from "./words.ts";
+
+/** Milliseconds that an asker waits for a running CPU in all, and at a time. */
+const PATIENCE = 20;
+const NAP = 1;
+
+/** Empties this CPU's lists if somebody asked for them since the last time. */
+export function serve(m: Memory, cpus: Int32Array): void {
+  const line = lineOf(m.cpu);
+  const asked = Atomics.load(cpus, line + C_ASKED);
+  if (asked === cpus[line + C_SERVED]) return;
+  drainCpu(m, m.cpu);
+  Atomics.store(cpus, line + C_SERVED, asked);
+  Atomics.notify(cpus, line + C_SERVED);
+}
+
+/** Empties the lists of every CPU. Linux: drain_all_pages() */
+export function drainAllPages(m: Memory): void {
+  if (m.cpus !== null) {
+    drainShared(m, m.cpus);
+    return;
+  }
+  const caller = m.cpu;
+  for (let cpu = 0; cpu < m.cpuCount; cpu++) {
+    // Up to 5.19 each CPU did it for itself, and kept back what it then counted.
+    if (m.rule.pcp === "batch") m.cpu = cpu;
+    drainCpu(m, cpu);
+  }
+  m.cpu = caller;
+}
+
+/** Empties all CPUs' lists of one zone. Linux: drain_all_pages(), drain_pages_zone() */
+export function drainZone(m: Memory, zone: number): void {
+  if (m.cpus !== null) {
+    drainShared(m, m.cpus);
+    return;
+  }
+  for (let cpu = 0; cpu < m.cpuCount; cpu++) {
+    drainFrom(m, zone, cpu, m.pcp[(zone * m.cpuCount + cpu) * PCP_WORDS + P_COUNT], 0);
+  }
+}
+
+/** Empties the lists of all CPUs, as far as those that run answer in time. */
+function drainShared(m: Memory, cpus: Int32Array): void {
+  drainCpu(m, m.cpu);
+  const waiting: number[] = [];
+  for (let cpu = 0; cpu < m.cpuCount; cpu++) {
+    if (cpu === m.cpu || !holdsPages(m, cpu)) continue;
+    if (!borrow(m, cpus, cpu)) waiting.push(cpu);
+  }
+  if (waiting.length > 0) askAll(m, cpus, waiting);
+}
+
+function holdsPages(m: Memory, cpu: number): boolean {
+  for (let zone = 0; zone < m.zoneCount; zone++) {
+    if (Atomics.load(m.pcp, (zone * m.cpuCount + cpu) * PCP_WORDS + P_COUNT) > 0) return true;
+  }
+  return false;
+}
+
+/** Drains a CPU that does not run; false where it does. */
+function borrow(m: Memory, cpus: Int32Array, cpu: number): boolean {
+  const at = lineOf(cpu) + C_STATE;
+  const before = Atomics.load(cpus, at);
+  if (before === CPU_RUNNING) return false;
+  if (isBorrowed(before)) return true; // somebody else is at it
+  const lent = borrowedState(before, m.cpu);
+  if (Atomics.compareExchange(cpus, at, before, lent) !== before) return false;
+  drainCpu(m, cpu);
+  endLoan(cpus, cpu);
+  return true;
+}
+
+/** The lists that were borrowed are their CPU's again. */
+export function endLoan(cpus: Int32Array, cpu: number): void {
+  const at = lineOf(cpu) + C_STATE;
+  Atomics.store(cpus, at, stateBefore(Atomics.load(cpus, at)));
+  Atomics.notify(cpus, at);
+}
+
+/** Asks running CPUs and waits for their answers, answering others meanwhile. */
+function askAll(m: Memory, cpus: Int32Array, asked: readonly number[]): void {
+  const tickets = asked.map((cpu) => Atomics.add(cpus, lineOf(cpu) + C_ASKED, 1) + 1);
+  Atomics.store(cpus, lineOf(m.cpu) + C_ASKING, 1);
+  markAsked(m, true);
+  let patience = PATIENCE;
+  asked.forEach((cpu, i) => {
+    const line = lineOf(cpu);
+    const ticket = tickets[i] ?? 0;
+    for (; patience > 0; patience -= NAP) {
+      const served = Atomics.load(cpus, line + C_SERVED);
+      if (served - ticket >= 0 || borrow(m, cpus, cpu)) break;
+      serve(m, cpus);
+      nap(cpus, line + C_SERVED, served, NAP);
+    }
+  });
+  stopAsking(m, cpus, m.cpu);
+}
+
+/** A CPU waits no longer, or never will again. */
+export function stopAsking(m: Memory, cpus: Int32Array, asker: number): void {
+  Atomics.store(cpus, lineOf(asker) + C_ASKING, 0);
+  for (let cpu = 0; cpu < m.cpuCount; cpu++) {
+    if (Atomics.load(cpus, lineOf(cpu) + C_ASKING) !== 0) return;
+  }
+  markAsked(m, false);
+}
+
+/** Frees look closer while the flag is up. */
+function markAsked(m: Memory, isAsked: boolean): void {
+  for (let zone = 0; zone < m.zoneCount; zone++) {
+    lockZone(m, zone);
+    if (isAsked) m.zone[zone * ZONE_WORDS + Z_FLAGS] |= ZONE_ASKED;
+    else m.zone[zone * ZONE_WORDS + Z_FLAGS] &= ~ZONE_ASKED;
+    unlockZone(m, zone);
+  }
+}
+
+/** This worker becomes `cpu`. Asserts that nobody else is. */
+export function enterCpu(m: Memory, cpus: Int32Array): void {
+  const state = changeState(cpus, m.cpu, CPU_OFFLINE, CPU_RUNNING);
+  assert(state === CPU_OFFLINE, "another worker is attached as this CPU", m.cpu);
+}
+
+/** From now on others may take what this CPU's lists hold. Nothing may be allocated or freed until `busy`. */
+export function idle(m: Memory): void {
+  if (m.cpus !== null) changeState(m.cpus, m.cpu, CPU_RUNNING, CPU_IDLE);
+}
+
+/** Ends `idle`; waits while somebody empties the lists. */
+export function busy(m: Memory): void {
+  if (m.cpus !== null) changeState(m.cpus, m.cpu, CPU_IDLE, CPU_RUNNING);
+}
+
+/** Gives this CPU's lists back to the zones and leaves: another worker may be this CPU then. */
+export function detach(m: Memory): void {
+  if (m.cpus === null) return;
+  drainCpu(m, m.cpu);
+  changeState(m.cpus, m.cpu, CPU_RUNNING, CPU_OFFLINE);
+}
+
+/** Changes a CPU's own state, after a loan has ended. Returns what it was. */
+function changeState(cpus: Int32Array, cpu: number, from: number, to: number): number {
+  const at = lineOf(cpu) + C_STATE;
+  for (;;) {
+    const seen = Atomics.compareExchange(cpus, at, from, to);
+    if (!isBorrowed(seen)) return seen;
+    nap(cpus, at, seen, NAP);
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * The zone lock of a shared memory: one word, the CPU that holds it plus one. It
+ * is taken with one exchange, spun for shortly, then slept for. Everything that
+ * changes a zone's free lists or counts runs under it; where one thread has the
+ * memory to itself there is no lock.
+ *
+ *   S1  outside the lock every page is in a block whose head says what it is: FREE, EXTENT, PCP
+ *       or taken. What is on its way from one to the other is so under the lock only, so the lock
+ *       of a CPU that died tells where pages may have got lost
+ *
+ * Linux: spinlock_t lock of struct zone, include/linux/mmzone.h
+ */
+import { assert } from "../base/assert.ts";
+import type { Memory } from "./memory.ts";
+import { Z_LOCK, ZONE_WORDS } from "./words.ts";
+
+/** Somebody sleeps until the lock is free. */
+const WAITERS = 0x4000_0000;
+/** Tries before sleeping: a refill's work, roughly. */
+const SPINS = 200;
+/** Milliseconds after which a sleeper looks again: the holder may have died before it woke anybody. */
+const NAP = 5;
+/** Naps before it is certain that nobody will give the lock back. Work under it takes microseconds. */
+const NAPS = 2000;
+
+export function lockZone(m: Memory, zone: number): void {
+  if (m.cpus === null) return;
+  const at = zone * ZONE_WORDS + Z_LOCK;
+  if (Atomics.compareExchange(m.zone, at, 0, m.cpu + 1) !== 0) lockContended(m, at);
+}
+
+export function unlockZone(m: Memory, zone: number): void {
+  if (m.cpus === null) return;
+  const at = zone * ZONE_WORDS + Z_LOCK;
+  if ((Atomics.exchange(m.zone, at, 0) & WAITERS) !== 0) Atomics.notify(m.zone, at, 1);
+}
+
+function lockContended(m: Memory, at: number): void {
+  const { zone: words } = m;
+  const own = m.cpu + 1;
+  for (let i = 0; i < SPINS; i++) {
+    if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, own) === 0) return;
+  }
+  for (let naps = 0; ; ) {
+    const seen = Atomics.load(words, at);
+    if (seen === 0) {
+      // Others may sleep still: whoever has slept wakes the next one.
+      if (Atomics.compareExchange(words, at, 0, own | WAITERS) === 0) return;
+      continue;
+    }
+    const marked = seen | WAITERS;
+    if (seen !== marked && Atomics.compareExchange(words, at, seen, marked) !== seen) continue;
+    assert(
+      naps < NAPS,
+      "a zone's lock is not given back: recover the CPU that died",
+      seen & ~WAITERS,
+    );
+    nap(words, at, marked, NAP);
+    naps++;
+  }
+}
+
+/** The lock if it is free now or soon. */
+export function tryLock(m: Memory, zone: number): boolean {
+  const at = zone * ZONE_WORDS + Z_LOCK;
+  const own = m.cpu + 1;
+  if (Atomics.compareExchange(m.zone, at, 0, own) === 0) return true;
+  nap(m.zone, at, Atomics.load(m.zone, at), NAP);
+  // Whoever sleeps for it may have been woken for nothing: pass that on.
+  return Atomics.compareExchange(m.zone, at, 0, own | WAITERS) === 0;
+}
+
+/** CPU that holds a zone's lock; -1 for none. */
+export function lockHolder(m: Memory, zone: number): number {
+  return (Atomics.load(m.zone, zone * ZONE_WORDS + Z_LOCK) & ~WAITERS) - 1;
+}
+
+/** The lock of a CPU that will never give it back becomes the caller's. */
+export function inheritLock(m: Memory, zone: number): void {
+  const at = zone * ZONE_WORDS + Z_LOCK;
+  for (;;) {
+    const seen = Atomics.load(m.zone, at);
+    const own = (seen & WAITERS) | (m.cpu + 1);
+    if (Atomics.compareExchange(m.zone, at, seen, own) === seen) return;
+  }
+}
+
+/**
+ * Sleeps while a word is as seen, for `ms` at most. A browser's main thread may
+ * not sleep: it looks again at once.
+ */
+export function nap(words: Int32Array, at: number, seen: number, ms: number): void {
+  if (maySleep) {
+    try {
+      Atomics.wait(words, at, seen, ms);
+      return;
+    } catch {
+      maySleep = false;
+    }
+  }
+  for (let i = 0; i < SPINS && Atomics.load(words, at) === seen; i++);
+}
+
+/** Whether this thread may sleep; found out at the first try. */
+let maySleep = true;

@@ -1,0 +1,176 @@
+// Goal: several workers on one memory lose no frame and get none twice, and one that dies takes
+// nothing with it. Method: real worker threads that allocate, free and exchange pages where memory is
+// short; a CPU that dies before each single write there is; threads terminated in the middle of it.
+import { strict as expect } from "node:assert";
+import { after, before, describe, test } from "node:test";
+import fc from "fast-check";
+import { allocPages, freePages } from "../../src/mm/allocate.ts";
+import {
+  attachMemory,
+  bindMemory,
+  bootMemory,
+  busy,
+  detach,
+  drainAllPages,
+  GFP_ATOMIC,
+  GFP_HIGHUSER_MOVABLE,
+  GFP_KERNEL,
+  idle,
+  NO_PFN,
+  passTo,
+  recover,
+  shareMemory,
+} from "../../src/mm/index.ts";
+import { P_COUNT, PCP_WORDS } from "../../src/mm/memory.ts";
+import { verify } from "../../src/mm/verify.ts";
+import { attachMortal, Crash, countAtomics, life } from "../support/crashing.ts";
+import {
+  ended,
+  expectAllFree,
+  killRound,
+  machine,
+  planFor,
+  settle,
+  start,
+} from "../support/share-life.ts";
+
+for (const era of ["2.6", "5.10", "6.1", "6.12"]) {
+  test(`${era}: four workers, half of the frees are of another's pages, memory is short`, async () => {
+    const m = machine(era, 5);
+    const plans = planFor(m, 5, 100_000, 17);
+    await Promise.all(plans.map((plan) => ended(start(plan))));
+    expect.deepEqual(verify(m), []);
+    settle(m, plans);
+  });
+}
+
+test("workers that are terminated in the middle of it: recover returns what they held", async () => {
+  for (let round = 0; round < 12; round++) await killRound(round);
+});
+
+describe("a CPU that dies before a write", () => {
+  let undo: () => void;
+  before(() => {
+    undo = countAtomics();
+  });
+  after(() => undo());
+
+  const gfp = fc.constantFrom(GFP_KERNEL, GFP_HIGHUSER_MOVABLE, GFP_ATOMIC);
+  const order = fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: 0, max: 9 }));
+  const step = fc.oneof(
+    { weight: 5, arbitrary: fc.record({ gfp, order }) },
+    { weight: 4, arbitrary: fc.record({ free: fc.nat() }) },
+    { weight: 1, arbitrary: fc.constantFrom("drain" as const, "idle" as const) },
+  );
+
+  for (const era of ["2.6", "5.10", "6.1", "6.12"]) {
+    test(`${era}: whatever it was doing, all it had is free afterwards and nothing else is`, () => {
+      fc.assert(
+        fc.property(
+          fc.array(step, { minLength: 1, maxLength: 40 }),
+          fc.integer({ min: 0, max: 4000 }),
+          fc.boolean(),
+          (steps, writes, isBound) => {
+            const m = machine(era, 3);
+            const other = attachMemory(shareMemory(m), 2);
+            const kept = [allocPages(m, GFP_KERNEL, 0), allocPages(other, GFP_KERNEL, 3)];
+            // Lists that the dying CPU may borrow.
+            freePages(other, allocPages(other, GFP_KERNEL, 0), 0);
+            idle(other);
+            const mortal = attachMortal(shareMemory(m), 1);
+            const held = new Map<number, number>();
+            let passing = -1;
+            life.left = writes;
+            try {
+              const bound = bindMemory(mortal);
+              for (const own of steps) {
+                if (own === "drain") drainAllPages(mortal);
+                else if (own === "idle") {
+                  idle(mortal);
+                  busy(mortal);
+                } else if ("free" in own) {
+                  const pfn = [...held.keys()][own.free % held.size];
+                  if (pfn === undefined) continue;
+                  const size = held.get(pfn) ?? 0;
+                  passing = pfn;
+                  held.delete(pfn);
+                  if (isBound) bound.freePages(pfn, size);
+                  else freePages(mortal, pfn, size);
+                  passing = -1;
+                } else {
+                  const pfn = isBound
+                    ? bound.allocPages(own.gfp, own.order)
+                    : allocPages(mortal, own.gfp, own.order);
+                  if (pfn !== NO_PFN) held.set(pfn, own.order);
+                }
+              }
+            } catch (error) {
+              if (!(error instanceof Crash)) throw error;
+            } finally {
+              life.left = Number.POSITIVE_INFINITY;
+            }
+            const found = recover(m, [1]);
+            const returned = new Map(found.held.map((block) => [block.pfn, block.order]));
+            for (const [pfn, size] of held) expect.equal(returned.get(pfn), size);
+            // At most what it was just being given, or was just giving back.
+            const extra = [...returned.keys()].filter((pfn) => !held.has(pfn));
+            expect.ok(extra.length <= 1 && (passing < 0 || extra.every((pfn) => pfn === passing)));
+            expect.deepEqual(verify(m), []);
+            busy(other);
+            freePages(other, kept[1] ?? 0, 3);
+            freePages(m, kept[0] ?? 0, 0);
+            detach(other);
+            expectAllFree(m);
+          },
+        ),
+        { numRuns: 250 },
+      );
+    });
+  }
+});
+
+test("a CPU is one worker at a time, and only one that exists", () => {
+  const m = machine("6.1", 2);
+  const shared = shareMemory(m);
+  const other = attachMemory(shared, 1);
+  expect.throws(() => attachMemory(shared, 1), /another worker is attached as this CPU/);
+  expect.throws(() => attachMemory(shared, 0), /another worker/);
+  expect.throws(() => attachMemory(shared, 2), /no such CPU/);
+  expect.throws(() => recover(m, [0]), /no other CPU/);
+  detach(other);
+  attachMemory(shared, 1);
+  const alone = bootMemory({ zones: [{ name: "Normal", startPfn: 0, pages: 1024 }] });
+  expect.throws(() => shareMemory(alone), /shared: true/);
+});
+
+test("a page that was passed on outlives its giver", () => {
+  const m = machine("6.1", 2);
+  const other = attachMemory(shareMemory(m), 1);
+  const own = allocPages(other, GFP_KERNEL, 2);
+  const passed = allocPages(other, GFP_KERNEL, 1);
+  passTo(other, passed, 0);
+  expect.deepEqual(recover(m, [1]).held, [{ pfn: own, order: 2 }]);
+  freePages(m, passed, 1);
+  expect.deepEqual(verify(m), []);
+});
+
+test("a request that finds nothing gets what an idle CPU's lists hold, and what one that left had", () => {
+  for (const leave of [idle, detach]) {
+    const m = machine("6.1", 2);
+    const other = attachMemory(shareMemory(m), 1);
+    const held: number[] = [];
+    for (;;) {
+      const pfn = allocPages(other, GFP_KERNEL, 0);
+      if (pfn === NO_PFN) break;
+      held.push(pfn);
+    }
+    // Fewer than a list holds: they stay there.
+    for (const pfn of held.splice(0, 10)) freePages(other, pfn, 0);
+    leave(other);
+    while (allocPages(m, GFP_KERNEL, 0) !== NO_PFN);
+    expect.deepEqual(verify(m), []);
+    for (const zone of m.names.keys()) {
+      expect.equal(m.pcp[(zone * 2 + 1) * PCP_WORDS + P_COUNT], 0);
+    }
+  }
+});
