@@ -28,6 +28,11 @@ test("ZONE_DMA is gone, its pages are the pool's or the next zone's, and swiotlb
     assert.ok(bounce > 0 && after.pools.swiotlb === null);
     assert.equal(managed(after) + size / 4096, managed(before) + bounce);
     assert.equal(zoneOf(after, "DMA32").startPfn, zoneOf(before, "DMA").startPfn);
+    const present = (plan: typeof after): number =>
+      zonesOf(plan).reduce((sum, zone) => sum + zone.present, 0);
+    assert.equal(present(after), present(before));
+    const beyond = Math.max(0, size - zoneOf(before, "DMA").managed.pages * 4096);
+    assert.equal(after.maskPool?.end, 16 * MIB + beyond);
   }
 });
 
@@ -69,6 +74,10 @@ test("a pool that is not possible is refused with what would be", () => {
     assert.equal(value, null);
     return issues.find((issue) => issue.severity === "error")?.message ?? "";
   };
+  const { before } = pcPlans(4 * MIB);
+  const bounce = before.pools.swiotlb?.bytes ?? 0;
+  const room = zoneOf(before, "DMA").managed.low + zoneOf(before, "DMA32").managed.low;
+  assert.match(refused(room * 4096 + bounce), /not possible/);
   assert.match(refused(100 * GIB), /a pool of .* pages is not possible: DMA and DMA32 hold/);
   assert.match(refused(100), /a pool of 0 pages/);
   assert.match(refused(4 * MIB, 12 * MIB), /no ZONE_DMA below another zone/);

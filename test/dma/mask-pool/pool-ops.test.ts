@@ -5,12 +5,19 @@
 import { strict as expect } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createDma, type DeviceSpec, type Dma, simpleDevice } from "../../../src/dma/index.ts";
+import {
+  createDma,
+  type DeviceSpec,
+  type Dma,
+  isFault,
+  sgList,
+  simpleDevice,
+} from "../../../src/dma/index.ts";
 import { bootWithMaskPool, type PooledMemory } from "../../../src/dma/mask-pool/boot-mask-pool.ts";
 import type { PoolMethod } from "../../../src/dma/mask-pool/mask-pool.ts";
 import { createPoolBounce } from "../../../src/dma/mask-pool/pool-bounce.ts";
 import { createPoolOps } from "../../../src/dma/mask-pool/pool-ops.ts";
-import { NO_LIMIT } from "../../../src/dma/words.ts";
+import { DMA_TO_DEVICE, NO_LIMIT } from "../../../src/dma/words.ts";
 import { GFP_ATOMIC, GFP_KERNEL } from "../../../src/mm/gfp.ts";
 import { verify } from "../../../src/mm/verify.ts";
 import { Program, steps } from "../../support/dma-program.ts";
@@ -86,7 +93,8 @@ function dmaOf(own: Machine, spec: Partial<DeviceSpec> & { bits: number }): Dma 
   const { bits, ...more } = spec;
   const ops = createPoolOps(own.memory, own.pool, own.bounce);
   const card = { ...simpleDevice("card", bits), driver: "card", ...more, iommu: true };
-  return createDma(own.memory, { era: "6.1", ops, bounce: own.bounce, devices: [card] });
+  const { bounce, pool } = own;
+  return createDma(own.memory, { era: "6.1", ops, bounce, aside: pool.ranges, devices: [card] });
 }
 
 test("a mask is taken when it reaches a page of the pool: there is no zone to cover", () => {
@@ -127,8 +135,34 @@ test("several windows: the highest first, and never across their edges", () => {
   expect.equal(take(PAGE), 0x10000);
   expect.equal(take(PAGE), undefined);
   // A buffer over the edge of a window bounces as one that lies outside; here nothing is left.
-  const edge = dma.mapSingle(card, 12 * PAGE - 100, 200, 1);
+  expect.equal(dma.mapSingle(card, 11 * PAGE, 200, DMA_TO_DEVICE), 0x13000);
+  const edge = dma.mapSingle(card, 12 * PAGE - 100, 200, DMA_TO_DEVICE);
   expect.ok(dma.mappingError(card, edge));
+});
+
+test("a list is mapped whole or not at all", () => {
+  const own = machine("range tree", true, 4);
+  const dma = dmaOf(own, { bits: 20 });
+  const card = dma.device("card");
+  const entries = [1, 2, 3].map((i) => ({ physical: (400 + 8 * i) * PAGE, length: 2 * PAGE }));
+  const list = sgList(entries);
+  expect.equal(dma.mapSg(card, list, DMA_TO_DEVICE), 0);
+  expect.deepEqual([own.bounce.live(), own.pool.source.free()], [0, 4]);
+  expect.equal(dma.mapSg(card, sgList(entries.slice(1)), DMA_TO_DEVICE), 2);
+});
+
+test("the bus carries its last address; a device that always bounces is told what fits", () => {
+  const own = machine("range tree", true, 16);
+  const limited = dmaOf(own, { bits: 32, busLimit: 16 * PAGE - 1 });
+  const card = limited.device("card");
+  const buffer = limited.allocCoherent(card, PAGE);
+  expect.equal(buffer?.dma, 15 * PAGE);
+  expect.ok(!isFault(card.read(15 * PAGE, PAGE)));
+  expect.ok(!isFault(card.read(16 * PAGE - 1, 1)));
+  const forced = dmaOf(machine("range tree", true, 16), { bits: 64, forceBounce: true });
+  expect.equal(forced.maxMappingSize(forced.device("card")), 16 * PAGE);
+  const free = dmaOf(machine("range tree", true, 16), { bits: 64 });
+  expect.equal(free.maxMappingSize(free.device("card")), NO_LIMIT);
 });
 
 test("who may wait is refused for now, who may not for good, with the line of 2008", () => {
@@ -138,6 +172,7 @@ test("who may wait is refused for now, who may not for good, with the line of 20
   expect.ok(dma.allocCoherent(card, 16 * PAGE) !== null);
   expect.equal(dma.allocCoherent(card, PAGE, GFP_KERNEL), null);
   expect.equal(dma.reports.lastRefusal?.reason, "no memory now");
+  expect.equal(dma.reports.lastRefusal?.message, null);
   expect.equal(dma.allocCoherent(card, PAGE, GFP_ATOMIC), null);
   const { reason, message } = dma.reports.lastRefusal ?? {};
   expect.equal(reason, "no memory");
