@@ -171,6 +171,7 @@ function takeFromOne(
     m.zone[flags] &= ~ZONE_BOOSTED;
     unlockZone(m, zone);
     m.events?.wakeKswapd(zone, 0, m.zone[zone * ZONE_WORDS + Z_INDEX]);
+    m.pressure?.wake(zone, 0, m.zone[zone * ZONE_WORDS + Z_INDEX]);
   }
   return row;
 }
@@ -218,11 +219,7 @@ function slowPath(
   // Up to 6.2 trying harder was by itself the right to HighAtomic blocks.
   const harder = order > 0 && rule.highatomicBy === "no-flag" && (flags & ALLOC_NON_BLOCK) !== 0;
   if (harder && m.rule.highatomic) flags |= ALLOC_HIGHATOMIC;
-  if (m.events !== null && (m.gfp.kswapd === 0 || (gfp & m.gfp.kswapd) !== 0)) {
-    for (let i = list + 1; m.zonelist[i] >= 0; i++) {
-      m.events.wakeKswapd(m.zonelist[i], order, highest);
-    }
-  }
+  if (m.gfp.kswapd === 0 || (gfp & m.gfp.kswapd) !== 0) wakeAll(m, order, highest, list);
   let row = takeFromList(m, order, highest, type, list, flags);
   if (row >= 0) return row;
   const reserves = reserveFlags(gfp, era, {});
@@ -233,10 +230,27 @@ function slowPath(
     if (row >= 0) return row;
   }
   if ((gfp & direct) === 0) return -1;
-  drainAllPages(m);
-  do row = takeFromList(m, order, highest, type, list, flags);
-  while (row < 0 && m.rule.highatomic && unreserveHighatomic(m, list, type, true));
-  return row;
+  const { pressure } = m;
+  const insists = (gfp & m.gfp.retry) !== 0;
+  for (let attempt = 0; ; attempt++) {
+    const again = pressure?.relieve(attempt, order, highest, list, flags, insists) ?? false;
+    if (again) row = takeFromList(m, order, highest, type, list, flags);
+    if (row >= 0) return row;
+    drainAllPages(m);
+    do row = takeFromList(m, order, highest, type, list, flags);
+    while (row < 0 && m.rule.highatomic && unreserveHighatomic(m, list, type, true));
+    if (row >= 0 || !again) return row;
+  }
+}
+
+/** Linux: wake_all_kswapds() */
+function wakeAll(m: Memory, order: number, highest: number, list: number): void {
+  const { events, pressure } = m;
+  if (events === null && pressure === null) return;
+  for (let i = list + 1; m.zonelist[i] >= 0; i++) {
+    events?.wakeKswapd(m.zonelist[i], order, highest);
+    pressure?.wake(m.zonelist[i], order, highest);
+  }
 }
 
 /**

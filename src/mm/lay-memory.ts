@@ -116,6 +116,7 @@ export function layMemory(
     bytesPfn: spec.bytesPfn,
     cpu: 0,
     events: null,
+    pressure: null,
     spec,
     cpus: cpuLines(image, spec),
   };
@@ -211,6 +212,7 @@ function gfpMasks(version: string): GfpMasks {
     direct: bit("DIRECT_RECLAIM") | bit("WAIT"),
     thisnodeShift: bit("THISNODE") === 0 ? 31 : 31 - Math.clz32(bit("THISNODE")),
     zero: bit("ZERO"),
+    retry: bit("RETRY_MAYFAIL") | bit("NOFAIL") | bit("REPEAT"),
   };
 }
 

@@ -80,6 +80,24 @@ export interface EventSink {
   wakeKswapd(zone: number, order: number, highest: number): void;
 }
 
+/** What the allocator asks when it has nothing. See `pressure/direct.ts`. */
+export interface Pressure {
+  /** A request of `order` up to zone index `highest` found a zone below its mark. */
+  wake(zone: number, order: number, highest: number): void;
+  /**
+   * Try number `attempt`, from 0: frees what it can for a request whose zones are on `list`.
+   * `insists`: the request may retry beyond costly orders. Returns whether to look again.
+   */
+  relieve(
+    attempt: number,
+    order: number,
+    highest: number,
+    list: number,
+    allocFlags: number,
+    insists: boolean,
+  ): boolean;
+}
+
 /** The bits that the hot path looks at, by the era's numbers, and the rules for the slow one. */
 export interface GfpMasks {
   readonly era: GfpEra;
@@ -90,6 +108,8 @@ export interface GfpMasks {
   /** Place of the bit __GFP_THISNODE; the sign where the era has none. */
   readonly thisnodeShift: number;
   readonly zero: number;
+  /** Requests that try again beyond costly orders. */
+  readonly retry: number;
 }
 
 /** One memory. Views are created once; every number of it lives in the image. */
@@ -167,6 +187,8 @@ export interface Memory {
   /** The CPU that calls: whose per-CPU lists are used. The caller sets it. */
   cpu: number;
   events: EventSink | null;
+  /** Who frees pages for requests that may wait; null where nobody does. */
+  pressure: Pressure | null;
   /** The buddy's functions, bound to this memory. */
   readonly buddy: Buddy;
   /** What the memory was laid out by. */

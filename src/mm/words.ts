@@ -98,8 +98,8 @@ export const PCP_HUGE_LIST = 12;
 /** PAGE_ALLOC_COSTLY_ORDER: above it requests are not fought for. */
 export const COSTLY_ORDER = 3;
 
-/** LRU lists of a zone: active, inactive. */
-export const LRU_LISTS = 2;
+/** Rows for LRU lists that each zone has: active and inactive first, see pressure/lru.ts. */
+export const LRU_LISTS = 5;
 
 /** Priority of a scan that is in no hurry. Linux: DEF_PRIORITY, include/linux/mmzone.h */
 export const DEF_PRIORITY = 12;

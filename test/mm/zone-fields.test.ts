@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import { bootMemory } from "../../src/mm/boot-memory.ts";
 import { GFP_KERNEL } from "../../src/mm/gfp.ts";
-import { type Memory, rowOf } from "../../src/mm/memory.ts";
+import { LRU_LISTS, type Memory, rowOf } from "../../src/mm/memory.ts";
 import { waitTableSize } from "../../src/mm/wait-table.ts";
 import { ZoneFields, zoneFields } from "../../src/mm/zone-fields.ts";
 
@@ -136,8 +136,9 @@ test("each zone has two LRU lists, told from the head on", () => {
     m.next[head] = row;
   };
   for (const list of [0, 1, 2, 3, 4, 5]) {
-    link(m.lruHeads + list, 10 + list);
-    link(m.lruHeads + list, 20 + list);
+    const head = m.lruHeads + Math.floor(list / 2) * LRU_LISTS + (list % 2);
+    link(head, 10 + list);
+    link(head, 20 + list);
   }
   for (const zone of [0, 1, 2]) {
     const { active_list, inactive_list } = zoneFields(m, zone);

@@ -1,0 +1,118 @@
+/**
+ * A CMA area: memory for devices that want much at once, lent to movable pages
+ * until then.
+ *
+ * Linux: cma_alloc(), cma_release(), mm/cma.c
+ */
+import { assert } from "../../base/assert.ts";
+import { freePages } from "../allocate.ts";
+import { lendCma } from "../contig.ts";
+import { addRegion } from "../image.ts";
+import { CMA } from "../rule.ts";
+import { heldInRange, type RangeRefusal, takeRange } from "./move-range.ts";
+import type { Pages } from "./pages.ts";
+
+export interface CmaArea {
+  readonly pages: Pages;
+  readonly name: string;
+  readonly basePfn: number;
+  readonly count: number;
+  /** A bit stands for 2^orderPerBit pages. */
+  readonly orderPerBit: number;
+  /** One byte a bit: 1 while it is allocated. */
+  readonly bits: Uint8Array;
+}
+
+/** What a request for a range came to: its first pfn, or why not, with what the kernel would log. */
+export type CmaAnswer =
+  | { readonly pfn: number }
+  | {
+      readonly pfn: -1;
+      readonly reason: RangeRefusal;
+      /** pfns of pages that nobody may move, in the places that were tried. */
+      readonly held: readonly number[];
+      readonly message: string;
+    };
+
+/** Lends whole pageblocks that lie in a hole of a zone as a CMA area. `name` is unique in the memory. */
+export function createCma(
+  pages: Pages,
+  name: string,
+  basePfn: number,
+  count: number,
+  orderPerBit = 0,
+): CmaArea {
+  const { m } = pages;
+  assert(m.cma, "this memory was not made with cma: true");
+  const block = 2 ** m.pageblockOrder;
+  assert(
+    count > 0 && basePfn % block === 0 && count % block === 0,
+    "a CMA area is whole pageblocks",
+  );
+  lendCma(m, basePfn, count);
+  const bits = new Uint8Array(addRegion(m.image, `cma.${name}`, count >> orderPerBit).buffer);
+  return { pages, name, basePfn, count, orderPerBit, bits };
+}
+
+/**
+ * `count` pages in a row, aligned to 2^alignOrder pages: the lowest that can be had. Movable pages
+ * in them are moved away; a place that cannot be emptied is passed over for the next one.
+ */
+export function cmaAlloc(area: CmaArea, count: number, alignOrder: number): CmaAnswer {
+  const { bits, orderPerBit, basePfn } = area;
+  const wanted = Math.ceil(count / 2 ** orderPerBit);
+  const align = 2 ** Math.max(alignOrder - orderPerBit, 0);
+  const offset = Math.floor((basePfn % 2 ** alignOrder) / 2 ** orderPerBit);
+  const held: number[] = [];
+  let reason: RangeRefusal = "-ENOMEM";
+  for (let start = 0; ; ) {
+    const bit = nextZeroArea(bits, start, wanted, align, offset);
+    if (bit < 0) break;
+    const pfn = basePfn + bit * 2 ** orderPerBit;
+    bits.fill(1, bit, bit + wanted);
+    const refusal = takeRange(area.pages, pfn, count, CMA);
+    if (refusal === null) return { pfn };
+    bits.fill(0, bit, bit + wanted);
+    reason = refusal;
+    if (refusal !== "-EBUSY") break;
+    held.push(...heldInRange(area.pages, pfn, count));
+    start = bit + align;
+  }
+  const errno = reason === "-EBUSY" ? -16 : -12;
+  const message = `cma: cma_alloc: ${area.name}: alloc failed, req-size: ${count} pages, ret: ${errno}`;
+  return { pfn: -1, reason, held: [...new Set(held)], message };
+}
+
+/** First bit of `wanted` zeros from `start` on, aligned with the area's own offset. Linux: bitmap_find_next_zero_area_off() */
+function nextZeroArea(
+  bits: Uint8Array,
+  start: number,
+  wanted: number,
+  align: number,
+  offset: number,
+): number {
+  for (let at = start; ; ) {
+    const zero = bits.indexOf(0, at);
+    if (zero < 0) return -1;
+    const from = Math.ceil((zero + offset) / align) * align - offset;
+    if (from + wanted > bits.length) return -1;
+    const taken = bits.subarray(from, from + wanted).lastIndexOf(1);
+    if (taken < 0) return from;
+    at = from + taken + 1;
+  }
+}
+
+/** Gives a range back. Asserts that all of it was allocated from this area. */
+export function cmaRelease(area: CmaArea, pfn: number, count: number): void {
+  const { bits, orderPerBit, basePfn } = area;
+  const bit = (pfn - basePfn) / 2 ** orderPerBit;
+  const wanted = Math.ceil(count / 2 ** orderPerBit);
+  const own = bits.subarray(bit, bit + wanted);
+  assert(
+    Number.isInteger(bit) && bit >= 0 && own.length === wanted && own.indexOf(0) < 0,
+    "this range is not allocated from the area",
+    pfn,
+  );
+  for (let at = pfn; at < pfn + count; at++) freePages(area.pages.m, at, 0);
+  own.fill(0);
+}

@@ -1,0 +1,30 @@
+/** Memory under pressure: pages that may move or go, reclaim, compaction, CMA. */
+export { type CmaAnswer, type CmaArea, cmaAlloc, cmaRelease, createCma } from "./cma.ts";
+export { type CompactResult, compactZone } from "./compact.ts";
+export { usePressure } from "./direct.ts";
+export {
+  addOwner,
+  disownPages,
+  dropPage,
+  LOST,
+  lockPage,
+  NO_HANDLE,
+  newPage,
+  ownPages,
+  pinPage,
+  touchPage,
+  unlockPage,
+  unpinPage,
+} from "./handles.ts";
+export { type KswapdRun, runKswapd } from "./kswapd.ts";
+export { type RangeRefusal, takeRange } from "./move-range.ts";
+export {
+  managePages,
+  type PageOptions,
+  type PageOwner,
+  type PageStore,
+  type Pages,
+  type ReclaimCounts,
+} from "./pages.ts";
+export { MemoryStore } from "./store.ts";
+export { verifyPages } from "./verify-pages.ts";

@@ -1,0 +1,106 @@
+/**
+ * The LRU lists: pages that may go, the least used at the tail.
+ *
+ * A page's links are those of its frame, which is on no other list while it is
+ * taken. Lists belong to a zone or to a node by the era; a node's are headed by the
+ * rows of its first zone. Sizes are counted by zone in both.
+ *
+ *   R1  lru[zone, list] is the number of pages of the zone on that list
+ *   R2  a page with PG_LRU is on the list that its flags name, and no other page is
+ *
+ * Linux: lruvec_add_folio(), folio_lru_list(), include/linux/mm_inline.h;
+ * 2.6: add_page_to_active_list(), include/linux/mm_inline.h
+ */
+import { type Memory, ORDER_MASK, zoneOf } from "../memory.ts";
+import { LRU_LISTS, Z_ACTIVE, Z_INACTIVE, Z_NODE, ZONE_WORDS } from "../words.ts";
+import {
+  L_ACTIVE,
+  L_ANON,
+  L_INACTIVE,
+  L_UNEVICTABLE,
+  type Pages,
+  PG_ACTIVE,
+  PG_ANON,
+  PG_LRU,
+  PG_MLOCKED,
+} from "./pages.ts";
+
+/** Row of the head of a list: of `zone`, or of its node. */
+export function lruHead(pages: Pages, zone: number, list: number): number {
+  const { m, rule } = pages;
+  const home = rule.lists === "zone" ? zone : firstZone(m, zone);
+  return m.lruHeads + home * LRU_LISTS + list;
+}
+
+function firstZone(m: Memory, zone: number): number {
+  const node = m.zone[zone * ZONE_WORDS + Z_NODE];
+  let first = 0;
+  while (m.zone[first * ZONE_WORDS + Z_NODE] !== node) first++;
+  return first;
+}
+
+/** The list that a page belongs on by its flags. */
+export function listOf(pages: Pages, row: number): number {
+  const flags = pages.flags[row];
+  const active = (flags & PG_ACTIVE) !== 0 ? L_ACTIVE : L_INACTIVE;
+  if (pages.rule.lists === "zone") return active;
+  if ((flags & PG_MLOCKED) !== 0) return L_UNEVICTABLE;
+  return active + ((flags & PG_ANON) !== 0 ? L_ANON : 0);
+}
+
+/** Puts a page on the list that its flags name, as the most recently used, or as the least. */
+export function addLru(pages: Pages, row: number, toTail = false): void {
+  const { m } = pages;
+  const zone = zoneOf(m, row);
+  const list = listOf(pages, row);
+  const head = lruHead(pages, zone, list);
+  const before = toTail ? m.prev[head] : head;
+  const after = m.next[before];
+  m.next[row] = after;
+  m.prev[row] = before;
+  m.next[before] = row;
+  m.prev[after] = row;
+  pages.flags[row] |= PG_LRU;
+  count(pages, zone, list, 1 << (m.state[row] & ORDER_MASK));
+}
+
+export function removeLru(pages: Pages, row: number): void {
+  const { m } = pages;
+  const before = m.prev[row];
+  const after = m.next[row];
+  m.next[before] = after;
+  m.prev[after] = before;
+  pages.flags[row] &= ~PG_LRU;
+  const size = 1 << (m.state[row] & ORDER_MASK);
+  count(pages, zoneOf(m, row), listOf(pages, row), -size);
+}
+
+/** A page takes another's place on its list. */
+export function replaceLru(pages: Pages, from: number, to: number): void {
+  const { m } = pages;
+  const before = m.prev[from];
+  const after = m.next[from];
+  const list = listOf(pages, from);
+  const size = 1 << (m.state[from] & ORDER_MASK);
+  if (zoneOf(m, from) !== zoneOf(m, to) && pages.rule.lists === "zone") {
+    removeLru(pages, from);
+    addLru(pages, to);
+    return;
+  }
+  m.next[before] = to;
+  m.prev[after] = to;
+  m.next[to] = after;
+  m.prev[to] = before;
+  pages.flags[from] &= ~PG_LRU;
+  pages.flags[to] |= PG_LRU;
+  count(pages, zoneOf(m, from), list, -size);
+  count(pages, zoneOf(m, to), list, size);
+}
+
+function count(pages: Pages, zone: number, list: number, size: number): void {
+  pages.lru[zone * LRU_LISTS + list] += size;
+  // The book's struct zone counts its own two lists; later zones count by kind only.
+  if (pages.rule.lists === "node") return;
+  const word = zone * ZONE_WORDS + (list === L_ACTIVE ? Z_ACTIVE : Z_INACTIVE);
+  pages.m.zone[word] += size;
+}

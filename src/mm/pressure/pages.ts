@@ -1,0 +1,209 @@
+/**
+ * Pages that may move or go: whose they are, and what reclaim knows of them.
+ *
+ * A page has an owner or is nobody's business. A *handle* is an owner that is a
+ * number: the page's place is a word of the image, anybody may move the page or
+ * put its bytes away by rewriting that word, and the next `touch` brings it back.
+ * A *callback* owner is asked: it is told where its page went, and may give it up.
+ * Pages without an owner stay where they are.
+ *
+ *   column     bytes  row
+ *   handleOf     4    handle of the page; -n for callback owner n; 0 for nobody
+ *   flags        1    PG_*
+ *   pins         1    who holds it in place
+ *
+ *   word       of a handle
+ *   place        row of the page; 0 while it is out, or the handle is free
+ *   slot         slot of the store + 1, with the bytes as they were last written out; 0 for none
+ *   kind         HANDLE_*
+ *
+ *   W1  a page with handle h has place[h] as its row, and the other way round
+ *   W2  a page on an LRU list has an owner; a handle's page is on one unless it is mlocked (2.6)
+ *
+ * Linux: struct page (mapping, flags), struct anon_vma, address_space_operations
+ * (migrate_folio, release_folio), mm/rmap.c
+ */
+import { assert } from "../../base/assert.ts";
+import { addChunkedRegion, addRegion } from "../image.ts";
+import { type Memory, Z_NODE, ZONE_WORDS } from "../memory.ts";
+import { LRU_LISTS } from "../words.ts";
+import { type ReclaimRule, reclaimRule } from "./rule.ts";
+
+/** Bits of `flags`. */
+export const PG_LRU = 1;
+export const PG_ACTIVE = 2;
+/** Looked at since the last scan; and once more. */
+export const PG_REFERENCED = 4;
+export const PG_YOUNG = 8;
+export const PG_DIRTY = 16;
+/** Goes to swap, not to a file. */
+export const PG_ANON = 32;
+export const PG_MLOCKED = 64;
+
+/** What a handle is. */
+export const HANDLE_FREE = 0;
+export const HANDLE_ANON = 1;
+export const HANDLE_FILE = 2;
+
+/** LRU lists of a node; of a zone in eras that have them there, of which only the first two. */
+export const L_ACTIVE = 0;
+export const L_INACTIVE = 1;
+/** Added for anonymous pages where lists belong to nodes. */
+export const L_ANON = 2;
+export const L_UNEVICTABLE = 4;
+
+/** Words of a node. */
+export const N_KSWAPD_ORDER = 0;
+/** Highest zone that kswapd was woken for; -1 while it sleeps. */
+export const N_KSWAPD_HIGHEST = 1;
+/** Runs in a row that freed nothing. */
+export const N_FAILURES = 2;
+/** What reclaim of each kind has cost lately. */
+export const N_ANON_COST = 3;
+export const N_FILE_COST = 4;
+export const NODE_WORDS = 8;
+
+/** Where bytes go that memory has no room for: slots of a page each. */
+export interface PageStore {
+  /** Free slots. */
+  readonly free: number;
+  /** A slot with these bytes, or -1 when it is full. `bytes` is null in a memory without. */
+  write(bytes: Uint8Array | null): number;
+  /** The bytes of a slot, into `bytes`. False when they cannot be had any more. */
+  read(slot: number, bytes: Uint8Array | null): boolean;
+  drop(slot: number): void;
+}
+
+/** An owner that is asked. */
+export interface PageOwner {
+  readonly name: string;
+  /** The block at pfn `from` is at `to` now, bytes and all. False refuses, and nothing has happened. */
+  moved?(from: number, to: number, order: number): boolean;
+  /** Whether reclaim may have the block. The owner must not use it after `true`. */
+  mayFree?(pfn: number, order: number): boolean;
+}
+
+/** Pages of one memory that may move or go. */
+export interface Pages {
+  readonly m: Memory;
+  readonly rule: ReclaimRule;
+  readonly handleOf: Int32Array;
+  readonly flags: Uint8Array;
+  readonly pins: Uint8Array;
+  /** By handle. */
+  readonly place: Int32Array;
+  readonly slot: Int32Array;
+  readonly kind: Uint8Array;
+  /** Pages on each LRU list by zone: zone * LRU_LISTS + list. */
+  readonly lru: Int32Array;
+  /** By place of the node. */
+  readonly node: Int32Array;
+  readonly counts: ReclaimCounts;
+  readonly store: PageStore | null;
+  readonly owners: PageOwner[];
+  /** Whether pages are ever moved: some kernels are built without. */
+  readonly migration: boolean;
+  readonly swappiness: number;
+  /** GFP_HIGHUSER_MOVABLE by the era's bits: what pages are brought back and moved with. */
+  readonly gfp: number;
+  /** Handle that is tried first when one is wanted. */
+  nextHandle: number;
+  /** Somebody reclaims: requests made meanwhile do not start another reclaim. */
+  reclaiming: boolean;
+}
+
+/** What /proc/vmstat counts, since the memory was given pages that may go. */
+export interface ReclaimCounts {
+  pgscanKswapd: number;
+  pgscanDirect: number;
+  pgstealKswapd: number;
+  pgstealDirect: number;
+  pswpin: number;
+  pswpout: number;
+  pgmigrateSuccess: number;
+  pgmigrateFail: number;
+  compactStall: number;
+  compactSuccess: number;
+  compactFail: number;
+  kswapdWakes: number;
+}
+
+export interface PageOptions {
+  /** Handles at most; as many as the memory has pages by default. */
+  readonly handles?: number;
+  readonly store?: PageStore;
+  /** True by default. */
+  readonly migration?: boolean;
+  /** vm.swappiness: 60 by default. */
+  readonly swappiness?: number;
+}
+
+/**
+ * Gives a memory pages that may move or go. Asserts that it is one thread's: whose
+ * a page is cannot be changed under the feet of others.
+ */
+export function managePages(m: Memory, options: PageOptions = {}): Pages {
+  assert(m.cpus === null, "pages that move need a memory of one thread");
+  const { image, rows, sectionShift, touched } = m;
+  const column = (name: string, log: number): ArrayBufferLike =>
+    addChunkedRegion(image, name, rows * 2 ** log, sectionShift + log, touched).buffer;
+  const handles = (options.handles ?? rows - m.firstRow) + 1;
+  const words = (name: string, count: number): Int32Array =>
+    new Int32Array(addRegion(image, name, count * 4).buffer);
+  const pages: Pages = {
+    m,
+    rule: reclaimRule(m.rule.name),
+    handleOf: new Int32Array(column("pages.handle", 2)),
+    flags: new Uint8Array(column("pages.flags", 0)),
+    pins: new Uint8Array(column("pages.pins", 0)),
+    place: words("handles.place", handles),
+    slot: words("handles.slot", handles),
+    kind: new Uint8Array(addRegion(image, "handles.kind", handles).buffer),
+    lru: words("pages.lru", m.zoneCount * LRU_LISTS),
+    node: words("pages.node", m.nodes.length * NODE_WORDS),
+    counts: {
+      pgscanKswapd: 0,
+      pgscanDirect: 0,
+      pgstealKswapd: 0,
+      pgstealDirect: 0,
+      pswpin: 0,
+      pswpout: 0,
+      pgmigrateSuccess: 0,
+      pgmigrateFail: 0,
+      compactStall: 0,
+      compactSuccess: 0,
+      compactFail: 0,
+      kswapdWakes: 0,
+    },
+    store: options.store ?? null,
+    owners: [],
+    migration: options.migration ?? true,
+    swappiness: options.swappiness ?? 60,
+    gfp: userBits(m),
+    nextHandle: 1,
+    reclaiming: false,
+  };
+  for (let place = 0; place < m.nodes.length; place++) {
+    pages.node[place * NODE_WORDS + N_KSWAPD_HIGHEST] = -1;
+  }
+  return pages;
+}
+
+function userBits(m: Memory): number {
+  const names = [
+    "DIRECT_RECLAIM",
+    "KSWAPD_RECLAIM",
+    "WAIT",
+    "IO",
+    "FS",
+    "HARDWALL",
+    "HIGHMEM",
+    "MOVABLE",
+  ];
+  return names.reduce((bits, name) => bits | (m.gfp.era.bits.get(`__GFP_${name}`) ?? 0), 0);
+}
+
+/** Place of a zone's node among the nodes. */
+export function nodePlace(m: Memory, zone: number): number {
+  return m.nodes.indexOf(m.zone[zone * ZONE_WORDS + Z_NODE]);
+}

@@ -1,0 +1,67 @@
+/**
+ * Do pages and their owners hold together? W1, W2, R1 and R2, against the frames
+ * themselves.
+ *
+ * Linux: what mm/debug.c and CONFIG_DEBUG_VM check, put together.
+ */
+import { KIND_MASK, MOBILE, ORDER_MASK, TAKEN, Z_NODE, ZONE_WORDS, zoneOf } from "../memory.ts";
+import { LRU_LISTS } from "../words.ts";
+import { listOf, lruHead } from "./lru.ts";
+import { HANDLE_FREE, type Pages, PG_LRU } from "./pages.ts";
+
+/** Everything that does not hold; empty when all is well. */
+export function verifyPages(pages: Pages): string[] {
+  const broken: string[] = [];
+  verifyHandles(pages, broken);
+  verifyLists(pages, broken);
+  return broken;
+}
+
+function verifyHandles({ m, place, kind, handleOf }: Pages, broken: string[]): void {
+  for (let handle = 1; handle < place.length; handle++) {
+    const row = place[handle];
+    if (row === 0) continue;
+    if (kind[handle] === HANDLE_FREE || handleOf[row] !== handle) {
+      broken.push(`W1: handle ${handle} is at row ${row}, which has handle ${handleOf[row]}`);
+    }
+    const state = m.state[row] & KIND_MASK;
+    if (state !== TAKEN && state !== MOBILE)
+      broken.push(`W1: row ${row} of handle ${handle} is free`);
+  }
+}
+
+function verifyLists(pages: Pages, broken: string[]): void {
+  const { m, flags, lru, handleOf } = pages;
+  const counted = new Int32Array(lru.length);
+  const listed = new Set<number>();
+  for (let zone = 0; zone < m.zoneCount; zone++) {
+    for (let list = 0; list < LRU_LISTS; list++) {
+      const head = lruHead(pages, zone, list);
+      for (let row = m.next[head]; row !== head; row = m.next[row]) {
+        if (listed.has(row)) break;
+        listed.add(row);
+        const at = zoneOf(m, row) * LRU_LISTS + list;
+        counted[at] += 1 << (m.state[row] & ORDER_MASK);
+        const isOwn = (flags[row] & PG_LRU) !== 0 && listOf(pages, row) === list;
+        const node = m.zone[zoneOf(m, row) * ZONE_WORDS + Z_NODE];
+        const isHome = node === m.zone[zone * ZONE_WORDS + Z_NODE];
+        if (!isOwn || !isHome || handleOf[row] === 0 || m.prev[m.next[row]] !== row) {
+          broken.push(
+            `R2: row ${row} is on list ${list} of zone ${zone}, and does not belong there`,
+          );
+        }
+      }
+    }
+  }
+  lru.forEach((size, at) => {
+    if (size !== counted[at]) {
+      broken.push(
+        `R1: list ${at % LRU_LISTS} of zone ${Math.floor(at / LRU_LISTS)} has ${counted[at]} pages, ${size} are counted`,
+      );
+    }
+  });
+  for (let row = m.firstRow; row < m.rows; row++) {
+    if ((flags[row] & PG_LRU) !== 0 && !listed.has(row))
+      broken.push(`R2: row ${row} is on no list`);
+  }
+}
