@@ -1,8 +1,8 @@
 /**
  * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, shared, replay, explain, swiotlb,
- *                                              mask-pool; all without a NAME
+ *   node scripts/bench.ts [NAME…] [OPTION…]    all without a NAME: frames, boot, off, shared, replay,
+ *                                              explain, dma, swiotlb, mask-pool
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it
@@ -17,6 +17,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { runBoot } from "../bench/boot.ts";
 import { bundleWorkers } from "../bench/bundle.ts";
+import { runDma } from "../bench/dma.ts";
 import { runExplain } from "../bench/explain.ts";
 import { runMaskPool } from "../bench/mask-pool.ts";
 import { runOff } from "../bench/off.ts";
@@ -26,16 +27,18 @@ import { runShared } from "../bench/shared.ts";
 import { runSwiotlb } from "../bench/swiotlb.ts";
 import { WORKLOADS } from "../bench/workloads.ts";
 
+/** What runs, and the workers that it needs bundled. */
 const BENCHMARKS = {
-  frames: runFrames,
-  boot: runBoot,
-  off: runOff,
-  shared: runShared,
-  replay: runReplay,
-  explain: runExplain,
-  swiotlb: runSwiotlb,
-  "mask-pool": runMaskPool,
-};
+  frames: { run: runFrames, workers: ["worker"] },
+  boot: { run: runBoot, workers: ["boot-worker", "worker"] },
+  off: { run: runOff, workers: ["worker-whole", "worker-bare"] },
+  shared: { run: runShared, workers: ["shared-worker", "worker"] },
+  replay: { run: runReplay, workers: [] },
+  explain: { run: runExplain, workers: [] },
+  dma: { run: runDma, workers: ["dma-worker"] },
+  swiotlb: { run: runSwiotlb, workers: ["swiotlb-worker"] },
+  "mask-pool": { run: runMaskPool, workers: [] },
+} as const;
 const QUICK_ROUNDS = 3;
 
 async function main(): Promise<number> {
@@ -67,15 +70,8 @@ async function main(): Promise<number> {
     json: values.json ?? null,
     say: progress,
   };
-  await bundleWorkers([
-    "worker",
-    "shared-worker",
-    "boot-worker",
-    "worker-whole",
-    "worker-bare",
-    "swiotlb-worker",
-  ]);
-  const passed = wanted.map(([name, run]) => {
+  await bundleWorkers([...new Set(wanted.flatMap(([, { workers }]) => workers))]);
+  const passed = wanted.map(([name, { run }]) => {
     console.log(`# ${name}`);
     return run(options);
   });

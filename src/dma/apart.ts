@@ -11,17 +11,20 @@ interface Apart {
   /** The buffer. */
   readonly ranges: readonly Range[];
   /** Written by the device, not yet synced for the CPU. */
-  byDevice: Range[];
+  byDevice: readonly Range[];
   /** Written by the CPU since the map, not yet synced for the device. */
-  byCpu: Range[];
+  byCpu: readonly Range[];
 }
+
+const NOTHING: readonly Range[] = [];
 
 export class ApartMappings {
   /** By entry of the books. */
   readonly #open = new Map<number, Apart>();
 
   open(entry: number, ranges: readonly Range[]): void {
-    this.#open.set(entry, { ranges: rangeList(ranges), byDevice: [], byCpu: [] });
+    const sorted = ranges.length > 1 ? rangeList(ranges) : ranges;
+    this.#open.set(entry, { ranges: sorted, byDevice: NOTHING, byCpu: NOTHING });
   }
 
   close(entry: number): void {

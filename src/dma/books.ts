@@ -40,8 +40,8 @@ export const F_CHECKED = 0x02;
 export const F_APART = 0x04;
 /** Its memory is the device's own: no translation. */
 export const F_DECLARED = 0x08;
-/** The map asked for no sync. */
-export const F_SKIPPED = 0x10;
+/** It leads to a bounce buffer. */
+export const F_BOUNCED = 0x10;
 
 export const META_DIRECTION = 0x3;
 export const META_TYPE_SHIFT = 4;

@@ -11,6 +11,7 @@
 import {
   directionOf,
   F_APART,
+  F_BOUNCED,
   F_DECLARED,
   hasFlag,
   TYPE_COHERENT,
@@ -19,7 +20,7 @@ import {
 } from "./books.ts";
 import type { Core } from "./core.ts";
 import { C_BUS_BYTES, C_BUS_FAULTS, COUNT_WORDS } from "./counts.ts";
-import { isBounced } from "./mapping-steps.ts";
+import { landingOf } from "./mapping-steps.ts";
 import type { BusFault } from "./ops.ts";
 import { hex } from "./reports.ts";
 import type { Device } from "./runtime-device.ts";
@@ -171,10 +172,8 @@ function apart(
 /** The buffer's own address of a byte that lies in memory or in a bounce buffer. */
 function originalOf(core: Core, device: Device, entry: number, landing: number): number {
   const { dma, physical } = core.books;
-  const bounced = isBounced(core, device, physical[entry], dma[entry]);
-  if (!bounced) return landing;
-  const start = device.ops.translate(device, dma[entry], false);
-  return typeof start === "number" ? physical[entry] + landing - start : landing;
+  if (!hasFlag(core.books, entry, F_BOUNCED)) return landing;
+  return physical[entry] + landing - landingOf(device, dma[entry]);
 }
 
 function origin(core: Core, entry: number): string | null {

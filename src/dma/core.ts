@@ -29,6 +29,8 @@ export interface Core {
   /** Null where all devices look into the CPU's cache. */
   readonly cache: CpuCache | null;
   readonly direct: DmaOps;
+  /** Ops of devices that are translated; null where none are. */
+  readonly translated: DmaOps | null;
   readonly bounceOf: (device: Device) => Bounce | null;
   /** Pools of devices that have one of their own, by device name. */
   readonly restricted: Map<string, Bounce | null>;

@@ -35,8 +35,11 @@ export interface DmaOptions {
   /** What dma_declare_coherent_memory() means, where it is not the era's: DECLARED_AS_PROPOSED. */
   readonly declared?: DeclaredPolicy;
   readonly devices?: readonly DeviceSpec[];
-  /** Ops of the devices whose `iommu` is true. */
-  readonly ops?: DmaOps | null;
+  /**
+   * Ops of the devices whose `iommu` is true: an IOMMU's, a GART's, a mask pool's. As
+   * a function they are made of the direct mapping, which identity domains use.
+   */
+  readonly ops?: DmaOps | ((direct: DmaOps) => DmaOps) | null;
   /** Where the others' buffers bounce; null, or nothing, for no pool. */
   readonly bounce?: Bounce | null;
   /** A pool for a device that firmware gives a restricted one. */
@@ -102,6 +105,7 @@ export function createCore(memory: Memory, options: DmaOptions): Core {
     onBounce: onEvent === null ? null : (device, dma, size) => onEvent(bounced(device, dma, size)),
   });
   const apart = options.devices?.some((device) => device.coherent === false) ?? false;
+  const { ops = null } = options;
   return {
     memory,
     machine,
@@ -113,6 +117,7 @@ export function createCore(memory: Memory, options: DmaOptions): Core {
     space,
     cache: (options.cache ?? apart) ? new CpuCache(space, cacheLine) : null,
     direct,
+    translated: typeof ops === "function" ? ops(direct) : ops,
     bounceOf,
     restricted,
     debug: debugOf(options, policy, books, reports, cacheLine),

@@ -115,8 +115,9 @@ export class Dma {
     const { devices, counts } = this.#core;
     assert(devices.length < counts.length / 16, "more devices than maxDevices", devices.length);
     const parent = spec.parent === undefined ? null : this.device(spec.parent);
-    const { ops, encrypted = false } = this.#options;
-    const own = spec.iommu && ops !== undefined && ops !== null ? ops : this.#core.direct;
+    const { encrypted = false } = this.#options;
+    const { translated, direct } = this.#core;
+    const own = spec.iommu && translated !== null ? translated : direct;
     const device = new Device(devices.length, spec, own, this.#bus, parent, encrypted);
     devices.push(device);
     if (hasRestrictedPool(spec)) {

@@ -6,15 +6,15 @@
  * Linux: dma_map_sg_attrs(), kernel/dma/mapping.c; debug_dma_map_sg(), kernel/dma/debug.c
  */
 import type { Range } from "../base/range.ts";
-import { directionOf, F_APART, TYPE_SG } from "./books.ts";
+import { directionOf, TYPE_SG } from "./books.ts";
 import type { Core } from "./core.ts";
 import { C_LIST_ENTRIES, C_LIST_USED, C_LISTS, C_MAPPED_BYTES, COUNT_WORDS } from "./counts.ts";
 import {
   beforeCpu,
   beforeMap,
   checkUnmap,
-  countBounce,
   flagsOf,
+  openApart,
   refuseBooks,
   refuseMap,
 } from "./mapping-steps.ts";
@@ -83,7 +83,7 @@ function book(
   }));
   const numbers: number[] = [];
   for (const { dma, dmaLength, physical } of entries.slice(0, used)) {
-    const flags = flagsOf(core, device, physical, dma, attrs);
+    const flags = flagsOf(core, device, physical, dma);
     const entry = books.add(device.id, dma, dmaLength, physical, direction, TYPE_SG, flags);
     if (entry < 0) {
       for (const done of numbers) {
@@ -95,11 +95,8 @@ function book(
       return false;
     }
     books.entries[entry] = entries.length;
-    if ((flags & F_APART) !== 0) {
-      const one = { start: physical, end: physical + dmaLength };
-      core.apart.open(entry, merged ? all : [one]);
-      countBounce(core, device, physical, dma, dmaLength);
-    }
+    const one = { start: physical, end: physical + dmaLength };
+    if (flags !== 0) openApart(core, device, entry, merged ? all : [one]);
     numbers.push(entry);
   }
   for (const entry of numbers) core.debug?.added(device, entry, attrs);

@@ -2,10 +2,11 @@
  * What stands around a map and an unmap: the CPU's cache, what is written down of
  * mappings whose bytes exist twice, counts, events, the debugger, refusals.
  */
+import type { Range } from "../base/range.ts";
 import {
   directionOf,
   F_APART,
-  F_SKIPPED,
+  F_BOUNCED,
   hasFlag,
   META_TYPE_SHIFT,
   TYPE_COHERENT,
@@ -38,50 +39,37 @@ export function beforeMap(
   if (device.coherent || (attrs & DMA_ATTR_SKIP_CPU_SYNC) === 0) core.cache.clean(physical, size);
 }
 
-/** F_APART where CPU and device may see different bytes until a sync. */
-export function flagsOf(
-  core: Core,
-  device: Device,
-  physical: number,
-  dma: number,
-  attrs: number,
-): number {
-  const skipped = (attrs & DMA_ATTR_SKIP_CPU_SYNC) !== 0 ? F_SKIPPED : 0;
-  if (!device.coherent) return skipped | F_APART;
-  return isBounced(core, device, physical, dma) ? skipped | F_APART : skipped;
+/** F_APART where CPU and device may see different bytes until a sync; F_BOUNCED where it leads elsewhere. */
+export function flagsOf(core: Core, device: Device, physical: number, dma: number): number {
+  if (isBounced(core, device, physical, dma)) return F_APART | F_BOUNCED;
+  return device.coherent ? 0 : F_APART;
 }
 
 /** Whether a mapping leads to a bounce buffer. */
-export function isBounced(core: Core, device: Device, physical: number, dma: number): boolean {
+function isBounced(core: Core, device: Device, physical: number, dma: number): boolean {
   const bounce = core.bounceOf(device);
   if (bounce === null) return false;
-  if (device.ops === core.direct) return dmaToPhys(device, dma) !== physical;
-  const landing = device.ops.translate(device, dma, false);
-  return typeof landing === "number" && landing !== physical && bounce.holds(landing);
+  const landing = landingOf(device, dma);
+  return landing !== physical && bounce.holds(landing);
 }
 
+/** Where a mapping leads; -1 for nowhere. */
+export function landingOf(device: Device, dma: number): number {
+  return device.ops.landing?.(device, dma) ?? dmaToPhys(device, dma);
+}
+
+/** Writes a mapping with two copies of its bytes down: those are `ranges`, of the buffer itself. */
 export function openApart(
   core: Core,
   device: Device,
   entry: number,
-  physical: number,
-  size: number,
+  ranges: readonly Range[],
 ): void {
   if (!hasFlag(core.books, entry, F_APART)) return;
-  core.apart.open(entry, [{ start: physical, end: physical + size }]);
-  countBounce(core, device, physical, core.books.dma[entry], size);
-}
-
-export function countBounce(
-  core: Core,
-  device: Device,
-  physical: number,
-  dma: number,
-  size: number,
-): void {
-  if (!isBounced(core, device, physical, dma)) return;
+  core.apart.open(entry, ranges);
+  if (!hasFlag(core.books, entry, F_BOUNCED)) return;
   core.counts[device.id * COUNT_WORDS + C_BOUNCES]++;
-  core.counts[device.id * COUNT_WORDS + C_BOUNCED_BYTES] += size;
+  core.counts[device.id * COUNT_WORDS + C_BOUNCED_BYTES] += core.books.size[entry];
 }
 
 export function afterMap(

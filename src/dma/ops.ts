@@ -103,4 +103,11 @@ export interface DmaOps {
    * to the end of the granule or window, or the fault it meets.
    */
   translate(device: DmaDevice, dma: number, write: boolean): number | BusFault;
+  /**
+   * Where a mapping leads, without an access: nothing is cached, counted or logged.
+   * -1 for nowhere. Absent: what the windows of the bus say.
+   *
+   * Linux: iommu_iova_to_phys(), drivers/iommu/iommu.c
+   */
+  landing?(device: DmaDevice, dma: number): number;
 }

@@ -69,16 +69,13 @@ export function bindStreaming(core: Core): Streaming {
     if (dma === DMA_MAPPING_ERROR) {
       return refuseMap(core, device, "dma_map_page", size, direction);
     }
-    const flags =
-      dma === physical && device.coherent && attrs === 0
-        ? 0
-        : flagsOf(core, device, physical, dma, attrs);
+    const flags = dma === physical && device.coherent ? 0 : flagsOf(core, device, physical, dma);
     const entry = books.add(device.id, dma, size, physical, direction, TYPE_SINGLE, flags);
     if (entry < 0) return refuseBooks(core, device, dma, size, direction, attrs);
     const own = device.id * COUNT_WORDS;
     counts[own + C_MAPS]++;
     counts[own + C_MAPPED_BYTES] += size;
-    if (flags !== 0) openApart(core, device, entry, physical, size);
+    if (flags !== 0) openApart(core, device, entry, [{ start: physical, end: physical + size }]);
     if (watched) afterMap(core, device, entry, attrs, "dma_map_page");
     return dma;
   }

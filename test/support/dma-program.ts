@@ -70,8 +70,9 @@ export class Program {
     if (what < 3) this.#evict(a);
     else if (what < 9) this.#cpuWrites(own, a, b, c);
     else if (what < 14) this.#cpuReads(own, a, b);
-    else if (own.mapped === null) this.map(own, a, b);
-    else if (what < 18) this.#deviceReads(own, own.mapped, a, b);
+    else if (own.mapped === null) {
+      if (this.map(own, a, b) && this.setup.fills) this.#fill(own, c);
+    } else if (what < 18) this.#deviceReads(own, own.mapped, a, b);
     else if (what < 23) this.#deviceWrites(own, own.mapped, a, b, c);
     else if (what < 26) this.#syncForCpu(own, own.mapped, a, b);
     else if (what < 28) this.#syncForDevice(own, own.mapped);
@@ -193,6 +194,17 @@ export class Program {
     const bytes = noise(c, range.length);
     this.ideal.write(own.id, range.offset, bytes);
     for (const { dma, at, length } of onBus(mapped, range.offset, range.length)) {
+      assert.equal(this.setup.device.write(dma, bytes.subarray(at, at + length)), null);
+    }
+  }
+
+  /** The device fills what it may only write. */
+  #fill(own: Buffer, c: number): void {
+    const { mapped } = own;
+    if (mapped === null || toDevice(mapped.direction)) return;
+    const bytes = noise(c, own.size);
+    this.ideal.write(own.id, 0, bytes);
+    for (const { dma, at, length } of onBus(mapped, 0, own.size)) {
       assert.equal(this.setup.device.write(dma, bytes.subarray(at, at + length)), null);
     }
   }

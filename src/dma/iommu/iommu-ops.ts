@@ -8,6 +8,7 @@
  */
 import type { DmaDevice } from "../dma-device.ts";
 import type { BusFault, CoherentBlock, DmaOps, SgEntry } from "../ops.ts";
+import { dmaToPhys } from "../translate.ts";
 import { DMA_MAPPING_ERROR, type DmaDirection, fromDevice, NO_LIMIT, toDevice } from "../words.ts";
 import { access } from "./access.ts";
 import { freeBlock, takeBlock } from "./coherent.ts";
@@ -238,6 +239,14 @@ export class IommuOps implements DmaOps {
       );
     }
     return access(this.iommu, group, domain, device, dma, write);
+  }
+
+  landing(device: DmaDevice, dma: number): number {
+    const group = this.#group(device);
+    if (group === null) return -1;
+    if (group.domain !== null) return physicalAt(group.domain, dma);
+    const identity = this.#identity();
+    return identity?.landing?.(device, dma) ?? dmaToPhys(device, dma);
   }
 
   /** For a call that may refuse. */
