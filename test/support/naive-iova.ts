@@ -122,7 +122,10 @@ export class NaiveIova {
     const bin = Math.log2(power(size));
     const pair = this.magazines[cpu]?.[bin];
     const depot = this.depots[bin];
-    if (pair === undefined || depot === undefined) return this.free(pfn);
+    if (pair === undefined || depot === undefined) {
+      this.free(pfn);
+      return;
+    }
     const { magazineSize, depotLimit, depotTrimMs } = this.rule;
     if (pair[0].length === magazineSize) {
       if (pair[1].length < magazineSize) pair.reverse();

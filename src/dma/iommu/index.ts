@@ -1,0 +1,19 @@
+/** IOMMUs: address space behind them, lazy unmapping, page tables, and the GART of old. */
+export {
+  createFlushQueue,
+  type FlushHooks,
+  type FlushQueue,
+  fireFlushTimer,
+  flushTimerArmed,
+  queueIova,
+} from "./flush-queue.ts";
+export {
+  allocIovaFast,
+  createIovaDomain,
+  freeIovaFast,
+  type IovaCounts,
+  type IovaDomain,
+  iovaCounts,
+  reserveIova,
+} from "./iova-domain.ts";
+export { coherentOrders, granulesOf } from "./size.ts";

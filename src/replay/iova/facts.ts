@@ -1,0 +1,75 @@
+/**
+ * What a capture tells about the machine's IOMMU before the first request: the
+ * groups with the type of their domain, and which windows of the address space
+ * nobody gets.
+ *
+ *   0 DMA-FQ 0000:00:00.0  0x00000000fee00000 0x00000000feefffff msi;     iommu_groups
+ *   pci_bus 0000:00: root bus resource [mem 0x80000000-0xafffffff window] dmesg
+ *
+ * Linux: iova_reserve_pci_windows(), iova_reserve_iommu_regions(),
+ * drivers/iommu/dma-iommu.c; /sys/kernel/iommu_groups/N/{type,reserved_regions}
+ */
+import type { Range } from "../../base/range.ts";
+
+export type DomainMode = "strict" | "lazy" | "identity";
+
+export interface IommuGroup {
+  readonly group: number;
+  /** Null for types that are not the DMA API's. */
+  readonly mode: DomainMode | null;
+  readonly devices: readonly string[];
+  /** Bytes, end exclusive. */
+  readonly reserved: readonly Range[];
+}
+
+export interface IommuFacts {
+  readonly version: string;
+  readonly cpus: number;
+  /** Ticks a second. */
+  readonly hz: number;
+  readonly groups: readonly IommuGroup[];
+  /** Memory windows of PCI host bridges, bytes, end exclusive. */
+  readonly windows: readonly Range[];
+}
+
+const MODES: Readonly<Record<string, DomainMode>> = {
+  DMA: "strict",
+  "DMA-FQ": "lazy",
+  identity: "identity",
+};
+
+const REGION = /(0x[\da-f]+) (0x[\da-f]+) ([\w-]+)/g;
+
+/** Lines of another form are left out. */
+export function iommuGroups(text: string): IommuGroup[] {
+  const groups: IommuGroup[] = [];
+  for (const line of text.split("\n")) {
+    const [, group, type = "", rest = ""] = /^(\d+) (\S+) (.*)$/.exec(line) ?? [];
+    if (group === undefined) continue;
+    const [devices = "", regions = ""] = rest.split(/ {2,}/);
+    const reserved = [...regions.matchAll(REGION)].flatMap(([, start, end, kind]) =>
+      // Software places that window itself, so it does not take it away.
+      kind === "sw-msi" ? [] : [{ start: Number(start), end: Number(end) + 1 }],
+    );
+    const names = devices.split(" ").filter((name) => name !== "");
+    groups.push({ group: Number(group), mode: MODES[type] ?? null, devices: names, reserved });
+  }
+  return groups;
+}
+
+const WINDOW = /pci_bus [\da-f:]+: root bus resource \[mem (0x[\da-f]+)-(0x[\da-f]+)/g;
+
+/** Of a boot's log. */
+export function bridgeWindows(log: string): Range[] {
+  return [...log.matchAll(WINDOW)].map(([, start, end]) => ({
+    start: Number(start),
+    end: Number(end) + 1,
+  }));
+}
+
+/** How domains unmap where no group tells: what the log says of all of them. */
+export function modeFromLog(log: string): DomainMode | null {
+  if (/iommu: Default domain type: Passthrough/.test(log)) return "identity";
+  const [, mode] = /TLB invalidation policy: (lazy|strict) mode/.exec(log) ?? [];
+  return mode === "lazy" || mode === "strict" ? mode : null;
+}
