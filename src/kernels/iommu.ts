@@ -29,6 +29,8 @@ export interface IovaRule {
   readonly pci32First: "always" | "until-full";
   /** Drivers that round every size up to a power of two, not just those that are cached: their own ops, before dma-iommu. */
   readonly roundsAllSizes: readonly IommuVendor[];
+  /** Whether untrusted devices bounce, and what of a buffer that is not copied into is zeroed. */
+  readonly untrusted: "no-bounce" | "zeroed-buffer" | "zeroed-padding";
   readonly flushQueue: FlushQueueRule;
 }
 
@@ -52,15 +54,17 @@ const V4_19: IovaRule = {
   retriesFromLimit: false,
   pci32First: "always",
   roundsAllSizes: ["intel", "amd"],
+  untrusted: "no-bounce",
   flushQueue: FLUSH_QUEUE,
 };
 
-/** Remembered since 4.20; AMD through dma-iommu since 5.5. */
+/** Remembered since 4.20; untrusted devices bounce since 5.4; AMD through dma-iommu since 5.5. */
 const V5_10: IovaRule = {
   ...V4_19,
   name: "5.10",
   remembersFull32: true,
   roundsAllSizes: ["intel"],
+  untrusted: "zeroed-buffer",
 };
 
 /** Retries, and Intel through dma-iommu, since 5.11. */
@@ -77,19 +81,26 @@ const V6_1: IovaRule = {
 /** iommu.pci_32bit_workaround, since 6.5. */
 const V6_6: IovaRule = { ...V6_1, name: "6.6", pci32First: "until-full" };
 
-/** A depot without limit that is trimmed in the background, since 6.7. */
-const V6_12: IovaRule = { ...V6_6, name: "6.12", depotLimit: null, depotTrimMs: 100 };
+/** A depot without limit that is trimmed in the background, since 6.7; only padding is zeroed, since 6.10. */
+const V6_12: IovaRule = {
+  ...V6_6,
+  name: "6.12",
+  depotLimit: null,
+  depotTrimMs: 100,
+  untrusted: "zeroed-padding",
+};
 
 /** Oldest first. */
 export const IOVA_RULES: readonly IovaRule[] = [V4_19, V5_10, V5_15, V6_1, V6_6, V6_12];
 
 /** The rules of a kernel such as "6.1.0-50-amd64"; the oldest ones for kernels before 4.19. */
 export function iovaRule(version: string): IovaRule {
-  const wanted = rank(version);
-  return IOVA_RULES.findLast((rule) => rank(rule.name) <= wanted) ?? V4_19;
+  const wanted = releaseRank(version);
+  return IOVA_RULES.findLast((rule) => releaseRank(rule.name) <= wanted) ?? V4_19;
 }
 
-function rank(version: string): number {
+/** A release as a number that can be compared; 0 for none. */
+export function releaseRank(version: string): number {
   const [, major = "0", minor = "0"] = /(\d{1,3})\.(\d{1,3})/.exec(version) ?? [];
   return Number(major) * 1000 + Number(minor);
 }

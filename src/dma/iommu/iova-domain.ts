@@ -265,7 +265,7 @@ function fitBelow(
   limit: number,
   low: number,
 ): number {
-  const top = tree.lo[row] < limit ? tree.lo[row] : limit;
+  const top = Math.min(tree.lo[row], limit);
   if (top < size) return 0;
   let pfn = top - size;
   if (pfn <= 0x7fffffff && align <= 0x40000000) pfn &= -align;

@@ -133,7 +133,10 @@ function unmap(space: Space, recorded: number, pages: number, cpu: number, time:
   const { queue, ours, hooks } = space;
   const pfn = ours.get(recorded);
   if (pfn === undefined) return;
-  if (queue === null) return giveBack(space, recorded, pages, cpu);
+  if (queue === null) {
+    giveBack(space, recorded, pages, cpu);
+    return;
+  }
   ours.delete(recorded);
   queueIova(queue, pfn, pages, 0, cpu, time, hooks);
 }

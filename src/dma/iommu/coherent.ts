@@ -1,0 +1,72 @@
+/**
+ * Coherent memory behind an IOMMU: pages from wherever there are some, side by
+ * side only for the device and in the kernel's mapping; one block for callers who
+ * may not wait, as nothing can be mapped for the CPU then.
+ *
+ * Linux: iommu_dma_alloc(), __iommu_dma_alloc_pages(), drivers/iommu/dma-iommu.c
+ */
+import { allocPages, freePages, NO_PFN } from "../../mm/allocate.ts";
+import { type Memory, rowOf, TAKEN } from "../../mm/memory.ts";
+import type { CoherentBlock } from "../ops.ts";
+import { PAGE_BYTES } from "./domain.ts";
+import { coherentOrders } from "./size.ts";
+
+/** A block with what its pages are freed as. */
+export interface RemappedBlock extends CoherentBlock {
+  /** Order of the one block; -1 for single pages. */
+  readonly order: number;
+}
+
+export interface PiecesRule {
+  readonly pageShifts: readonly number[];
+  /** Added to and taken from what the caller asks with. */
+  readonly set: number;
+  readonly clear: number;
+  readonly noRetry: number;
+}
+
+type Run = { physical: number; length: number };
+
+/** `pages` single pages, as runs of neighbours; null when there are too few. */
+export function takePieces(m: Memory, pages: number, gfp: number, rule: PiecesRule): Run[] | null {
+  const flags = (gfp & ~rule.clear) | rule.set;
+  const runs: Run[] = [];
+  for (let left = pages; left > 0; ) {
+    const orders = coherentOrders(left, rule.pageShifts).filter((order) => order <= m.maxOrder);
+    let pfn = NO_PFN;
+    let order = 0;
+    for (const [i, one] of orders.entries()) {
+      order = one;
+      pfn = allocPages(m, i < orders.length - 1 ? flags | rule.noRetry : flags, order);
+      if (pfn !== NO_PFN) break;
+    }
+    if (pfn === NO_PFN) {
+      freePieces(m, runs);
+      return null;
+    }
+    // Single pages from here on, each to be freed by itself: split_page().
+    if (order > 0) {
+      const row = rowOf(m, pfn);
+      m.state.fill(TAKEN, row, row + 2 ** order);
+    }
+    append(runs, pfn * PAGE_BYTES, PAGE_BYTES * 2 ** order);
+    left -= 2 ** order;
+  }
+  return runs;
+}
+
+function append(runs: Run[], physical: number, length: number): void {
+  const last = runs.at(-1);
+  if (last !== undefined && last.physical + last.length === physical) last.length += length;
+  else runs.push({ physical, length });
+}
+
+export function freePieces(m: Memory, runs: CoherentBlock["runs"]): void {
+  for (const { physical, length } of runs) {
+    for (let at = 0; at < length; at += PAGE_BYTES) freePages(m, (physical + at) / PAGE_BYTES, 0);
+  }
+}
+
+export function isRemapped(block: CoherentBlock): block is RemappedBlock {
+  return "order" in block;
+}
