@@ -12,6 +12,7 @@ import { assert } from "../../base/assert.ts";
 import type { Range } from "../../base/range.ts";
 import type { IommuVendor, IovaRule } from "../../kernels/iommu.ts";
 import type { Memory } from "../../mm/memory.ts";
+import type { CoherentBlock, SgEntry } from "../ops.ts";
 import type { IommuEvent } from "./events.ts";
 import {
   createFlushQueue,
@@ -22,7 +23,7 @@ import {
   queueIova,
   verifyFlushQueue,
 } from "./flush-queue.ts";
-import { PTE_FORMATS } from "./formats.ts";
+import { PROT_READ, PROT_WRITE, PTE_FORMATS } from "./formats.ts";
 import { createIotlb, forgetAll, forgetRange, type Iotlb } from "./iotlb.ts";
 import {
   ageCaches,
@@ -40,8 +41,9 @@ import {
   type PageTable,
   reachOf,
   unmapRange,
-  verifyPageTable,
+  walk,
 } from "./page-table.ts";
+import { verifyPageTable } from "./verify-page-table.ts";
 
 export const PAGE_SHIFT = 12;
 export const PAGE_BYTES = 4096;
@@ -164,6 +166,44 @@ export function mapRun(
     return false;
   }
   spec.event({ name: "map", start: pfn * PAGE_BYTES, address: physical, bytes });
+  return true;
+}
+
+/** Physical address behind a DMA address by the tables; -1 for none. Linux: iommu_iova_to_phys() */
+export function physicalAt(domain: Domain, dma: number): number {
+  const found = walk(domain.table, Math.floor(dma / PAGE_BYTES));
+  return found === null ? -1 : found.pfn * PAGE_BYTES + (dma % PAGE_BYTES);
+}
+
+/** Entries side by side; neighbours in memory are mapped in one go. Linux: __iommu_map_sg() */
+export function mapEntries(
+  domain: Domain,
+  pfn: number,
+  entries: readonly SgEntry[],
+  lengths: Float64Array,
+  prot: number,
+): boolean {
+  const runs: { physical: number; length: number }[] = [];
+  for (const [i, { physical }] of entries.entries()) {
+    const start = physical - (physical % PAGE_BYTES);
+    const last = runs.at(-1);
+    if (last !== undefined && last.physical + last.length === start) last.length += lengths[i];
+    else runs.push({ physical: start, length: lengths[i] });
+  }
+  return mapRuns(domain, pfn, runs, prot);
+}
+
+export function mapRuns(
+  domain: Domain,
+  pfn: number,
+  runs: CoherentBlock["runs"],
+  prot: number = PROT_READ | PROT_WRITE,
+): boolean {
+  let at = pfn;
+  for (const { physical, length } of runs) {
+    if (!mapRun(domain, at, physical, length, prot)) return false;
+    at += length / PAGE_BYTES;
+  }
   return true;
 }
 

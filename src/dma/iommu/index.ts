@@ -7,6 +7,7 @@ export {
   flushTimerArmed,
   queueIova,
 } from "./flush-queue.ts";
+export { PTE_FORMATS } from "./formats.ts";
 export {
   allocIovaFast,
   createIovaDomain,
@@ -16,4 +17,13 @@ export {
   iovaCounts,
   reserveIova,
 } from "./iova-domain.ts";
+export {
+  createPageTable,
+  freeTables,
+  mapRange,
+  type PageTable,
+  tableCount,
+  unmapRange,
+  walk,
+} from "./page-table.ts";
 export { coherentOrders, granulesOf } from "./size.ts";

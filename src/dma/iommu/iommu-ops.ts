@@ -6,52 +6,30 @@
  *
  * Linux: drivers/iommu/dma-iommu.c
  */
-import { allocPages, freePages, NO_PFN } from "../../mm/allocate.ts";
-import { rowOf } from "../../mm/memory.ts";
 import type { DmaDevice } from "../dma-device.ts";
 import type { BusFault, CoherentBlock, DmaOps, SgEntry } from "../ops.ts";
-import {
-  DMA_ATTR_ALLOC_SINGLE_PAGES,
-  DMA_ATTR_FORCE_CONTIGUOUS,
-  DMA_ATTR_SKIP_CPU_SYNC,
-  DMA_MAPPING_ERROR,
-  type DmaDirection,
-  fromDevice,
-  NO_LIMIT,
-  toDevice,
-} from "../words.ts";
-import {
-  freePieces,
-  isRemapped,
-  type PiecesRule,
-  type RemappedBlock,
-  takePieces,
-} from "./coherent.ts";
+import { DMA_MAPPING_ERROR, type DmaDirection, fromDevice, NO_LIMIT, toDevice } from "../words.ts";
+import { access } from "./access.ts";
+import { freeBlock, takeBlock } from "./coherent.ts";
 import {
   apertureEnd,
   clear,
   type Domain,
   dropAddresses,
+  mapEntries,
   mapRun,
+  mapRuns,
   PAGE_BYTES,
+  physicalAt,
   takeAddresses,
   unmapBlock,
 } from "./domain.ts";
 import { PROT_READ, PROT_WRITE } from "./formats.ts";
-import type { Iommu } from "./iommu.ts";
-import { lookUp, pageOfRow, remember } from "./iotlb.ts";
-import { walk } from "./page-table.ts";
+import type { Iommu, IommuGroup } from "./iommu.ts";
 import { pressureWords } from "./pressure.ts";
 import { finaliseSg } from "./sg.ts";
 import { granulesOf, layOutSg } from "./size.ts";
-
-/** Why the last call refused. */
-export interface IommuRefusal {
-  readonly reason: string;
-  readonly message: string | null;
-}
-
-type GroupOf = NonNullable<ReturnType<Iommu["groupFor"]>>;
+import { bounceIn, type IommuRefusal, mapSingly, mustBounce, unmapSingly } from "./untrusted.ts";
 
 export class IommuOps implements DmaOps {
   readonly name = "iommu";
@@ -82,10 +60,14 @@ export class IommuOps implements DmaOps {
       );
     }
     let from = physical;
-    const bounced = this.#mustBounce(device, physical, size);
+    const bounced = mustBounce(this.iommu, device, physical, size);
     if (bounced) {
-      from = this.#bounceIn(device, physical, size, direction, attrs, cpu);
-      if (from < 0) return DMA_MAPPING_ERROR;
+      const answer = bounceIn(this.iommu, device, physical, size, direction, attrs, cpu);
+      if (typeof answer !== "number") {
+        this.#refuse(answer.reason, answer.message);
+        return DMA_MAPPING_ERROR;
+      }
+      from = answer;
     }
     const dma = this.#mapPages(group, domain, device, from, size, protOf(direction), cpu);
     if (dma === DMA_MAPPING_ERROR && bounced) {
@@ -125,7 +107,7 @@ export class IommuOps implements DmaOps {
     const { domain } = group;
     if (domain === null)
       return this.#identity()?.mapSg(device, entries, direction, attrs, cpu) ?? 0;
-    if (device.untrusted) return this.#mapSgSingly(device, entries, direction, attrs, cpu);
+    if (device.untrusted) return mapSingly(this, device, entries, direction, attrs, cpu);
     const { lengths, total } = layOutSg(entries, 12, device.segmentBoundary);
     if (total === 0) return 0;
     const pfn = this.#addresses(
@@ -146,43 +128,6 @@ export class IommuOps implements DmaOps {
     return finaliseSg(device, entries, lengths, pfn * PAGE_BYTES);
   }
 
-  /** Untrusted devices: each entry by itself, as it may bounce. */
-  #mapSgSingly(
-    device: DmaDevice,
-    entries: SgEntry[],
-    direction: DmaDirection,
-    attrs: number,
-    cpu: number,
-  ): number {
-    for (const [i, entry] of entries.entries()) {
-      const { physical, length } = entry;
-      entry.dma = this.mapPhysical(device, physical, length, direction, attrs, cpu);
-      entry.dmaLength = length;
-      if (entry.dma !== DMA_MAPPING_ERROR) continue;
-      this.#unmapSingly(
-        device,
-        entries.slice(0, i),
-        direction,
-        attrs | DMA_ATTR_SKIP_CPU_SYNC,
-        cpu,
-      );
-      return 0;
-    }
-    return entries.length;
-  }
-
-  #unmapSingly(
-    device: DmaDevice,
-    entries: readonly SgEntry[],
-    direction: DmaDirection,
-    attrs: number,
-    cpu: number,
-  ): void {
-    for (const { dma, dmaLength } of entries) {
-      this.unmap(device, dma, dmaLength, direction, attrs, cpu);
-    }
-  }
-
   unmapSg(
     device: DmaDevice,
     entries: readonly SgEntry[],
@@ -194,7 +139,7 @@ export class IommuOps implements DmaOps {
     if (domain === null) this.#identity()?.unmapSg(device, entries, direction, attrs, cpu);
     if (domain === undefined || domain === null) return;
     if (device.untrusted) {
-      this.#unmapSingly(device, entries, direction, attrs, cpu);
+      unmapSingly(this, device, entries, direction, attrs, cpu);
       return;
     }
     // One block for the whole list, up to the last entry that is used.
@@ -234,10 +179,8 @@ export class IommuOps implements DmaOps {
     if (domain === null)
       return this.#identity()?.allocCoherent(device, size, gfp, attrs, cpu) ?? null;
     const { memory } = this.iommu.spec;
-    const flags = gfp | memory.gfp.zero;
     const pages = granulesOf(0, size, 12);
-    const mayWait = (gfp & memory.gfp.direct) !== 0 && (attrs & DMA_ATTR_FORCE_CONTIGUOUS) === 0;
-    const block = mayWait ? this.#pieces(pages, flags, attrs) : oneBlock(memory, pages, flags);
+    const block = takeBlock(memory, pages, gfp, attrs, this.iommu.pageShifts);
     if (block === null) return this.#refuse("no memory");
     const pfn = this.#addresses(group, domain, device, pages, device.coherentLimit, cpu);
     if (pfn !== 0 && mapRuns(domain, pfn, block.runs)) {
@@ -250,19 +193,6 @@ export class IommuOps implements DmaOps {
     }
     freeBlock(memory, block);
     return null;
-  }
-
-  #pieces(pages: number, gfp: number, attrs: number): RemappedBlock | null {
-    const { memory, pageShifts = [12, 21, 30] } = this.iommu.spec;
-    const bit = (name: string): number => memory.gfp.era.bits.get(name) ?? 0;
-    const rule: PiecesRule = {
-      pageShifts: (attrs & DMA_ATTR_ALLOC_SINGLE_PAGES) !== 0 ? [12] : pageShifts,
-      set: bit("__GFP_NOWARN") | bit("__GFP_HIGHMEM"),
-      clear: bit("__GFP_COMP"),
-      noRetry: bit("__GFP_NORETRY"),
-    };
-    const runs = takePieces(memory, pages, gfp, rule);
-    return runs === null ? null : { dma: 0, size: pages * PAGE_BYTES, runs, order: -1 };
   }
 
   freeCoherent(device: DmaDevice, block: CoherentBlock, attrs: number, cpu: number): void {
@@ -307,29 +237,16 @@ export class IommuOps implements DmaOps {
         }
       );
     }
-    if (dma < 0 || dma > apertureEnd(domain)) {
-      return this.iommu.fault(device, group, dma, write, "beyond");
-    }
-    const page = Math.floor(dma / PAGE_BYTES);
-    const offset = dma % PAGE_BYTES;
-    const wanted = write ? PROT_WRITE : PROT_READ;
-    const row = lookUp(domain.tlb, page, wanted);
-    if (row >= 0) return pageOfRow(domain.tlb, row, page) * PAGE_BYTES + offset;
-    const found = walk(domain.table, page);
-    if (found === null) return this.iommu.fault(device, group, dma, write, "unmapped");
-    if ((found.prot & wanted) === 0)
-      return this.iommu.fault(device, group, dma, write, "direction");
-    remember(domain.tlb, page, found);
-    return found.pfn * PAGE_BYTES + offset;
+    return access(this.iommu, group, domain, device, dma, write);
   }
 
   /** For a call that may refuse. */
-  #asked(device: DmaDevice): GroupOf | null {
+  #asked(device: DmaDevice): IommuGroup | null {
     this.lastRefusal = null;
     return this.#group(device);
   }
 
-  #group(device: DmaDevice): GroupOf | null {
+  #group(device: DmaDevice): IommuGroup | null {
     const group = this.iommu.groupFor(device);
     return group === null ? this.#refuse("no memory for page tables") : group;
   }
@@ -344,7 +261,7 @@ export class IommuOps implements DmaOps {
   }
 
   #mapPages(
-    group: GroupOf,
+    group: IommuGroup,
     domain: Domain,
     device: DmaDevice,
     physical: number,
@@ -366,7 +283,7 @@ export class IommuOps implements DmaOps {
 
   /** First page of a block that the device reaches, or 0 with the reason told. */
   #addresses(
-    group: GroupOf,
+    group: IommuGroup,
     domain: Domain,
     device: DmaDevice,
     pages: number,
@@ -402,53 +319,6 @@ export class IommuOps implements DmaOps {
     unmapBlock(domain, (dma - offset) / PAGE_BYTES, pages, cpu, this.iommu.now);
   }
 
-  /** Untrusted devices see whole pages only of what is theirs alone. RAM bounces, registers do not. */
-  #mustBounce(device: DmaDevice, physical: number, size: number): boolean {
-    if (!device.untrusted || this.iommu.rule.untrusted === "no-bounce") return false;
-    if (physical % PAGE_BYTES === 0 && size % PAGE_BYTES === 0) return false;
-    return rowOf(this.iommu.spec.memory, Math.floor(physical / PAGE_BYTES)) >= 0;
-  }
-
-  #bounceIn(
-    device: DmaDevice,
-    physical: number,
-    size: number,
-    direction: DmaDirection,
-    attrs: number,
-    cpu: number,
-  ): number {
-    const { bounce = null } = this.iommu.spec;
-    if (bounce === null) {
-      const words = "DMA bounce buffers are inactive, unable to map unaligned transaction.";
-      const line = `${device.driver === "" ? "pci" : device.driver} ${device.name}: ${words}`;
-      this.iommu.sayOnce("inactive", line);
-      this.#refuse("no bounce pool", line);
-      return -1;
-    }
-    const whole = Math.ceil(size / PAGE_BYTES) * PAGE_BYTES;
-    const mask = PAGE_BYTES - 1;
-    const buffer = bounce.map(device, physical, size, whole, mask, direction, attrs, cpu);
-    if (buffer < 0) {
-      this.#refuse("bounce pool full");
-      return -1;
-    }
-    const copies = toDevice(direction) && (attrs & DMA_ATTR_SKIP_CPU_SYNC) === 0;
-    const keeps = copies || this.iommu.rule.untrusted === "zeroed-padding";
-    const start = buffer - (buffer % PAGE_BYTES);
-    const end = Math.ceil((buffer + size) / PAGE_BYTES) * PAGE_BYTES;
-    if (keeps) {
-      this.#zero(start, buffer);
-      this.#zero(buffer + size, end);
-    } else this.#zero(start, end);
-    return buffer;
-  }
-
-  #zero(start: number, end: number): void {
-    const { bytes, bytesPfn } = this.iommu.spec.memory;
-    const base = bytesPfn * PAGE_BYTES;
-    bytes?.fill(0, Math.max(0, start - base), Math.max(0, end - base));
-  }
-
   #bounceThatHolds(physical: number): NonNullable<Iommu["spec"]["bounce"]> | null {
     const { bounce = null } = this.iommu.spec;
     return physical >= 0 && bounce?.holds(physical) === true ? bounce : null;
@@ -458,62 +328,4 @@ export class IommuOps implements DmaOps {
 /** What a device may do in this direction. Linux: dma_info_to_prot() */
 function protOf(direction: DmaDirection): number {
   return (toDevice(direction) ? PROT_READ : 0) | (fromDevice(direction) ? PROT_WRITE : 0);
-}
-
-/** Physical address behind a DMA address by the tables; -1 for none. Linux: iommu_iova_to_phys() */
-function physicalAt(domain: Domain, dma: number): number {
-  const found = walk(domain.table, Math.floor(dma / PAGE_BYTES));
-  return found === null ? -1 : found.pfn * PAGE_BYTES + (dma % PAGE_BYTES);
-}
-
-/** Entries side by side; neighbours in memory are mapped in one go. Linux: __iommu_map_sg() */
-function mapEntries(
-  domain: Domain,
-  pfn: number,
-  entries: readonly SgEntry[],
-  lengths: Float64Array,
-  prot: number,
-): boolean {
-  const runs: { physical: number; length: number }[] = [];
-  for (const [i, { physical }] of entries.entries()) {
-    const start = physical - (physical % PAGE_BYTES);
-    const last = runs.at(-1);
-    if (last !== undefined && last.physical + last.length === start) last.length += lengths[i];
-    else runs.push({ physical: start, length: lengths[i] });
-  }
-  return mapRuns(domain, pfn, runs, prot);
-}
-
-function mapRuns(
-  domain: Domain,
-  pfn: number,
-  runs: CoherentBlock["runs"],
-  prot: number = PROT_READ | PROT_WRITE,
-): boolean {
-  let at = pfn;
-  for (const { physical, length } of runs) {
-    if (!mapRun(domain, at, physical, length, prot)) return false;
-    at += length / PAGE_BYTES;
-  }
-  return true;
-}
-
-function oneBlock(
-  memory: Iommu["spec"]["memory"],
-  pages: number,
-  gfp: number,
-): RemappedBlock | null {
-  const order = pages <= 1 ? 0 : 32 - Math.clz32(pages - 1);
-  const pfn = order > memory.maxOrder ? NO_PFN : allocPages(memory, gfp, order);
-  if (pfn === NO_PFN) return null;
-  const length = pages * PAGE_BYTES;
-  return { dma: 0, size: length, runs: [{ physical: pfn * PAGE_BYTES, length }], order };
-}
-
-function freeBlock(memory: Iommu["spec"]["memory"], block: CoherentBlock): void {
-  const first = block.runs[0];
-  if (first === undefined) return;
-  if (isRemapped(block) && block.order >= 0) {
-    freePages(memory, first.physical / PAGE_BYTES, block.order);
-  } else freePieces(memory, block.runs);
 }

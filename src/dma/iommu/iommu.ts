@@ -57,7 +57,7 @@ export interface GroupChoice {
   readonly direct?: readonly Range[];
 }
 
-interface Group {
+export interface IommuGroup {
   readonly number: number;
   readonly mode: DomainMode;
   readonly devices: string[];
@@ -84,8 +84,8 @@ export class Iommu {
   readonly rule: IovaRule;
   /** Lines as the kernel logs them, without their time. */
   readonly log: string[] = [];
-  readonly #groups = new Map<number, Group>();
-  readonly #groupOf = new Map<string, Group>();
+  readonly #groups = new Map<number, IommuGroup>();
+  readonly #groupOf = new Map<string, IommuGroup>();
   readonly #words: Float64Array;
   readonly #left32: Uint8Array;
   readonly #once = new Set<string>();
@@ -102,6 +102,10 @@ export class Iommu {
     return this.spec.cpus ?? this.spec.memory.cpuCount;
   }
 
+  get pageShifts(): readonly number[] {
+    return this.spec.pageShifts ?? [12, 21, 30];
+  }
+
   get now(): number {
     return this.#words[W_NOW];
   }
@@ -112,7 +116,7 @@ export class Iommu {
   }
 
   /** Devices and mode of each group. */
-  get groups(): readonly Group[] {
+  get groups(): readonly IommuGroup[] {
     return [...this.#groups.values()];
   }
 
@@ -134,7 +138,7 @@ export class Iommu {
     return number;
   }
 
-  #createGroup(number: number, device: DmaDevice, choice: GroupChoice): Group | null {
+  #createGroup(number: number, device: DmaDevice, choice: GroupChoice): IommuGroup | null {
     const { memory, vendor, windows = [] } = this.spec;
     // What firmware does not trust is translated, and unmapped at once.
     const mode = device.untrusted ? "strict" : (choice.mode ?? this.spec.mode);
@@ -148,7 +152,7 @@ export class Iommu {
         rule: this.rule,
         lazy: mode === "lazy",
         levels: this.spec.levels ?? 4,
-        pageShifts: this.spec.pageShifts ?? [12, 21, 30],
+        pageShifts: this.pageShifts,
         cpus: this.cpus,
         gfp: parseGfp("GFP_ATOMIC|__GFP_ZERO", memory.gfp.era).value,
         maxRanges: this.spec.maxRanges ?? 1 << 14,
@@ -165,20 +169,20 @@ export class Iommu {
   }
 
   /** The device's group, made if there is none yet; null without memory for its tables. */
-  groupFor(device: DmaDevice): Group | null {
+  groupFor(device: DmaDevice): IommuGroup | null {
     const known = this.#groupOf.get(device.name);
     if (known !== undefined) return known;
     return this.attach(device) ? (this.#groupOf.get(device.name) ?? null) : null;
   }
 
   /** Whether a device asks below 4 GiB first. Linux: pci_32bit_workaround, since 6.5 */
-  asksFirst32(device: DmaDevice, group: Group): boolean {
+  asksFirst32(device: DmaDevice, group: IommuGroup): boolean {
     if (this.spec.forceDac === true || !isPci(device.name)) return false;
     return this.rule.pci32First === "always" || this.#left32[group.number % MAX_GROUPS] === 0;
   }
 
   /** A try below 4 GiB failed. */
-  leave32(device: DmaDevice, group: Group, limit: number): void {
+  leave32(device: DmaDevice, group: IommuGroup, limit: number): void {
     if (this.rule.pci32First === "always") return;
     this.#left32[group.number % MAX_GROUPS] = 1;
     const bits = Math.ceil(Math.log2(limit + 1));
@@ -199,7 +203,7 @@ export class Iommu {
   /** An access was stopped; the log is limited as the kernel's: ten in five seconds. */
   fault(
     device: DmaDevice,
-    group: Group,
+    group: IommuGroup,
     address: number,
     write: boolean,
     kind: FaultKind,

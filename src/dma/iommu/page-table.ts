@@ -25,8 +25,8 @@ import { addChunkedRegion } from "../../mm/image.ts";
 import type { Memory } from "../../mm/memory.ts";
 import type { PteFormat } from "./formats.ts";
 
-const ENTRIES = 512;
-const ROOT = 1;
+export const ENTRIES = 512;
+export const ROOT = 1;
 const NONE = 0;
 
 export interface PageTableSpec {
@@ -129,7 +129,7 @@ export function freeTables(t: PageTable, list: number): void {
 }
 
 /** Where a table's entries lie: words of the memory's bytes, or of the own region. */
-function entriesOf(t: PageTable, slot: number): Int32Array {
+export function entriesOf(t: PageTable, slot: number): Int32Array {
   const { bytes, bytesPfn } = t.memory;
   const at = (t.pfn[slot] - bytesPfn) * 4096;
   if (bytes === null || at < 0 || at + 4096 > bytes.byteLength || (bytes.byteOffset & 3) !== 0) {
@@ -199,7 +199,7 @@ function highOf(pfn: number): number {
   return Math.floor(pfn / 2 ** 20);
 }
 
-function pfnOf(low: number, high: number): number {
+export function pfnOf(low: number, high: number): number {
   return (high & 0xfffff) * 2 ** 20 + (low >>> 12);
 }
 
@@ -332,32 +332,4 @@ export function walk(t: PageTable, iova: number): Walked | null {
 /** All pages go back: the domain is gone. */
 export function destroyPageTable(t: PageTable): void {
   freeTables(t, collect(t, ROOT, NONE));
-}
-
-/** What is wrong, by invariant; empty when nothing is. */
-export function verifyPageTable(t: PageTable): string[] {
-  const wrong: string[] = [];
-  let tables = 0;
-  const visit = (slot: number, level: number): void => {
-    tables++;
-    const entries = entriesOf(t, slot);
-    let used = 0;
-    for (let i = 0; i < ENTRIES; i++) {
-      const low = entries[i * 2];
-      const child = t.child[slot * ENTRIES + i];
-      if (low !== 0) used++;
-      if ((low !== 0 && t.format.isTable(low, level)) !== (child !== NONE)) {
-        wrong.push(`P1: entry ${i} of table ${slot} and its child disagree`);
-      } else if (child !== NONE) {
-        if (pfnOf(low, entries[i * 2 + 1]) !== t.pfn[child]) {
-          wrong.push(`P1: entry ${i} of table ${slot} leads to another page`);
-        }
-        visit(child, level - 1);
-      }
-    }
-    if (used !== t.used[slot]) wrong.push(`P2: table ${slot} says ${t.used[slot]}, holds ${used}`);
-  };
-  visit(ROOT, t.levels);
-  if (tables > tableCount(t)) wrong.push("P3: a table in use has been freed");
-  return wrong;
 }

@@ -20,7 +20,7 @@
  *
  * Linux: include/trace/events/{iommu,dma}.h
  */
-import type { ProbeHit, TraceEvent } from "../../formats/ftrace-event.ts";
+import type { PageAlloc, ProbeHit, TraceEvent } from "../../formats/ftrace-event.ts";
 
 /** The call of the API that asked for addresses. */
 export interface ApiCall {
@@ -50,6 +50,10 @@ export interface AllocCall {
   /** The answer: first page, 0 for none. */
   pfn: number;
   api: ApiCall | null;
+  /** What was mapped there, in order. */
+  readonly maps: { readonly pfn: number; readonly physical: number; readonly pages: number }[];
+  /** Zeroed pages that the task took between the answer and the last map: page tables. */
+  tables: number;
 }
 
 export interface FreeCall {
@@ -88,6 +92,10 @@ interface Task {
   unmaps: { readonly device: string; readonly handle: number | null } | null;
   /** Its last request without a call around it: a scatterlist's. */
   loose: AllocCall | null;
+  /** Its last request, while what was asked for is being mapped. */
+  mapping: AllocCall | null;
+  /** Zeroed pages taken since. */
+  zeroed: number;
 }
 
 const PAGE = 4096;
@@ -110,12 +118,12 @@ export class IovaCalls {
       case "probe":
         this.#probe(e);
         break;
-      case "mm_page_alloc": {
-        const top = this.#tasks.get(e.pid)?.stack.at(-1)?.api;
-        const inTask = e.flags === null || e.flags.context === "task";
-        if (top?.kind === "coherent" && inTask) top.blocks.push({ order: e.order, gfp: e.gfp });
+      case "mm_page_alloc":
+        this.#page(e);
         break;
-      }
+      case "map":
+        this.#mapped(this.#tasks.get(e.pid), e.start, e.address, e.bytes);
+        break;
       case "add_device_to_group":
         this.groupOf.set(e.device, e.group);
         break;
@@ -133,10 +141,28 @@ export class IovaCalls {
     }
   };
 
+  #page(e: PageAlloc): void {
+    const task = this.#tasks.get(e.pid);
+    if (task === undefined || (e.flags !== null && e.flags.context !== "task")) return;
+    const top = task.stack.at(-1)?.api;
+    if (top?.kind === "coherent") top.blocks.push({ order: e.order, gfp: e.gfp });
+    if (task.mapping !== null && e.order === 0 && e.gfp.includes("__GFP_ZERO")) task.zeroed++;
+  }
+
+  #mapped(task: Task | undefined, start: number, physical: number, bytes: number): void {
+    const alloc = task?.mapping;
+    if (task === undefined || alloc === null || alloc === undefined) return;
+    const pfn = start / PAGE;
+    if (pfn < alloc.pfn || pfn >= alloc.pfn + alloc.pages) return;
+    alloc.maps.push({ pfn, physical, pages: bytes / PAGE });
+    alloc.tables += task.zeroed;
+    task.zeroed = 0;
+  }
+
   #task(pid: number): Task {
     let task = this.#tasks.get(pid);
     if (task === undefined) {
-      task = { stack: [], unmaps: null, loose: null };
+      task = { stack: [], unmaps: null, loose: null, mapping: null, zeroed: 0 };
       this.#tasks.set(pid, task);
     }
     return task;
@@ -175,6 +201,8 @@ export class IovaCalls {
       limitPfn,
       pfn: -1,
       api,
+      maps: [],
+      tables: 0,
     };
     task.stack.push({ symbol: e.symbol, alloc, api: null });
   }
@@ -189,6 +217,8 @@ export class IovaCalls {
       open.alloc.pfn = number(e, "pfn");
       this.calls.push(open.alloc);
       task.loose = open.alloc.api === null ? open.alloc : null;
+      task.mapping = open.alloc;
+      task.zeroed = 0;
     } else if (open.api?.kind === "page") {
       open.api.handle = number(e, "handle");
     }

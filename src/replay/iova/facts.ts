@@ -30,6 +30,14 @@ export interface IommuFacts {
   readonly groups: readonly IommuGroup[];
   /** Memory windows of PCI host bridges, bytes, end exclusive. */
   readonly windows: readonly Range[];
+  /** What the hardware's tables look like; null where it is not told. */
+  readonly tables: TableFacts | null;
+}
+
+export interface TableFacts {
+  readonly levels: number;
+  /** log2 of the page sizes. */
+  readonly pageShifts: readonly number[];
 }
 
 const MODES: Readonly<Record<string, DomainMode>> = {
@@ -72,4 +80,24 @@ export function modeFromLog(log: string): DomainMode | null {
   if (/iommu: Default domain type: Passthrough/.test(log)) return "identity";
   const [, mode] = /TLB invalidation policy: (lazy|strict) mode/.exec(log) ?? [];
   return mode === "lazy" || mode === "strict" ? mode : null;
+}
+
+const CAPABILITY = /DMAR: dmar\d+: reg_base_addr [\da-f]+ ver \S+ cap ([\da-f]+) ecap/;
+
+/**
+ * Intel's units tell their capability register: the widest address that all
+ * levels of tables reach (SAGAW, bits 8 to 12: 1 is three levels) and large pages
+ * (SLLPS, bits 34 and 35). Null without such a line.
+ *
+ * Linux: cap_sagaw(), cap_super_page_val(), drivers/iommu/intel/iommu.h
+ */
+export function tablesFromLog(log: string): TableFacts | null {
+  const [, cap] = CAPABILITY.exec(log) ?? [];
+  if (cap === undefined) return null;
+  const bits = BigInt(`0x${cap}`);
+  const has = (bit: number): boolean => ((bits >> BigInt(bit)) & 1n) === 1n;
+  const levels = [3, 4, 5].findLast((level) => has(8 + level - 2));
+  if (levels === undefined) return null;
+  const large = [21, 30].filter((_, i) => has(34 + i));
+  return { levels, pageShifts: [12, ...large] };
 }

@@ -9,6 +9,7 @@ import { iovaRule } from "../../kernels/iommu.ts";
 import type { AllocCall, IovaCalls } from "./calls.ts";
 import type { DomainMode, IommuFacts, IommuGroup } from "./facts.ts";
 import { type IovaRun, type RunOptions, runIova } from "./run-iova.ts";
+import { scoreTables, type TableScore } from "./tables.ts";
 
 export interface Checked {
   readonly recorded: number;
@@ -48,6 +49,8 @@ export interface IovaScore {
   readonly handles: Checked;
   /** Blocks of memory that coherent calls took. */
   readonly coherent: Checked;
+  /** Pages that each mapping took for page tables; null where the log does not tell their shape. */
+  readonly tables: TableScore | null;
   readonly domains: readonly IovaDomainScore[];
   /** What no file told and was taken for granted. */
   readonly assumed: readonly string[];
@@ -91,6 +94,7 @@ export function scoreIova(calls: IovaCalls, evidence: IovaEvidence): IovaScore |
     sizes: sizes(requests),
     handles: handles(requests, given),
     coherent: coherent(requests),
+    tables: scoreTables(calls.calls, evidence.tables),
     domains: names.scores(requests, given),
     assumed: names.assumed(),
   };
