@@ -54,6 +54,12 @@ for (const trace of traces) {
   const lists = isExact(trace) ? `all ${what}` : `not all ${what}`;
   const pages = `${score.pfnEqual} of ${score.allocations} pages, ${lists}`;
   process.stdout.write(`${trace.name.padEnd(26)} ${pages}\n`);
+  if (trace.iova !== null) {
+    const { allocations, predicted } = trace.iova;
+    const addresses = `${allocations.equal} of ${allocations.recorded} IOVAs`;
+    const own = `${predicted.equal} with frees predicted`;
+    process.stdout.write(`${"".padEnd(26)} ${addresses}, ${own}\n`);
+  }
 }
 for (const row of dma) process.stdout.write(`${row.name.padEnd(26)} ${dmaWords(row)}\n`);
 if (words.length > 0) {

@@ -60,6 +60,20 @@ test("S11 every recorded mapping bounces where the kernel's did, in its very slo
   assert.deepEqual(dma.filter((row) => !isDmaExact(row)).map(dmaWords), []);
 });
 
+test("S10 every address behind an IOMMU is the kernel's, and what is derived from the API's calls", () => {
+  const scores = traces.flatMap(({ iova }) => (iova === null ? [] : [iova]));
+  assert.ok(scores.length >= 2);
+  for (const { allocations, predicted, sizes, handles, coherent, tables, domains } of scores) {
+    assert.ok(allocations.recorded > 500);
+    for (const { recorded, equal } of [allocations, sizes, handles, coherent]) {
+      assert.equal(equal, recorded);
+    }
+    assert.equal(tables?.equal, tables?.recorded);
+    const strict = domains.every(({ mode }) => mode === "strict");
+    if (strict) assert.equal(predicted.equal, predicted.recorded);
+  }
+});
+
 test("the corpus asks enough of each question", () => {
   const least: [Question, number][] = [
     ["span from log", 700],

@@ -1,5 +1,6 @@
 // docs/fidelity.md, made of the scores: what is exact, what is not and why.
 import { type DmaRow, dmaTable } from "./dma-score.ts";
+import { iovaSection } from "./iova-table.ts";
 import { type Miss, QUESTIONS, type Question, type Score } from "./score.ts";
 import { type TraceScore, traceTable } from "./trace-score.ts";
 
@@ -63,7 +64,8 @@ export function fidelityPage(
     "",
   );
   for (const miss of rest) parts.push(`- ${miss.capture}, ${miss.question}: ${miss.words}`);
-  parts.push(...REPLAYED, ...traceTable(traces), ...MAPPED, ...dmaTable(dma), ...UNVERIFIED);
+  parts.push(...REPLAYED, ...traceTable(traces), ...MAPPED, ...dmaTable(dma));
+  parts.push(...iovaSection(traces), ...UNVERIFIED);
   return `${parts.join("\n").trimEnd()}\n`;
 }
 

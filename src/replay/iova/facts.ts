@@ -34,6 +34,39 @@ export interface IommuFacts {
   readonly tables: TableFacts | null;
 }
 
+/** The same, with what is told of all groups at once and what was not told. */
+export interface IovaEvidence extends IommuFacts {
+  readonly modeOfAll: DomainMode | null;
+  /** Whether `hz` was told. */
+  readonly hzKnown: boolean;
+}
+
+/** Texts that a recording has beside it; null where it has not. */
+export interface IovaTexts {
+  /** `/sys/kernel/iommu_groups`, one group a line. */
+  readonly groups: string | null;
+  readonly log: string | null;
+  readonly config: string | null;
+}
+
+/** Debian's on x86 and arm64. */
+const USUAL_HZ = 250;
+
+export function iovaEvidence(version: string, cpus: number, texts: IovaTexts): IovaEvidence {
+  const log = texts.log ?? "";
+  const [, hz] = /^CONFIG_HZ=(\d{2,4})$/m.exec(texts.config ?? "") ?? [];
+  return {
+    version,
+    cpus,
+    hz: hz === undefined ? USUAL_HZ : Number(hz),
+    hzKnown: hz !== undefined,
+    groups: iommuGroups(texts.groups ?? ""),
+    windows: bridgeWindows(log),
+    tables: tablesFromLog(log),
+    modeOfAll: modeFromLog(log),
+  };
+}
+
 export interface TableFacts {
   readonly levels: number;
   /** log2 of the page sizes. */
@@ -49,7 +82,7 @@ const MODES: Readonly<Record<string, DomainMode>> = {
 const REGION = /(0x[\da-f]+) (0x[\da-f]+) ([\w-]+)/g;
 
 /** Lines of another form are left out. */
-export function iommuGroups(text: string): IommuGroup[] {
+function iommuGroups(text: string): IommuGroup[] {
   const groups: IommuGroup[] = [];
   for (const line of text.split("\n")) {
     const [, group, type = "", rest = ""] = /^(\d+) (\S+) (.*)$/.exec(line) ?? [];
@@ -68,7 +101,7 @@ export function iommuGroups(text: string): IommuGroup[] {
 const WINDOW = /pci_bus [\da-f:]+: root bus resource \[mem (0x[\da-f]+)-(0x[\da-f]+)/g;
 
 /** Of a boot's log. */
-export function bridgeWindows(log: string): Range[] {
+function bridgeWindows(log: string): Range[] {
   return [...log.matchAll(WINDOW)].map(([, start, end]) => ({
     start: Number(start),
     end: Number(end) + 1,
@@ -76,7 +109,7 @@ export function bridgeWindows(log: string): Range[] {
 }
 
 /** How domains unmap where no group tells: what the log says of all of them. */
-export function modeFromLog(log: string): DomainMode | null {
+function modeFromLog(log: string): DomainMode | null {
   if (/iommu: Default domain type: Passthrough/.test(log)) return "identity";
   const [, mode] = /TLB invalidation policy: (lazy|strict) mode/.exec(log) ?? [];
   return mode === "lazy" || mode === "strict" ? mode : null;
@@ -91,7 +124,7 @@ const CAPABILITY = /DMAR: dmar\d+: reg_base_addr [\da-f]+ ver \S+ cap ([\da-f]+)
  *
  * Linux: cap_sagaw(), cap_super_page_val(), drivers/iommu/intel/iommu.h
  */
-export function tablesFromLog(log: string): TableFacts | null {
+function tablesFromLog(log: string): TableFacts | null {
   const [, cap] = CAPABILITY.exec(log) ?? [];
   if (cap === undefined) return null;
   const bits = BigInt(`0x${cap}`);

@@ -7,7 +7,7 @@
 import { coherentOrders, granulesOf } from "../../dma/iommu/index.ts";
 import { iovaRule } from "../../kernels/iommu.ts";
 import type { AllocCall, IovaCalls } from "./calls.ts";
-import type { DomainMode, IommuFacts, IommuGroup } from "./facts.ts";
+import type { DomainMode, IommuGroup, IovaEvidence } from "./facts.ts";
 import { type IovaRun, type RunOptions, runIova } from "./run-iova.ts";
 import { scoreTables, type TableScore } from "./tables.ts";
 
@@ -54,13 +54,6 @@ export interface IovaScore {
   readonly domains: readonly IovaDomainScore[];
   /** What no file told and was taken for granted. */
   readonly assumed: readonly string[];
-}
-
-/** What captures and logs tell; null and empty where they do not. */
-export interface IovaEvidence extends IommuFacts {
-  readonly modeOfAll: DomainMode | null;
-  /** Whether `hz` was told. */
-  readonly hzKnown: boolean;
 }
 
 const PAGE = 4096;
