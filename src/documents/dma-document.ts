@@ -60,6 +60,8 @@ export interface DmaDocument {
     readonly slots: number;
   }[];
   readonly whatIf: DmaWhatIf | null;
+  /** Addresses of an IOMMU: none here. */
+  readonly iova: null;
 }
 
 interface DeviceDocument {
@@ -170,6 +172,7 @@ export const dmaSchema: z.ZodType<DmaDocument> = z.object({
     .array(z.object({ name: z.string(), peak: count.describe("up to its end"), slots: count }))
     .describe("markers PHASE of the recording"),
   whatIf: whatIfSchema.nullable().describe("another pool: --set swiotlb=…"),
+  iova: z.null().describe("addresses of an IOMMU: none here"),
 });
 
 export function dmaDocument({ facts, sources, score, ...run }: DmaReplay): DmaDocument {
@@ -212,5 +215,6 @@ export function dmaDocument({ facts, sources, score, ...run }: DmaReplay): DmaDo
     devices,
     phases: score.phases.map((phase) => ({ ...phase })),
     whatIf: run.whatIf,
+    iova: null,
   };
 }
