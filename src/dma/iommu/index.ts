@@ -12,9 +12,7 @@ export {
   allocIovaFast,
   createIovaDomain,
   freeIovaFast,
-  type IovaCounts,
   type IovaDomain,
-  iovaCounts,
   reserveIova,
 } from "./iova-domain.ts";
 export {

@@ -482,3 +482,40 @@ test("no memory for tables: nothing is mapped, nothing leaks, and the reason is 
   expect.equal(own.ops.allocCoherent(dev, 4096, KERNEL, 0, 0), null);
   expect.deepEqual(own.iommu.verify(), []);
 });
+
+test("S10: what each group does is counted; a group that goes gives its tables back", () => {
+  const memory = memoryOf();
+  const before = freePagesOf(memory);
+  const { ops, iommu } = rig({ memory, mode: "lazy", cpus: 2 });
+  const dev = device();
+  const map = (): number => ops.mapPhysical(dev, 0x5000, 4096, DMA_TO_DEVICE, 0, 1);
+  const dma = map();
+  ops.translate(dev, dma, false);
+  ops.translate(dev, dma, false);
+  ops.unmap(dev, dma, 4096, DMA_TO_DEVICE, 0, 1);
+  const of = (): unknown[] => {
+    const { iova, cached, waiting, tableBytes, iotlb } = [...iommu.counts().values()][0] ?? {};
+    return [
+      iova?.requests,
+      iova?.fromCache,
+      cached,
+      waiting,
+      tableBytes,
+      iotlb?.hits,
+      iotlb?.misses,
+    ];
+  };
+  expect.deepEqual(of(), [1, 0, 0, 1, 4 * 4096, 1, 1]);
+  iommu.flushTimer(1);
+  expect.deepEqual(of().slice(2, 4), [1, 0]);
+  // CPU 1 has it cached; when CPU 1 goes, it is anybody's again.
+  iommu.forgetCpu(1);
+  expect.deepEqual(of().slice(2, 4), [0, 0]);
+  expect.equal(map(), dma);
+  ops.unmap(dev, dma, 4096, DMA_TO_DEVICE, 0, 1);
+  expect.deepEqual([iommu.remove(0), iommu.remove(0)], [true, false]);
+  expect.equal(freePagesOf(memory), before);
+  // The device comes back with a domain of its own.
+  expect.equal(map(), 0xfffff000);
+  expect.deepEqual(iommu.verify(), []);
+});
