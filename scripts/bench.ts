@@ -1,8 +1,8 @@
 /**
  * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, shared, replay, explain, swiotlb;
- *                                              all without a NAME
+ *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, shared, replay, explain, swiotlb,
+ *                                              iova; all without a NAME
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it
@@ -18,6 +18,7 @@ import { parseArgs } from "node:util";
 import { runBoot } from "../bench/boot.ts";
 import { bundleWorkers } from "../bench/bundle.ts";
 import { runExplain } from "../bench/explain.ts";
+import { runIova } from "../bench/iova.ts";
 import { runOff } from "../bench/off.ts";
 import { runReplay } from "../bench/replay.ts";
 import { FULL_ROUNDS, runFrames } from "../bench/run.ts";
@@ -33,6 +34,7 @@ const BENCHMARKS = {
   replay: runReplay,
   explain: runExplain,
   swiotlb: runSwiotlb,
+  iova: runIova,
 };
 const QUICK_ROUNDS = 3;
 
@@ -72,6 +74,7 @@ async function main(): Promise<number> {
     "worker-whole",
     "worker-bare",
     "swiotlb-worker",
+    "iova-worker",
   ]);
   const passed = wanted.map(([name, run]) => {
     console.log(`# ${name}`);

@@ -3,9 +3,9 @@ import { type Domain, PAGE_BYTES } from "./domain.ts";
 import { waitingEntries } from "./flush-queue.ts";
 import { type IotlbCounts, iotlbCounts } from "./iotlb.ts";
 import { type IovaCounts, iovaCounts } from "./iova-domain.ts";
-import { tableCount } from "./page-table.ts";
 import { rangeCount } from "./range-tree.ts";
 import { cachedBlocks } from "./rcache.ts";
+import { tableCount } from "./table-store.ts";
 
 export interface DomainCounts {
   readonly iova: IovaCounts;

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import type { IommuEvent } from "../../../src/dma/iommu/events.ts";
 import { iommuEventText } from "../../../src/dma/iommu/events.ts";
 import { flushTimerArmed } from "../../../src/dma/iommu/flush-queue.ts";
-import { tableCount } from "../../../src/dma/iommu/page-table.ts";
+import { tableCount } from "../../../src/dma/iommu/table-store.ts";
 import type { CoherentBlock, SgEntry } from "../../../src/dma/ops.ts";
 import {
   DMA_BIDIRECTIONAL,
