@@ -35,6 +35,7 @@ const iovaSchema: z.ZodType<IovaDocument> = z.object({
       "answers where the engine frees too. Lazy unmaps wait for a tick that no recording tells: equal is for ticks at whole multiples of the trace's clock, low and high over all its places",
     ),
   sizes: pair.describe("pages asked for, from the call of the DMA API"),
+  limits: pair.describe("last page asked for, from the device's mask"),
   handles: pair.describe("the address that the device gets: block and offset"),
   coherent: pair.describe("blocks of memory that coherent calls took"),
   tables: z

@@ -17,6 +17,7 @@ export function iovaSections(style: Style, iova: IovaScore | null): string[][] {
     ...pairLine(style, "addresses, with the recorded frees", allocations),
     ...predictedLine(style, predicted),
     ...pairLine(style, "sizes, from the API's calls", iova.sizes),
+    ...pairLine(style, "limits, from the devices' masks", iova.limits),
     ...pairLine(style, "what the device gets", iova.handles),
     ...pairLine(style, "blocks of coherent memory", iova.coherent),
     ...(tables === null ? [] : pairLine(style, "pages for page tables", tables)),
