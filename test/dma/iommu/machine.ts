@@ -5,7 +5,7 @@ import { Iommu, type IommuSpec } from "../../../src/dma/iommu/iommu.ts";
 import { IommuOps } from "../../../src/dma/iommu/iommu-ops.ts";
 import { NO_LIMIT } from "../../../src/dma/words.ts";
 import { bootMemory } from "../../../src/mm/boot-memory.ts";
-import { drainAllPages } from "../../../src/mm/drain.ts";
+import { drainAllPages } from "../../../src/mm/drain-all.ts";
 import { type Memory, Z_FREE, ZONE_WORDS } from "../../../src/mm/memory.ts";
 import { foldCounts } from "../../../src/mm/queue.ts";
 
