@@ -222,6 +222,11 @@ export class IommuOps implements DmaOps {
     return this.iommu.spec.bounce?.maxMapping(device) ?? 0;
   }
 
+  /** Up to here addresses come out of the caches: larger mappings cost more. Linux: iommu_dma_opt_mapping_size(), since 6.0 */
+  optMappingSize(): number {
+    return PAGE_BYTES * 2 ** (this.iommu.rule.cacheOrders - 1);
+  }
+
   translate(device: DmaDevice, dma: number, write: boolean): number | BusFault {
     const group = this.#group(device);
     if (group === null) {
