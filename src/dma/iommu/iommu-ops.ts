@@ -29,7 +29,14 @@ import type { Iommu, IommuGroup } from "./iommu.ts";
 import { pressureWords } from "./pressure.ts";
 import { finaliseSg } from "./sg.ts";
 import { granulesOf, layOutSg } from "./size.ts";
-import { bounceIn, type IommuRefusal, mapSingly, mustBounce, unmapSingly } from "./untrusted.ts";
+import {
+  bounceIn,
+  type IommuRefusal,
+  mapSingly,
+  mapsSingly,
+  mustBounce,
+  unmapSingly,
+} from "./untrusted.ts";
 
 export class IommuOps implements DmaOps {
   readonly name = "iommu";
@@ -60,7 +67,7 @@ export class IommuOps implements DmaOps {
       );
     }
     let from = physical;
-    const bounced = mustBounce(this.iommu, device, physical, size);
+    const bounced = mustBounce(this.iommu, device, physical, size, direction);
     if (bounced) {
       const answer = bounceIn(this.iommu, device, physical, size, direction, attrs, cpu);
       if (typeof answer !== "number") {
@@ -107,7 +114,8 @@ export class IommuOps implements DmaOps {
     const { domain } = group;
     if (domain === null)
       return this.#identity()?.mapSg(device, entries, direction, attrs, cpu) ?? 0;
-    if (device.untrusted) return mapSingly(this, device, entries, direction, attrs, cpu);
+    if (mapsSingly(this.iommu, device, entries, direction))
+      return mapSingly(this, device, entries, direction, attrs, cpu);
     const { lengths, total } = layOutSg(entries, 12, device.segmentBoundary);
     if (total === 0) return 0;
     const pfn = this.#addresses(
@@ -138,7 +146,7 @@ export class IommuOps implements DmaOps {
     const { domain } = this.#group(device) ?? {};
     if (domain === null) this.#identity()?.unmapSg(device, entries, direction, attrs, cpu);
     if (domain === undefined || domain === null) return;
-    if (device.untrusted) {
+    if (mapsSingly(this.iommu, device, entries, direction)) {
       unmapSingly(this, device, entries, direction, attrs, cpu);
       return;
     }

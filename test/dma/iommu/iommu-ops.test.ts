@@ -461,7 +461,7 @@ test("S10: who runs out of addresses, and who holds them, is told", () => {
   expect.equal(iommu.log.length, 3);
 });
 
-test("S10: 64-bit devices go above 4 GiB when nothing is left below, since 6.5 for good", () => {
+test("S10: 64-bit devices go above 4 GiB when nothing is left below, 6.6 for good", () => {
   for (const [version, again] of [
     ["6.1", 0xfff80000],
     ["6.6", 2 ** 48 - 2 ** 19 * 2],
