@@ -21,9 +21,11 @@ import { DMA_TO_DEVICE, NO_LIMIT } from "../../../src/dma/words.ts";
 import { GFP_ATOMIC, GFP_KERNEL } from "../../../src/mm/gfp.ts";
 import { verify } from "../../../src/mm/verify.ts";
 import { Program, steps } from "../../support/dma-program.ts";
-import { type Knobs, optionsOf, PAGES, type Setup, setupOf } from "../../support/dma-setups.ts";
+import type { Setup } from "../../support/dma-setups.ts";
 
 const PAGE = 4096;
+/** Pages of the machine. */
+const PAGES = 1024;
 const DMA_PAGES = 256;
 
 interface Machine extends PooledMemory {
@@ -49,21 +51,40 @@ function machine(method: PoolMethod, force: boolean, poolPages: number): Machine
   return { ...own, bounce };
 }
 
+/** What differs from program to program. */
+interface Knobs {
+  readonly bits: number;
+  readonly coherent: boolean;
+  readonly forceBounce: boolean;
+  readonly debug: boolean;
+}
+
 function setup(knobs: Knobs, method: PoolMethod, force: boolean): { own: Machine; setup: Setup } {
   const own = machine(method, force, 128);
-  const ops = createPoolOps(own.memory, own.pool, own.bounce);
-  const devices = (optionsOf(knobs).devices ?? []).map((spec) => ({ ...spec, iommu: true }));
-  const options = { ops, bounce: own.bounce, devices };
-  return { own, setup: setupOf("mask pool", own.memory, knobs, options, () => own.bounce.live()) };
+  const { memory, pool, bounce } = own;
+  const { bits, debug, ...more } = knobs;
+  const card = { ...simpleDevice("0000:00:04.0", bits), driver: "e1000", ...more, iommu: true };
+  const dma = createDma(memory, {
+    era: "6.1",
+    debug: debug ? { allErrors: true } : false,
+    ops: createPoolOps(memory, pool, bounce),
+    bounce,
+    aside: pool.ranges,
+    devices: [card],
+    mappings: 1024,
+    maxDevices: 8,
+  });
+  const align = knobs.coherent && !debug ? 1 : 64;
+  const device = dma.device(card.name);
+  const left = (): number => bounce.live();
+  return { own, setup: { name: method, memory, dma, device, align, fills: false, left } };
 }
 
 const knobs: fc.Arbitrary<Knobs> = fc.record({
   bits: fc.constantFrom(18, 20, 21, 22, 32, 64),
   coherent: fc.boolean(),
-  offset: fc.constantFrom(0, 0, 0x1000_0000),
-  force: fc.boolean(),
+  forceBounce: fc.boolean(),
   debug: fc.boolean(),
-  era: fc.constantFrom("5.10", "6.1", "6.12"),
 });
 
 for (const method of ["range tree", "buddy scan"] as const) {
