@@ -17,6 +17,7 @@ const engine = fileURLToPath(new URL("../src/mm/index.ts", import.meta.url));
 const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
 const dmaWorker = fileURLToPath(new URL("dma-worker.ts", import.meta.url));
 const swiotlbWorker = fileURLToPath(new URL("swiotlb-worker.ts", import.meta.url));
+const iovaWorker = fileURLToPath(new URL("iova-worker.ts", import.meta.url));
 const bootWorker = fileURLToPath(new URL("boot-worker.ts", import.meta.url));
 
 const sharedWorker = fileURLToPath(new URL("shared-worker.ts", import.meta.url));
@@ -27,6 +28,7 @@ const BUNDLES = {
   worker: { input: worker, external: [/^node:/, "zonewright/mm"] },
   "dma-worker": { input: dmaWorker, external: [/^node:/] },
   "swiotlb-worker": { input: swiotlbWorker, external: [/^node:/] },
+  "iova-worker": { input: iovaWorker, external: [/^node:/] },
   "boot-worker": { input: bootWorker, external: [/^node:/, "zonewright/mm"] },
   "worker-whole": { input: worker, ...withEngine() },
   "worker-bare": { input: worker, ...withEngine(), plugins: [withoutExtras()] },

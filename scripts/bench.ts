@@ -2,7 +2,7 @@
  * Runs the benchmarks:
  *
  *   node scripts/bench.ts [NAME…] [OPTION…]    all without a NAME: frames, boot, off, shared, replay,
- *                                              explain, dma, swiotlb, mask-pool
+ *                                              explain, dma, swiotlb, iova, mask-pool
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it
@@ -19,6 +19,7 @@ import { runBoot } from "../bench/boot.ts";
 import { bundleWorkers } from "../bench/bundle.ts";
 import { runDma } from "../bench/dma.ts";
 import { runExplain } from "../bench/explain.ts";
+import { runIova } from "../bench/iova.ts";
 import { runMaskPool } from "../bench/mask-pool.ts";
 import { runOff } from "../bench/off.ts";
 import { runReplay } from "../bench/replay.ts";
@@ -37,6 +38,7 @@ const BENCHMARKS = {
   explain: { run: runExplain, workers: [] },
   dma: { run: runDma, workers: ["dma-worker"] },
   swiotlb: { run: runSwiotlb, workers: ["swiotlb-worker"] },
+  iova: { run: runIova, workers: ["iova-worker"] },
   "mask-pool": { run: runMaskPool, workers: [] },
 } as const;
 const QUICK_ROUNDS = 3;

@@ -90,7 +90,13 @@ const WAYS: readonly Way[] = [
           memory.bytes?.copyWithin(to - START, from - START, from - START + length),
       });
       const ops = createPoolOps(memory, pool, bounce);
-      const dma = createDma(memory, { era: "2.6.39", arch: "arm", ops, bounce });
+      const dma = createDma(memory, {
+        era: "2.6.39",
+        arch: "arm",
+        ops,
+        bounce,
+        aside: pool.ranges,
+      });
       return { memory, dma, device: dma.addDevice({ ...chip, iommu: true }), pool };
     },
   },

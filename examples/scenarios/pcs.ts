@@ -104,7 +104,7 @@ export function pooledPc(bytes: number, card: DeviceSpec): Pc {
     },
   });
   const ops = createPoolOps(memory, pool, bounce);
-  const dma = createDma(memory, { era: "6.1", ops, bounce });
+  const dma = createDma(memory, { era: "6.1", ops, bounce, aside: pool.ranges });
   const device = dma.addDevice({ ...card, iommu: true });
   return { memory, dma, device, aside: pool.pages, copied: () => copied };
 }

@@ -115,7 +115,7 @@ const WAYS: readonly Way[] = [
           memory.bytes?.copyWithin(to - START, from - START, from - START + length),
       });
       const ops = createPoolOps(memory, pool, bounce);
-      const dma = createDma(memory, { era: "6.1", ops, bounce });
+      const dma = createDma(memory, { era: "6.1", ops, bounce, aside: pool.ranges });
       const [first, second] = [0, 1].map((bank) => {
         const at = START + bank * BANK;
         const windows = [{ cpuStart: at, dmaStart: at, size: BANK }];

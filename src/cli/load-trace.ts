@@ -35,6 +35,8 @@ import {
   type DmaSources,
   dmaSources,
   factsOf,
+  IovaCalls,
+  type IovaEvidence,
   type ListSnapshot,
   type MachineFacts,
   type Recording,
@@ -45,6 +47,7 @@ import { unreadable, usage } from "./failure.ts";
 import { below } from "./load.ts";
 import { loadBoot } from "./load-boot.ts";
 import { loadDmaFacts } from "./load-dma.ts";
+import { loadIovaEvidence } from "./load-iova.ts";
 import { cmaAreas, failed, loadSnapshot, type TextOf } from "./load-snapshot.ts";
 
 export interface LoadedTrace {
@@ -56,6 +59,7 @@ export interface LoadedTrace {
   readonly boot?: BootStart;
   /** Null for a kernel whose swiotlb is not known. */
   readonly dma: DmaFacts | null;
+  readonly iova: IovaEvidence;
 }
 
 export interface TracePaths {
@@ -96,7 +100,8 @@ export async function loadTrace(paths: TracePaths, stdin: InputStream): Promise<
       upstream: facts.upstream,
       zones: from.zones,
     });
-    return { from, facts, recording, issues, dma, ...(boot === undefined ? {} : { boot }) };
+    const iova = await loadIovaEvidence(path, trace, facts);
+    return { from, facts, recording, issues, dma, iova, ...(boot === undefined ? {} : { boot }) };
   } catch (error) {
     await trace.close();
     throw error;
@@ -242,6 +247,15 @@ export class TraceRecording implements Recording {
     const { from = START, to = END, boot = false } = this.#paths;
     const window = new DmaCollector(this.dmaSources, boot ? null : momentOf(from), momentOf(to));
     yield* this.#take(await this.#reader(window.sink), window, true);
+  }
+
+  /** What it tells of addresses behind an IOMMU, from its first event on: domains begin empty. */
+  async iovaCalls(): Promise<IovaCalls> {
+    const calls = new IovaCalls();
+    const none = { waiting: 0, ended: false, take: (): never[] => [] };
+    const blocks = this.#take(await this.#reader(calls.sink), none, false);
+    for await (const _block of blocks);
+    return calls;
   }
 
   async #reader(sink: (e: TraceEvent) => void): Promise<Reader<TraceSummary>> {

@@ -2,6 +2,7 @@
  * Puts the parts of a DMA layer together.
  */
 import { assert } from "../base/assert.ts";
+import type { Range } from "../base/range.ts";
 import { type DeclaredPolicy, type DmaPolicy, dmaPolicy } from "../kernels/dma.ts";
 import type { Memory } from "../mm/memory.ts";
 import { ApartMappings } from "./apart.ts";
@@ -45,6 +46,8 @@ export interface DmaOptions {
   readonly restrictedPool?: (device: DeviceSpec) => Bounce | null;
   /** Last address that GFP_DMA stands for; by the DMA zone's end by default. */
   readonly zoneDmaLimit?: number;
+  /** RAM that no zone has, pfns: a mask pool's ranges, whose pages drivers map as any other. */
+  readonly aside?: readonly Range[];
   /** CMA areas that were lent to the memory (`lendCma`): the first is everybody's. */
   readonly cma?: readonly { readonly startPfn: number; readonly pages: number }[];
   /** All devices bounce, and those who may not wait use atomic pools: an encrypted guest. */
@@ -71,7 +74,7 @@ export interface DmaOptions {
 /** Asserts that the era is known and the sizes are powers of two. */
 export function createCore(memory: Memory, options: DmaOptions): Core {
   const policy = policyOf(options);
-  const machine = machineOf(memory, options.zoneDmaLimit);
+  const machine = machineOf(memory, options.zoneDmaLimit, options.aside);
   const { name = "dma", mappings = 65536, cacheLine = 64, encrypted = false } = options;
   assert(Number.isInteger(Math.log2(mappings)), "mappings is no power of two", mappings);
   assert(Number.isInteger(Math.log2(cacheLine)), "cacheLine is no power of two", cacheLine);

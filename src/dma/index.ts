@@ -30,17 +30,7 @@ export {
 export { type GroupChoice, Iommu, type IommuSpec } from "./iommu/iommu.ts";
 export { IommuOps } from "./iommu/iommu-ops.ts";
 export { sgList } from "./lists.ts";
-export { bootWithMaskPool, type PoolBoot, type PooledMemory } from "./mask-pool/boot-mask-pool.ts";
-export {
-  allocMask,
-  createMaskPool,
-  freeMask,
-  type MaskPool,
-  type MaskPoolOptions,
-  type MaskWish,
-} from "./mask-pool/mask-pool.ts";
-export { createPoolBounce, PoolBounce } from "./mask-pool/pool-bounce.ts";
-export { createPoolOps } from "./mask-pool/pool-ops.ts";
+export * from "./mask-pool/index.ts";
 export type * from "./ops.ts";
 export type { DmaPool, PoolBlock } from "./pool.ts";
 export type { DmaRefusal, Misuse, Reports } from "./reports.ts";

@@ -2,6 +2,7 @@
  * What the DMA layer asks of a memory: where RAM ends, what GFP_DMA stands for,
  * which zone bits lead to which zone, and its bytes by physical address.
  */
+import type { Range } from "../base/range.ts";
 import { type Memory, rowOf, Z_PRESENT, Z_SPANNED, ZONE_WORDS, zoneOf } from "../mm/memory.ts";
 import { maskCovering } from "./translate.ts";
 
@@ -26,13 +27,19 @@ export interface Machine {
   /** GFP_KERNEL of the memory's era. */
   readonly gfpKernel: number;
   readonly gfpNowarn: number;
+  /** RAM that no zone has: a mask pool's. pfns. */
+  readonly aside: readonly Range[];
 }
 
 const KERNEL_ZONES = new Set(["DMA", "DMA32", "Normal", "HighMem", "Movable", "Device"]);
 const FOUR_GIB = 2 ** 32;
 
 /** `zoneDmaLimit` overrides what the DMA zone's end tells: an arm board's or a device tree's word. */
-export function machineOf(memory: Memory, zoneDmaLimit?: number): Machine {
+export function machineOf(
+  memory: Memory,
+  zoneDmaLimit?: number,
+  aside: readonly Range[] = [],
+): Machine {
   const { pageSize } = memory;
   const zones = memory.names.map((name, z) => {
     const words = z * ZONE_WORDS;
@@ -59,6 +66,7 @@ export function machineOf(memory: Memory, zoneDmaLimit?: number): Machine {
     gfpWait: memory.gfp.direct,
     gfpKernel: [...kernel, "__GFP_FS"].reduce((sum, name) => sum | bit(name), 0),
     gfpNowarn: bit("__GFP_NOWARN"),
+    aside,
   };
 }
 
@@ -82,15 +90,17 @@ function zoneBitsOf(
 /** Whether a physical address is RAM that this memory has frames for. */
 export function isRam(machine: Machine, physical: number): boolean {
   if (!(physical >= 0)) return false;
-  const row = rowOf(machine.memory, Math.floor(physical / machine.pageSize));
-  return row >= 0 && zoneOf(machine.memory, row) >= 0;
+  return zoneNameOf(machine, physical) !== null;
 }
 
-/** Name of the zone of a physical address; null for none. */
+/** Name of the zone of a physical address, "aside" for RAM that none has; null for no RAM. */
 export function zoneNameOf(machine: Machine, physical: number): string | null {
   const { memory } = machine;
   const row = rowOf(memory, Math.floor(physical / machine.pageSize));
-  return row < 0 ? null : (memory.names[zoneOf(memory, row)] ?? null);
+  const zone = row < 0 ? undefined : memory.names[zoneOf(memory, row)];
+  if (zone !== undefined) return zone;
+  const pfn = physical / machine.pageSize;
+  return machine.aside.some(({ start, end }) => pfn >= start && pfn < end) ? "aside" : null;
 }
 
 /** Byte of `memory.bytes` of a physical address; -1 where there are no bytes behind all of it. */

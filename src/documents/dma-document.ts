@@ -33,6 +33,7 @@ export interface DmaDocument {
   readonly decisions: Pair;
   readonly slots: Pair;
   readonly addresses: Pair;
+  readonly refusals: Pair;
   readonly used: ModelAndKernel;
   readonly highWater: ModelAndKernel;
   readonly events: {
@@ -51,6 +52,7 @@ export interface DmaDocument {
   readonly open: number;
   readonly unknownEnds: number;
   readonly missingEntries: number;
+  readonly unplaced: number;
   readonly devices: readonly DeviceDocument[];
   readonly phases: readonly {
     readonly name: string;
@@ -58,6 +60,8 @@ export interface DmaDocument {
     readonly slots: number;
   }[];
   readonly whatIf: DmaWhatIf | null;
+  /** Addresses of an IOMMU: none here. */
+  readonly iova: null;
 }
 
 interface DeviceDocument {
@@ -68,6 +72,7 @@ interface DeviceDocument {
   readonly decisions: Pair;
   readonly slots: Pair;
   readonly addresses: Pair;
+  readonly refusals: Pair;
   readonly slotsTaken: number;
   readonly bytes: number;
   readonly refused: number;
@@ -130,6 +135,7 @@ export const dmaSchema: z.ZodType<DmaDocument> = z.object({
   decisions: pair.describe("to bounce or not"),
   slots: pair.describe("the very slot of each recorded bounce"),
   addresses: pair.describe("what the driver got"),
+  refusals: pair.describe("calls that the kernel refused"),
   used: model.describe("slots in use at the end"),
   highWater: model,
   events: z
@@ -146,6 +152,7 @@ export const dmaSchema: z.ZodType<DmaDocument> = z.object({
   open: count.describe("mappings that do not end in the recording"),
   unknownEnds: count.describe("ends of mappings that the recording does not begin"),
   missingEntries: count.describe("entries of scatterlists that the kernel does not print"),
+  unplaced: count.describe("mappings whose address or size is not told: left out"),
   devices: z.array(
     z.object({
       name: z.string(),
@@ -155,6 +162,7 @@ export const dmaSchema: z.ZodType<DmaDocument> = z.object({
       decisions: pair,
       slots: pair,
       addresses: pair,
+      refusals: pair,
       slotsTaken: count,
       bytes: count.describe("through buffers"),
       refused: count,
@@ -164,6 +172,7 @@ export const dmaSchema: z.ZodType<DmaDocument> = z.object({
     .array(z.object({ name: z.string(), peak: count.describe("up to its end"), slots: count }))
     .describe("markers PHASE of the recording"),
   whatIf: whatIfSchema.nullable().describe("another pool: --set swiotlb=…"),
+  iova: z.null().describe("addresses of an IOMMU: none here"),
 });
 
 export function dmaDocument({ facts, sources, score, ...run }: DmaReplay): DmaDocument {
@@ -175,6 +184,7 @@ export function dmaDocument({ facts, sources, score, ...run }: DmaReplay): DmaDo
     decisions: { recorded: own.decisions, equal: own.decisionsEqual },
     slots: { recorded: own.bounces, equal: own.slotsEqual },
     addresses: { recorded: own.dmas, equal: own.dmaEqual },
+    refusals: { recorded: own.refusals, equal: own.refusalsEqual },
     slotsTaken: own.slots,
     bytes: own.bytes,
     refused: own.refused,
@@ -193,6 +203,7 @@ export function dmaDocument({ facts, sources, score, ...run }: DmaReplay): DmaDo
     decisions: all((own) => own.decisions),
     slots: all((own) => own.slots),
     addresses: all((own) => own.addresses),
+    refusals: all((own) => own.refusals),
     used: { model: run.used, kernel: facts.usedAfter },
     highWater: { model: run.highWater, kernel: facts.highWater },
     events: { ...score.events },
@@ -200,8 +211,10 @@ export function dmaDocument({ facts, sources, score, ...run }: DmaReplay): DmaDo
     open: score.open,
     unknownEnds: score.unknownEnds,
     missingEntries: score.missing,
+    unplaced: score.unplaced,
     devices,
     phases: score.phases.map((phase) => ({ ...phase })),
     whatIf: run.whatIf,
+    iova: null,
   };
 }

@@ -31,6 +31,12 @@ export interface IovaRule {
   readonly roundsAllSizes: readonly IommuVendor[];
   /** Whether untrusted devices bounce, and what of a buffer that is not copied into is zeroed. */
   readonly untrusted: "no-bounce" | "zeroed-buffer" | "zeroed-padding";
+  /**
+   * Buffers from kmalloc that share a cache line with others bounce for devices that
+   * do not look into the CPU's caches: on arm64, whose caches of small objects may then
+   * be smaller than a line. dma_kmalloc_needs_bounce()
+   */
+  readonly bouncesSmall: boolean;
   readonly flushQueue: FlushQueueRule;
 }
 
@@ -55,6 +61,7 @@ const V4_19: IovaRule = {
   pci32First: "always",
   roundsAllSizes: ["intel", "amd"],
   untrusted: "no-bounce",
+  bouncesSmall: false,
   flushQueue: FLUSH_QUEUE,
 };
 
@@ -78,8 +85,13 @@ const V6_1: IovaRule = {
   magazineSize: 127,
 };
 
-/** iommu.pci_32bit_workaround, since 6.5. */
-const V6_6: IovaRule = { ...V6_1, name: "6.6", pci32First: "until-full" };
+/** iommu.pci_32bit_workaround: not in 6.1, in 6.6. Small buffers bounce since 6.5. */
+const V6_6: IovaRule = {
+  ...V6_1,
+  name: "6.6",
+  pci32First: "until-full",
+  bouncesSmall: true,
+};
 
 /** A depot without limit that is trimmed in the background, since 6.7; only padding is zeroed, since 6.10. */
 const V6_12: IovaRule = {

@@ -16,6 +16,8 @@ export interface PlannedMaskPool {
   /** First address of RAM that the pool may have, and the first it surely has not. Bytes. */
   readonly start: number;
   readonly end: number;
+  /** Where it ends if nothing below was taken before it: what devices' requests are compared with. */
+  readonly lowestEnd: number;
   /** Bytes of its own books, which lie in no zone. */
   readonly metadataBytes: number;
   /** What ZONE_DMA would keep from a normal request, pages: its reserve, or all it has. */
@@ -122,10 +124,26 @@ export function takeMaskPool(
       bytes: pages * pageSize,
       start: dma.zone.startPfn * pageSize,
       end: (dmaEnd + beyond) * pageSize,
+      lowestEnd: endOfLowest(layout, dma.zone, dma.counts.end, pages) * pageSize,
       metadataBytes: metadataBytes(dmaEnd + beyond - dma.zone.startPfn),
       reserveWithout: Math.min(kept, dma.counts.end),
     },
   };
+}
+
+/** pfn after the lowest `pages` of a zone's RAM; after the zone, when the pool has all that it manages. */
+function endOfLowest(layout: Layout, zone: ZoneSpan, managed: number, pages: number): number {
+  const end = zone.startPfn + zone.spanned;
+  if (pages >= managed) return end + pages - managed;
+  let left = pages;
+  for (const range of layout.memory) {
+    const start = Math.max(range.start, zone.startPfn);
+    const stop = Math.min(range.end, end);
+    if (range.node !== zone.node || start >= stop) continue;
+    if (left <= stop - start) return start + left;
+    left -= stop - start;
+  }
+  return end;
 }
 
 function isLowmem({ name }: ZoneSpan): boolean {

@@ -43,7 +43,7 @@ export function reachMemory(
             forced: commandLine.swiotlb.force,
           },
     cma: pools.cma,
-    maskPool,
+    maskPool: maskPool && { ...maskPool, end: maskPool.lowestEnd },
     custom: hardware.arch === "custom",
   };
 }

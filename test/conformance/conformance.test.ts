@@ -63,9 +63,10 @@ test("S11 every recorded mapping bounces where the kernel's did, in its very slo
 test("S10 every address behind an IOMMU is the kernel's, and what is derived from the API's calls", () => {
   const scores = traces.flatMap(({ iova }) => (iova === null ? [] : [iova]));
   assert.ok(scores.length >= 2);
-  for (const { allocations, predicted, sizes, handles, coherent, tables, domains } of scores) {
+  for (const score of scores) {
+    const { allocations, predicted, sizes, limits, handles, coherent, tables, domains } = score;
     assert.ok(allocations.recorded > 500);
-    for (const { recorded, equal } of [allocations, sizes, handles, coherent]) {
+    for (const { recorded, equal } of [allocations, sizes, limits, handles, coherent]) {
       assert.equal(equal, recorded);
     }
     assert.equal(tables?.equal, tables?.recorded);

@@ -28,6 +28,11 @@ test("ZONE_DMA is gone, its pages are the pool's or the next zone's, and swiotlb
     assert.ok(bounce > 0 && after.pools.swiotlb === null);
     assert.equal(managed(after) + size / 4096, managed(before) + bounce);
     assert.equal(zoneOf(after, "DMA32").startPfn, zoneOf(before, "DMA").startPfn);
+    const present = (plan: typeof after): number =>
+      zonesOf(plan).reduce((sum, zone) => sum + zone.present, 0);
+    assert.equal(present(after), present(before));
+    const beyond = Math.max(0, size - zoneOf(before, "DMA").managed.pages * 4096);
+    assert.equal(after.maskPool?.end, 16 * MIB + beyond);
   }
 });
 
@@ -47,7 +52,10 @@ test("any mask is served: 24 bits from the pool, 29 by luck or from the pool, 64
     return [device?.coherentFrom, device?.coherentRetry, device?.streaming];
   };
   assert.deepEqual(told(before, "29-bit"), ["DMA32", "DMA", "unreachable"]);
-  assert.deepEqual(told(after, "24-bit"), ["mask pool", null, "bounce"]);
+  // What is left of the lowest 16 MiB is DMA32's, and found by luck.
+  assert.deepEqual(told(after, "24-bit"), ["DMA32", "mask pool", "bounce"]);
+  const whole = pcPlans(zoneOf(before, "DMA").managed.pages * 4096).after;
+  assert.deepEqual(told(whole, "24-bit"), ["mask pool", null, "bounce"]);
   assert.deepEqual(told(after, "29-bit"), ["DMA32", "mask pool", "bounce"]);
   assert.deepEqual(told(after, "32-bit"), ["DMA32", "mask pool", "bounce"]);
   assert.deepEqual(told(after, "64-bit"), ["Normal", null, "direct"]);
@@ -69,6 +77,10 @@ test("a pool that is not possible is refused with what would be", () => {
     assert.equal(value, null);
     return issues.find((issue) => issue.severity === "error")?.message ?? "";
   };
+  const { before } = pcPlans(4 * MIB);
+  const bounce = before.pools.swiotlb?.bytes ?? 0;
+  const room = zoneOf(before, "DMA").managed.low + zoneOf(before, "DMA32").managed.low;
+  assert.match(refused(room * 4096 + bounce), /not possible/);
   assert.match(refused(100 * GIB), /a pool of .* pages is not possible: DMA and DMA32 hold/);
   assert.match(refused(100), /a pool of 0 pages/);
   assert.match(refused(4 * MIB, 12 * MIB), /no ZONE_DMA below another zone/);

@@ -17,6 +17,7 @@ import {
   replayDma,
   SETTING_NAMES,
   type SwiotlbChange,
+  scoreIova,
 } from "../../replay/index.ts";
 import type { Context } from "../context.ts";
 import {
@@ -55,7 +56,8 @@ What it prints:
                  mended and counted, what was assumed is named
   First difference, with both sides' pages and what each zone said
   DMA            where drivers' calls were recorded: which mappings bounced, in which
-                 slots, and how many were in use, against the kernel
+                 slots, and how many were in use, against the kernel; behind an IOMMU,
+                 which addresses its domains gave out
   Over time: free memory and marks, blocks by order, kswapd, reclaim, fallbacks
 
 --set asks what the same requests and frees would meet on a changed machine; repeat
@@ -118,7 +120,12 @@ async function run(path: string, flags: ReplayFlags, context: Context): Promise<
     ...(flags.from === undefined ? {} : { from: flags.from }),
     ...(flags.to === undefined ? {} : { to: flags.to }),
   };
-  const { issues, dma: dmaFacts, ...task } = await loadTrace(paths, context.terminal.stdin);
+  const {
+    issues,
+    dma: dmaFacts,
+    iova: evidence,
+    ...task
+  } = await loadTrace(paths, context.terminal.stdin);
   const { facts, recording } = task;
   const stop = interruption();
   let files: ReplayFiles | null = null;
@@ -143,9 +150,11 @@ async function run(path: string, flags: ReplayFlags, context: Context): Promise<
     const { lost } = recording;
     const swiotlb = change?.value.swiotlb ?? null;
     const dma = value.stopped ? null : await dmaOf(recording, dmaFacts, swiotlb);
+    const translated = !value.stopped && recording.dmaSources.translated;
+    const iova = translated ? scoreIova(await recording.iovaCalls(), evidence) : null;
     const asked = [...(change?.issues ?? []), ...(dma?.issues ?? [])];
     const all = [...issues, ...asked, ...recording.issues, ...more];
-    const origin = { trace: path, lost, issues: all, dma: dma?.value ?? null };
+    const origin = { trace: path, lost, issues: all, dma: dma?.value ?? null, iova };
     const screen = (): string => replayScreen(context.style(), value, origin);
     context.print(flags.json === true ? replayDocument(value, origin) : screen());
     return !value.stopped && isEqual(value.repaired) ? EXIT_FINE : EXIT_FINDINGS;

@@ -34,15 +34,8 @@ import {
   reserveIova,
   verifyIovaDomain,
 } from "./iova-domain.ts";
-import {
-  createPageTable,
-  freeTables,
-  mapRange,
-  type PageTable,
-  reachOf,
-  unmapRange,
-  walk,
-} from "./page-table.ts";
+import { mapRange, reachOf, unmapRange, walk } from "./page-table.ts";
+import { createPageTable, freeTables, type PageTable } from "./table-store.ts";
 import { verifyPageTable } from "./verify-page-table.ts";
 
 export const PAGE_SHIFT = 12;

@@ -89,8 +89,12 @@ function smmu({ device, address, write, kind }: FaultSite): string {
     BigInt(address),
     0n,
   ];
-  const lines = words.map((word) => `arm-smmu-v3: \t0x${word.toString(16).padStart(16, "0")}`);
-  return [`arm-smmu-v3: event 0x${id.toString(16)} received:`, ...lines].join("\n");
+  const lines = words.map(
+    (word) => `arm-smmu-v3 arm-smmu-v3.0.auto: \t0x${word.toString(16).padStart(16, "0")}`,
+  );
+  return [`arm-smmu-v3 arm-smmu-v3.0.auto: event 0x${id.toString(16)} received:`, ...lines].join(
+    "\n",
+  );
 }
 
 function named({ name, driver }: DmaDevice): string {

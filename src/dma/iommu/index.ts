@@ -12,18 +12,9 @@ export {
   allocIovaFast,
   createIovaDomain,
   freeIovaFast,
-  type IovaCounts,
   type IovaDomain,
-  iovaCounts,
   reserveIova,
 } from "./iova-domain.ts";
-export {
-  createPageTable,
-  freeTables,
-  mapRange,
-  type PageTable,
-  tableCount,
-  unmapRange,
-  walk,
-} from "./page-table.ts";
+export { mapRange, unmapRange, walk } from "./page-table.ts";
 export { coherentOrders, granulesOf } from "./size.ts";
+export { createPageTable, freeTables, type PageTable, tableCount } from "./table-store.ts";

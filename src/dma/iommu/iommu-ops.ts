@@ -30,7 +30,14 @@ import type { Iommu, IommuGroup } from "./iommu.ts";
 import { pressureWords } from "./pressure.ts";
 import { finaliseSg } from "./sg.ts";
 import { granulesOf, layOutSg } from "./size.ts";
-import { bounceIn, type IommuRefusal, mapSingly, mustBounce, unmapSingly } from "./untrusted.ts";
+import {
+  bounceIn,
+  type IommuRefusal,
+  mapSingly,
+  mapsSingly,
+  mustBounce,
+  unmapSingly,
+} from "./untrusted.ts";
 
 export class IommuOps implements DmaOps {
   readonly name = "iommu";
@@ -61,7 +68,7 @@ export class IommuOps implements DmaOps {
       );
     }
     let from = physical;
-    const bounced = mustBounce(this.iommu, device, physical, size);
+    const bounced = mustBounce(this.iommu, device, physical, size, direction);
     if (bounced) {
       const answer = bounceIn(this.iommu, device, physical, size, direction, attrs, cpu);
       if (typeof answer !== "number") {
@@ -108,7 +115,8 @@ export class IommuOps implements DmaOps {
     const { domain } = group;
     if (domain === null)
       return this.#identity()?.mapSg(device, entries, direction, attrs, cpu) ?? 0;
-    if (device.untrusted) return mapSingly(this, device, entries, direction, attrs, cpu);
+    if (mapsSingly(this.iommu, device, entries, direction))
+      return mapSingly(this, device, entries, direction, attrs, cpu);
     const { lengths, total } = layOutSg(entries, 12, device.segmentBoundary);
     if (total === 0) return 0;
     const pfn = this.#addresses(
@@ -139,7 +147,7 @@ export class IommuOps implements DmaOps {
     const { domain } = this.#group(device) ?? {};
     if (domain === null) this.#identity()?.unmapSg(device, entries, direction, attrs, cpu);
     if (domain === undefined || domain === null) return;
-    if (device.untrusted) {
+    if (mapsSingly(this.iommu, device, entries, direction)) {
       unmapSingly(this, device, entries, direction, attrs, cpu);
       return;
     }
@@ -221,6 +229,11 @@ export class IommuOps implements DmaOps {
     if (domain === null) return this.#identity()?.maxMappingSize(device) ?? NO_LIMIT;
     if (!device.untrusted) return NO_LIMIT;
     return this.iommu.spec.bounce?.maxMapping(device) ?? 0;
+  }
+
+  /** Up to here addresses come out of the caches: larger mappings cost more. Linux: iommu_dma_opt_mapping_size(), since 6.0 */
+  optMappingSize(): number {
+    return PAGE_BYTES * 2 ** (this.iommu.rule.cacheOrders - 1);
   }
 
   translate(device: DmaDevice, dma: number, write: boolean): number | BusFault {

@@ -15,9 +15,12 @@ import type { Memory } from "../../mm/memory.ts";
 import type { Bounce } from "../bounce.ts";
 import type { DmaDevice } from "../dma-device.ts";
 import type { BusFault, DmaOps } from "../ops.ts";
+import { type DomainCounts, domainCounts } from "./counts.ts";
 import { createDomain, type Domain, flushDomain, tickDomain, verifyDomain } from "./domain.ts";
 import type { IommuEvent } from "./events.ts";
 import { type FaultKind, faultMessage, isPci } from "./faults.ts";
+import { forgetCpu } from "./iova-domain.ts";
+import { destroyPageTable } from "./page-table.ts";
 
 export type DomainMode = "strict" | "lazy" | "identity";
 
@@ -89,6 +92,8 @@ export class Iommu {
   readonly #words: Float64Array;
   readonly #left32: Uint8Array;
   readonly #once = new Set<string>();
+  /** Domains made so far: each has regions of its own in the image. */
+  #made = 0;
 
   constructor(spec: IommuSpec) {
     this.spec = spec;
@@ -146,7 +151,7 @@ export class Iommu {
     if (mode !== "identity") {
       const msi = vendor === "smmu-v3" ? [] : [MSI];
       domain = createDomain({
-        name: `${number}`,
+        name: `${this.#made++}`,
         memory,
         vendor,
         rule: this.rule,
@@ -166,6 +171,37 @@ export class Iommu {
     const group = { number, mode, devices: [], domain };
     this.#groups.set(number, group);
     return group;
+  }
+
+  /**
+   * The devices of a group are gone: its tables go back to the page allocator. What
+   * they had mapped must be unmapped by then. False for a group that is none.
+   */
+  remove(number: number): boolean {
+    const group = this.#groups.get(number);
+    if (group === undefined) return false;
+    if (group.domain !== null) {
+      flushDomain(group.domain, 0);
+      destroyPageTable(group.domain.table);
+    }
+    this.#groups.delete(number);
+    for (const name of group.devices) this.#groupOf.delete(name);
+    return true;
+  }
+
+  /** A CPU went away: what it had cached can be had by others. Linux: iova_cpuhp_dead() */
+  forgetCpu(cpu: number): void {
+    for (const { domain } of this.#groups.values())
+      if (domain !== null) forgetCpu(domain.iova, cpu);
+  }
+
+  /** What each group has done and holds; identity groups have no domain. */
+  counts(): ReadonlyMap<number, DomainCounts> {
+    const found = new Map<number, DomainCounts>();
+    for (const { number, domain } of this.#groups.values()) {
+      if (domain !== null) found.set(number, domainCounts(domain));
+    }
+    return found;
   }
 
   /** The device's group, made if there is none yet; null without memory for its tables. */

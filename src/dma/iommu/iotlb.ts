@@ -9,7 +9,7 @@
  * Linux: iommu_flush_iotlb_psi(), drivers/iommu/intel/iommu.c
  */
 import { addRegion, type Image } from "../../mm/image.ts";
-import type { Walked } from "./page-table.ts";
+import type { Walked } from "./table-store.ts";
 
 const PLACES = 1 << 10;
 const LEVELS = 3;

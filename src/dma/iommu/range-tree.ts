@@ -123,7 +123,9 @@ export function insertBelow(t: RangeTree, above: number, lo: number, hi: number)
     t.right[below] = row;
     t.up[row] = below;
   }
-  refreshUp(t, row);
+  refresh(t, row);
+  refreshUp(t, t.up[row]);
+  refreshUp(t, above);
   const own = priority(row);
   while (t.up[row] !== NONE && priority(t.up[row]) < own) rotateUp(t, row);
   return row;
@@ -225,8 +227,13 @@ function refresh(t: RangeTree, row: number): void {
   t.gap[row] = most;
 }
 
+/** Up to where nothing changes any more. */
 function refreshUp(t: RangeTree, row: number): void {
-  for (let at = row; at !== NONE; at = t.up[at]) refresh(t, at);
+  for (let at = row; at !== NONE; at = t.up[at]) {
+    const before = t.gap[at];
+    refresh(t, at);
+    if (t.gap[at] === before) return;
+  }
 }
 
 function replaceChild(t: RangeTree, parent: number, old: number, child: number): void {

@@ -1,6 +1,7 @@
 /**
  * Devices that are not trusted see whole pages only of what is theirs alone: a
- * buffer that is not whole pages bounces, with zeros around it.
+ * buffer that is not whole pages bounces, with zeros around it. So do, for another
+ * reason, small buffers of devices that do not look into caches, on arm64.
  *
  * Linux: iommu_dma_map_page(), drivers/iommu/dma-iommu.c
  */
@@ -10,6 +11,7 @@ import type { DmaOps, SgEntry } from "../ops.ts";
 import {
   DMA_ATTR_SKIP_CPU_SYNC,
   DMA_MAPPING_ERROR,
+  DMA_TO_DEVICE,
   type DmaDirection,
   toDevice,
 } from "../words.ts";
@@ -28,10 +30,41 @@ export function mustBounce(
   device: DmaDevice,
   physical: number,
   size: number,
+  direction: DmaDirection,
 ): boolean {
-  if (!device.untrusted || iommu.rule.untrusted === "no-bounce") return false;
+  if (!guards(iommu, device) && !isSmall(iommu, device, size, direction)) return false;
   if (physical % PAGE_BYTES === 0 && size % PAGE_BYTES === 0) return false;
   return rowOf(iommu.spec.memory, Math.floor(physical / PAGE_BYTES)) >= 0;
+}
+
+/** Whether entries of a list are mapped one by one, as some may bounce. */
+export function mapsSingly(
+  iommu: Iommu,
+  device: DmaDevice,
+  entries: readonly SgEntry[],
+  direction: DmaDirection,
+): boolean {
+  if (device.untrusted) return true;
+  return entries.some(({ length }) => isSmall(iommu, device, length, direction));
+}
+
+function guards(iommu: Iommu, device: DmaDevice): boolean {
+  return device.untrusted && iommu.rule.untrusted !== "no-bounce";
+}
+
+/** Cache line that arm64 kernels find at boot nearly everywhere. */
+const CACHE_LINE = 64;
+
+/** Linux: dma_kmalloc_needs_bounce(), dma_kmalloc_size_aligned(), include/linux/dma-map-ops.h */
+function isSmall(iommu: Iommu, device: DmaDevice, size: number, direction: DmaDirection): boolean {
+  if (!iommu.rule.bouncesSmall || iommu.spec.vendor !== "smmu-v3") return false;
+  if (device.coherent || direction === DMA_TO_DEVICE) return false;
+  return size < 2 * CACHE_LINE && kmallocSize(size) % CACHE_LINE !== 0;
+}
+
+/** What kmalloc takes for `size` bytes up to two cache lines. Linux: kmalloc_size_roundup() */
+function kmallocSize(size: number): number {
+  return [8, 16, 32, 64, 96, 128].find((bucket) => size <= bucket) ?? size;
 }
 
 /** A bounce buffer whose pages hold nothing else: its physical address. */
@@ -55,6 +88,8 @@ export function bounceIn(
   const mask = PAGE_BYTES - 1;
   const buffer = bounce.map(device, physical, size, whole, mask, direction, attrs, cpu);
   if (buffer < 0) return { reason: "bounce pool full", message: null };
+  // Only what an untrusted device may look at is zeroed.
+  if (!device.untrusted) return buffer;
   const copies = toDevice(direction) && (attrs & DMA_ATTR_SKIP_CPU_SYNC) === 0;
   const keeps = copies || iommu.rule.untrusted === "zeroed-padding";
   const start = buffer - (buffer % PAGE_BYTES);

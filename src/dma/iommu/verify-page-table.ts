@@ -1,5 +1,6 @@
 /** The invariants of `page-table.ts`, looked at entry by entry. */
-import { ENTRIES, entriesOf, type PageTable, pfnOf, ROOT, tableCount } from "./page-table.ts";
+import { pfnOf } from "./page-table.ts";
+import { ENTRIES, entriesOf, type PageTable, ROOT, startOf, tableCount } from "./table-store.ts";
 
 /** What is wrong, by invariant; empty when nothing is. */
 export function verifyPageTable(t: PageTable): string[] {
@@ -8,15 +9,16 @@ export function verifyPageTable(t: PageTable): string[] {
   const visit = (slot: number, level: number): void => {
     tables++;
     const entries = entriesOf(t, slot);
+    const start = startOf(t, slot);
     let used = 0;
     for (let i = 0; i < ENTRIES; i++) {
-      const low = entries[i * 2];
+      const low = entries[start + i * 2];
       const child = t.child[slot * ENTRIES + i];
       if (low !== 0) used++;
       if ((low !== 0 && t.format.isTable(low, level)) !== (child !== 0)) {
         wrong.push(`P1: entry ${i} of table ${slot} and its child disagree`);
       } else if (child !== 0) {
-        if (pfnOf(low, entries[i * 2 + 1]) !== t.pfn[child]) {
+        if (pfnOf(low, entries[start + i * 2 + 1]) !== t.pfn[child]) {
           wrong.push(`P1: entry ${i} of table ${slot} leads to another page`);
         }
         visit(child, level - 1);

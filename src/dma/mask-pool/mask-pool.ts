@@ -15,6 +15,8 @@
  *   3. who may wait is told MASK_WAIT and asks again after a page came back (`allocAgain`), until
  *      his time is up; who may not has the last `atomicPages` for himself
  *
+ * One thread's: unlike the zones of a shared memory it has no lock.
+ *
  * Beyond 2008: alignment, boundary, a lower limit, and the reserve for callers that cannot
  * sleep, of which the patch said that it could be added.
  *

@@ -70,11 +70,13 @@ export function bindRuns(tree: RangeTree): Runs {
     return word * WORD_PAGES + high - runAtHigh(starts << (31 - high)) + 1;
   }
 
-  /** In a node that has such a run. `carry`: free pages that follow the node. */
-  function inside(from: number, start: number, size: number, after: number, pages: number): number {
+  /**
+   * In a node that has such a run, and whose high end is none with what follows it: so a half
+   * that is free all through ends no run that counts.
+   */
+  function inside(from: number, start: number, size: number, pages: number): number {
     let node = from;
     let base = start;
-    let carry = after;
     for (let half = size / 2; node < leaves; half /= 2) {
       const left = node * 2 * NODE_WORDS;
       const right = left + NODE_WORDS;
@@ -83,10 +85,8 @@ export function bindRuns(tree: RangeTree): Runs {
         base += half;
         continue;
       }
-      const low = nodes[right + N_LOW];
-      carry = low === half ? half + carry : low;
-      if (nodes[left + N_HIGH] + carry >= pages) {
-        found = base + half + carry;
+      if (nodes[left + N_HIGH] + nodes[right + N_LOW] >= pages) {
+        found = base + half + nodes[right + N_LOW];
         return base + half - nodes[left + N_HIGH];
       }
       node *= 2;
@@ -96,7 +96,7 @@ export function bindRuns(tree: RangeTree): Runs {
 
   function below(limit: number, pages: number): number {
     if (limit < pages) return -1;
-    if (limit === all) return nodes[ROOT_MAX] >= pages ? inside(1, 0, all, 0, pages) : -1;
+    if (limit === all) return nodes[ROOT_MAX] >= pages ? inside(1, 0, all, pages) : -1;
     let node = leaves + (limit >> 5);
     let carry = 0;
     const part = limit & 31;
@@ -115,7 +115,7 @@ export function bindRuns(tree: RangeTree): Runs {
           found = base + carry;
           return base - nodes[at + N_HIGH];
         }
-        if (nodes[at + N_MAX] >= pages) return inside(node - 1, base - size, size, carry, pages);
+        if (nodes[at + N_MAX] >= pages) return inside(node - 1, base - size, size, pages);
         carry = nodes[at + N_LOW] === size ? size + carry : nodes[at + N_LOW];
         base -= size;
       }

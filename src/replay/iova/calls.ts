@@ -8,19 +8,20 @@
  *   dma_map_page_attrs   device, offset and size; its return the handle
  *   dma_alloc_attrs      device, size, gfp; pages between entry and return
  *   dma_unmap_page_attrs device and handle of the unmap that follows
- *   dma_set_mask         streaming mask of a device
+ *   dma_set_mask         streaming mask of a device; dma_set_coherent_mask the other
  *
- * Events: `unmap` of iommu, `dma_map_sg` and `dma_unmap_sg` where the kernel has
- * them (6.12), `add_device_to_group`, mm_page_alloc inside a coherent call.
+ * Events: `map` and `unmap` of iommu, `dma_map_sg`, `dma_unmap_sg` and `dma_alloc`
+ * where the kernel has them (6.12), `add_device_to_group`, mm_page_alloc inside a
+ * coherent call and before a map.
  *
  * Calls nest, as an interrupt may map and unmap in the middle of a task's call:
- * entries and returns are paired by a stack a task. An unmap names no domain:
+ * entries and returns are paired by a stack a task and kind of interrupt. An unmap names no domain:
  * where no call before it names the device, the free of that page says whose it
  * was, which is the one thing that is looked up in what comes later.
  *
  * Linux: include/trace/events/{iommu,dma}.h
  */
-import type { PageAlloc, ProbeHit, TraceEvent } from "../../formats/ftrace-event.ts";
+import type { PageAlloc, ProbeHit, TraceEvent, TraceHead } from "../../formats/ftrace-event.ts";
 
 /** The call of the API that asked for addresses. */
 export interface ApiCall {
@@ -50,6 +51,8 @@ export interface AllocCall {
   /** The answer: first page, 0 for none. */
   pfn: number;
   api: ApiCall | null;
+  /** Streaming or coherent mask of the device then; null where it was not set. */
+  readonly mask: bigint | null;
   /** What was mapped there, in order. */
   readonly maps: { readonly pfn: number; readonly physical: number; readonly pages: number }[];
   /** Zeroed pages that the task took between the answer and the last map: page tables. */
@@ -85,8 +88,8 @@ interface Open {
   readonly api: ApiCall | null;
 }
 
-/** What a task was last seen doing. */
-interface Task {
+/** What a task, or an interrupt on top of it, was last seen doing. */
+interface Actor {
   readonly stack: Open[];
   /** Of the unmap call that was entered last: device, and where it is. */
   unmaps: { readonly device: string; readonly handle: number | null } | null;
@@ -109,7 +112,8 @@ export class IovaCalls {
   readonly groupOf: Map<string, number> = new Map();
   /** Last address of the streaming mask by device. */
   readonly masks: Map<string, bigint> = new Map();
-  readonly #tasks = new Map<number, Task>();
+  readonly coherentMasks: Map<string, bigint> = new Map();
+  readonly #actors = new Map<string, Actor>();
   /** Unmaps that no free was seen of, by first page. */
   readonly #pending = new Map<number, UnmapCall[]>();
 
@@ -122,19 +126,24 @@ export class IovaCalls {
         this.#page(e);
         break;
       case "map":
-        this.#mapped(this.#tasks.get(e.pid), e.start, e.address, e.bytes);
+        this.#mapped(this.#actor(e), e.start, e.address, e.bytes);
         break;
       case "add_device_to_group":
         this.groupOf.set(e.device, e.group);
         break;
       case "unmap":
-        this.#unmap(e.line, e.time, e.cpu, e.pid, e.start, e.bytes);
+        this.#unmap(e, e.start, e.bytes);
         break;
       case "dma_unmap_sg":
-        this.#task(e.pid).unmaps = { device: e.device, handle: null };
+        this.#actor(e).unmaps = { device: e.device, handle: null };
         break;
+      case "dma_alloc": {
+        const api = this.#actor(e).stack.at(-1)?.api;
+        if (api?.kind === "coherent") api.handle = e.dmaAddress;
+        break;
+      }
       case "dma_map_sg":
-        this.#scatterlist(e.pid, e.device, e.dmaAddresses, e.bytes);
+        this.#scatterlist(e);
         break;
       default:
         break;
@@ -142,30 +151,31 @@ export class IovaCalls {
   };
 
   #page(e: PageAlloc): void {
-    const task = this.#tasks.get(e.pid);
-    if (task === undefined || (e.flags !== null && e.flags.context !== "task")) return;
-    const top = task.stack.at(-1)?.api;
+    const actor = this.#actor(e);
+    const top = actor.stack.at(-1)?.api;
     if (top?.kind === "coherent") top.blocks.push({ order: e.order, gfp: e.gfp });
-    if (task.mapping !== null && e.order === 0 && e.gfp.includes("__GFP_ZERO")) task.zeroed++;
+    if (actor.mapping !== null && e.order === 0 && e.gfp.includes("__GFP_ZERO")) actor.zeroed++;
   }
 
-  #mapped(task: Task | undefined, start: number, physical: number, bytes: number): void {
-    const alloc = task?.mapping;
-    if (task === undefined || alloc === null || alloc === undefined) return;
+  #mapped(actor: Actor, start: number, physical: number, bytes: number): void {
+    const alloc = actor.mapping;
+    if (alloc === null) return;
     const pfn = start / PAGE;
     if (pfn < alloc.pfn || pfn >= alloc.pfn + alloc.pages) return;
     alloc.maps.push({ pfn, physical, pages: bytes / PAGE });
-    alloc.tables += task.zeroed;
-    task.zeroed = 0;
+    alloc.tables += actor.zeroed;
+    actor.zeroed = 0;
   }
 
-  #task(pid: number): Task {
-    let task = this.#tasks.get(pid);
-    if (task === undefined) {
-      task = { stack: [], unmaps: null, loose: null, mapping: null, zeroed: 0 };
-      this.#tasks.set(pid, task);
+  /** Interrupts have the number of the task that they stand on. */
+  #actor({ pid, flags }: TraceHead): Actor {
+    const key = `${pid} ${flags?.context ?? "task"}`;
+    let actor = this.#actors.get(key);
+    if (actor === undefined) {
+      actor = { stack: [], unmaps: null, loose: null, mapping: null, zeroed: 0 };
+      this.#actors.set(key, actor);
     }
-    return task;
+    return actor;
   }
 
   #probe(e: ProbeHit): void {
@@ -174,18 +184,19 @@ export class IovaCalls {
     else if (e.symbol === "free_iova_fast") this.#freed(e);
     else if (e.symbol === "dma_map_page_attrs" || e.symbol === "dma_alloc_attrs") {
       const api = apiCall(e);
-      this.#task(e.pid).stack.push({ symbol: e.symbol, alloc: null, api });
+      this.#actor(e).stack.push({ symbol: e.symbol, alloc: null, api });
     } else if (e.symbol === "dma_unmap_page_attrs") {
-      this.#task(e.pid).unmaps = { device: text(e, "dev"), handle: number(e, "handle") };
-    } else if (e.symbol === "dma_set_mask") {
+      this.#actor(e).unmaps = { device: text(e, "dev"), handle: number(e, "handle") };
+    } else if (e.symbol === "dma_set_mask" || e.symbol === "dma_set_coherent_mask") {
       const mask = e.values.get("mask");
-      if (typeof mask === "bigint") this.masks.set(text(e, "dev"), mask);
+      const known = e.symbol === "dma_set_mask" ? this.masks : this.coherentMasks;
+      if (typeof mask === "bigint") known.set(text(e, "dev"), mask);
     }
   }
 
   #requested(e: ProbeHit): void {
-    const task = this.#task(e.pid);
-    const api = task.stack.at(-1)?.api ?? null;
+    const actor = this.#actor(e);
+    const api = actor.stack.at(-1)?.api ?? null;
     const domain = pointer(e);
     if (api !== null) this.domainOf.set(api.device, domain);
     const { line, time, cpu } = e;
@@ -201,24 +212,31 @@ export class IovaCalls {
       limitPfn,
       pfn: -1,
       api,
+      mask: this.#maskOf(api),
       maps: [],
       tables: 0,
     };
-    task.stack.push({ symbol: e.symbol, alloc, api: null });
+    actor.stack.push({ symbol: e.symbol, alloc, api: null });
+  }
+
+  #maskOf(api: ApiCall | null): bigint | null {
+    if (api === null) return null;
+    const known = api.kind === "coherent" ? this.coherentMasks : this.masks;
+    return known.get(api.device) ?? null;
   }
 
   #returned(e: ProbeHit): void {
-    const task = this.#task(e.pid);
-    const at = task.stack.findLastIndex(({ symbol }) => symbol === e.symbol);
+    const actor = this.#actor(e);
+    const at = actor.stack.findLastIndex(({ symbol }) => symbol === e.symbol);
     if (at < 0) return;
-    const [open] = task.stack.splice(at);
+    const [open] = actor.stack.splice(at);
     if (open === undefined) return;
     if (open.alloc !== null) {
       open.alloc.pfn = number(e, "pfn");
       this.calls.push(open.alloc);
-      task.loose = open.alloc.api === null ? open.alloc : null;
-      task.mapping = open.alloc;
-      task.zeroed = 0;
+      actor.loose = open.alloc.api === null ? open.alloc : null;
+      actor.mapping = open.alloc;
+      actor.zeroed = 0;
     } else if (open.api?.kind === "page") {
       open.api.handle = number(e, "handle");
     }
@@ -239,10 +257,11 @@ export class IovaCalls {
     this.calls.push({ kind: "free", line, time, cpu, domain, pfn, pages });
   }
 
-  #unmap(line: number, time: number, cpu: number, pid: number, start: number, bytes: number): void {
-    const task = this.#task(pid);
-    const { unmaps } = task;
-    task.unmaps = null;
+  #unmap(e: TraceHead, start: number, bytes: number): void {
+    const { line, time, cpu } = e;
+    const actor = this.#actor(e);
+    const { unmaps } = actor;
+    actor.unmaps = null;
     const pfn = start / PAGE;
     const same = unmaps !== null && (unmaps.handle ?? start) - start < PAGE;
     const domain = same ? (this.domainOf.get(unmaps.device) ?? null) : null;
@@ -255,17 +274,13 @@ export class IovaCalls {
   }
 
   /** Printed when the list has been mapped: what the device got. */
-  #scatterlist(
-    pid: number,
-    device: string,
-    addresses: readonly number[],
-    sizes: readonly number[],
-  ): void {
-    const task = this.#task(pid);
-    const { loose } = task;
+  #scatterlist(e: Extract<TraceEvent, { readonly name: "dma_map_sg" }>): void {
+    const { device, dmaAddresses: addresses, bytes: sizes } = e;
+    const actor = this.#actor(e);
+    const { loose } = actor;
     const first = addresses[0];
     if (loose === null || first === undefined || sizes.length !== addresses.length) return;
-    task.loose = null;
+    actor.loose = null;
     this.domainOf.set(device, loose.domain);
     let pages = 0;
     let bytes = 0;
@@ -276,7 +291,7 @@ export class IovaCalls {
     loose.api = {
       kind: "sg",
       device,
-      offset: first % PAGE,
+      offset: (e.addresses[0] ?? first) % PAGE,
       bytes,
       segmentPages: sizes.length < LISTED ? pages : null,
       gfp: 0,

@@ -45,6 +45,8 @@ export interface IovaScore {
   readonly predicted: Checked & { readonly low: number; readonly high: number };
   /** Pages asked for, from the call of the API. */
   readonly sizes: Checked;
+  /** Last page asked for, from the device's mask: below 4 GiB first. */
+  readonly limits: Checked;
   /** The address that the device gets: block and offset. */
   readonly handles: Checked;
   /** Blocks of memory that coherent calls took. */
@@ -85,6 +87,7 @@ export function scoreIova(calls: IovaCalls, evidence: IovaEvidence): IovaScore |
     firstDifference,
     predicted: predicted(calls, requests, options),
     sizes: sizes(requests),
+    limits: limits(requests),
     handles: handles(requests, given),
     coherent: coherent(requests),
     tables: scoreTables(calls.calls, evidence.tables),
@@ -142,11 +145,25 @@ function sizes(requests: readonly AllocCall[]): Checked {
   return { recorded, equal };
 }
 
+/** Recordings begin with room below 4 GiB, so a wide mask never gets further than the first try. */
+function limits(requests: readonly AllocCall[]): Checked {
+  let recorded = 0;
+  let equal = 0;
+  for (const { mask, limitPfn } of requests) {
+    if (mask === null) continue;
+    recorded++;
+    const first = mask > 0xffffffffn ? LIMIT_32 : Number(mask >> 12n);
+    const whole = Number(mask >> 12n);
+    if (limitPfn === first || (limitPfn > LIMIT_32 && limitPfn <= whole)) equal++;
+  }
+  return { recorded, equal };
+}
+
 function handles(requests: readonly AllocCall[], run: IovaRun): Checked {
   let recorded = 0;
   let equal = 0;
   for (const [i, { api }] of requests.entries()) {
-    if (api?.kind !== "page" || api.handle === null) continue;
+    if (api === null || api.handle === null) continue;
     recorded++;
     if ((run.answers[i] ?? 0) * PAGE + api.offset === api.handle) equal++;
   }
@@ -179,7 +196,9 @@ function coherent(requests: readonly AllocCall[]): Checked {
 
 function samePieces(pages: number, blocks: NonNullable<AllocCall["api"]>["blocks"]): boolean {
   // Page tables are asked for without these two flags.
-  const own = blocks.filter(({ gfp }) => /__GFP_HIGHMEM.*__GFP_NOWARN/.test(gfp));
+  const own = blocks.filter(
+    ({ gfp }) => gfp.includes("__GFP_HIGHMEM") && gfp.includes("__GFP_NOWARN"),
+  );
   let left = pages;
   for (const { order } of own) {
     if (!coherentOrders(left, PAGE_SHIFTS).includes(order)) return false;

@@ -363,3 +363,11 @@ test("S10: the GART stays off where memory ends below 4 GiB, with iommu=off and 
   ]);
   expect.equal(Array.isArray(with_({ force: true }, 2 * GIB)), false);
 });
+
+test("S10: nothing asks whether a device of fewer than 32 bits reaches the aperture", () => {
+  const ops = new GartOps(gart());
+  const narrow = device({ streamingLimit: 2 ** 29 - 1 });
+  const dma = ops.mapPhysical(narrow, HIGH, 4096, DMA_TO_DEVICE);
+  expect.equal(dma > narrow.streamingLimit, true);
+  expect.equal(ops.translate(narrow, dma), HIGH);
+});

@@ -173,6 +173,36 @@ test("the normal allocator's waste is that of powers of two", () => {
   expect.equal(maskCounts(pool.counts).mask_free, 0, "it was none of the pool's");
 });
 
+test("limits that lie in the pool are not for the normal allocator", () => {
+  const asked: number[] = [];
+  const none = { give: () => undefined, coversAll: () => false, largest: () => 0 };
+  const normal = {
+    ...none,
+    take: (_gfp: number, _order: number, _low: number, end: number) => {
+      asked.push(end);
+      return -1;
+    },
+  };
+  const ranges = [{ start: 16, end: 32 }];
+  const pool = createMaskPool(createImage(false), { ranges, pageSize: 4096, normal });
+  const wish = { bytes: 4096, gfp: GFP_ATOMIC };
+  expect.equal(allocMask(pool, { ...wish, limit: 32 * 4096 - 1 }), 31);
+  expect.deepEqual(asked, []);
+  expect.equal(allocMask(pool, { ...wish, limit: 33 * 4096 - 1 }), 30);
+  expect.deepEqual(asked, [33]);
+});
+
+test("a block of the normal allocator that only begins in reach goes back", () => {
+  const { memory, pool } = desktop();
+  const free = memory.zone[Z_FREE];
+  // The first block of DMA32 begins at 16 MiB; its first half is in reach, 64 KiB are asked for.
+  const limit = 16 * MIB + 32 * KIB - 1;
+  const pfn = allocMask(pool, { bytes: 64 * KIB, limit, gfp: GFP_KERNEL });
+  expect.equal(pfn, 4096 - 16, "the highest place of the pool");
+  expect.equal(memory.zone[Z_FREE], free);
+  expect.equal(maskCounts(pool.counts).mask_higher, 0);
+});
+
 test("alignment, boundary and a lower limit", () => {
   const ranges = [{ start: 3, end: 64 }];
   const pool = createMaskPool(createImage(false), { ranges, pageSize: 4096 });

@@ -97,6 +97,23 @@ test("a card that reads: copied on map; one that writes: copied back at unmap", 
   );
 });
 
+test("a sync of a part leaves the rest to whom it belongs", () => {
+  const { ram, bounce } = machine();
+  const orig = 700 * PAGE;
+  const own = bounce.map(ISA, orig, 3000, 3000, 0, DMA_FROM_DEVICE, 0, 0);
+  ram.fill(9, own, own + 3000);
+  bounce.syncForCpu(ISA, own + 1000, 500, DMA_FROM_DEVICE);
+  expect.deepEqual(
+    [ram[orig + 999], ram[orig + 1000], ram[orig + 1499], ram[orig + 1500]],
+    [0, 9, 9, 0],
+  );
+  // Beyond the mapping's end there is nothing to copy.
+  bounce.syncForCpu(ISA, own + 2900, 500, DMA_FROM_DEVICE);
+  expect.deepEqual([ram[orig + 2899], ram[orig + 2999], ram[orig + 3000]], [0, 9, 0]);
+  bounce.syncForDevice(ISA, own, 3000, DMA_FROM_DEVICE);
+  expect.equal(ram[own], 9, "nothing goes to a device that only writes");
+});
+
 test("since 5.18 a card that writes a part leaves the rest as it was", () => {
   for (const copiesAlways of [false, true]) {
     const { ram, bounce } = machine(copiesAlways);
