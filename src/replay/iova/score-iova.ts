@@ -92,8 +92,12 @@ export function scoreIova(calls: IovaCalls, evidence: IovaEvidence): IovaScore |
     coherent: coherent(requests),
     tables: scoreTables(calls.calls, evidence.tables),
     domains: names.scores(requests, given),
-    assumed: names.assumed(),
+    assumed: [...earlierWords(given.earlier), ...names.assumed()],
   };
+}
+
+function earlierWords(blocks: number): string[] {
+  return blocks === 0 ? [] : [`${blocks} blocks were taken before the recording began`];
 }
 
 function compare(
