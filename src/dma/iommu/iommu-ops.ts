@@ -1,8 +1,7 @@
 /**
- * The DMA API behind an IOMMU. Each mapping is a block of addresses, whole pages
- * of them; what the device sees of a buffer that is not whole pages reaches a
- * little too far, except for devices that are not trusted: those get a bounce
- * buffer, with zeros around the data.
+ * The DMA API behind an IOMMU. Each mapping is a block of addresses, whole pages of them; what the
+ * device sees of a buffer that is not whole pages reaches a little too far, except for devices that
+ * are not trusted: those get a bounce buffer, with zeros around the data.
  *
  * Linux: drivers/iommu/dma-iommu.c
  */
