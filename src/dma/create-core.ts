@@ -91,6 +91,7 @@ export function createCore(memory: Memory, options: DmaOptions): Core {
     machine,
     policy,
     bounce,
+    bouncesSmall: policy.streaming.bouncesSmall && options.arch === "arm64",
     bounceOf,
     reports,
     alloc: {

@@ -18,6 +18,7 @@ import type { DmaDevice } from "./dma-device.ts";
 import type { Machine } from "./machine.ts";
 import type { BusFault, CoherentBlock, DmaOps, OpsRefusal, SgEntry } from "./ops.ts";
 import { hex, type Reports } from "./reports.ts";
+import { isSmallBuffer } from "./small-buffers.ts";
 import { dmaToPhys, maskCovering, physToDma, streamingLast } from "./translate.ts";
 import {
   DMA_ATTR_MMIO,
@@ -31,6 +32,8 @@ export interface DirectContext {
   readonly machine: Machine;
   readonly policy: DmaPolicy;
   readonly bounce: Bounce | null;
+  /** Buffers smaller than a cache line bounce where the device does not look into caches. */
+  readonly bouncesSmall: boolean;
   /** Its own pool for a device with a restricted one; the shared pool, or none, for all others. */
   readonly bounceOf: (device: DmaDevice) => Bounce | null;
   readonly alloc: AllocContext;
@@ -115,7 +118,7 @@ export function createDirectOps(context: DirectContext): DmaOps {
 type Hot = Pick<DmaOps, "mapPhysical" | "unmap">;
 
 function bindHot(direct: Direct): Hot {
-  const { slack, sized } = direct;
+  const { slack, sized, bouncesSmall } = direct;
   const neverBounces = direct.bounce === null;
 
   function mapPhysical(
@@ -131,7 +134,8 @@ function bindHot(direct: Direct): Hot {
       last <= device.streamingLimit &&
       last <= device.busLimit &&
       device.windows === null &&
-      !device.forceBounce
+      !device.forceBounce &&
+      !bouncesSmall
     ) {
       return physical;
     }
@@ -174,7 +178,8 @@ function mapSlowly(
   if ((attrs & DMA_ATTR_MMIO) !== 0) return mapResource(direct, device, physical, size, limit);
   const dma = physToDma(device, physical);
   const fits = dma >= 0 && dma + size * direct.sized + direct.slack <= limit;
-  if (fits && !device.forceBounce) return dma;
+  const small = direct.bouncesSmall && isSmallBuffer(device, size, direction);
+  if (fits && !device.forceBounce && !small) return dma;
   const bounce = direct.bounceOf(device);
   if (bounce === null) return refuseUnreachable(direct, device, dma, size);
   direct.onBounce?.(device, dma, size);

@@ -41,7 +41,7 @@ const I386: DmaPolicy = {
     mustCoverZone: false,
     exactPages: false,
   },
-  streaming: { withPool: "none", withoutPool: "none", failure: "nommu" },
+  streaming: { withPool: "none", withoutPool: "none", bouncesSmall: false, failure: "nommu" },
   declared: DECLARED_2_6,
   pool: BITMAP_POOL,
   atomicPools: "none",
@@ -61,7 +61,7 @@ const X86_64_2_6_9: DmaPolicy = {
     test: "end-2",
     retryDma: "always",
   },
-  streaming: { withPool: "start", withoutPool: "end-2", failure: "panic" },
+  streaming: { withPool: "start", withoutPool: "end-2", bouncesSmall: false, failure: "panic" },
   declared: ABSENT,
 };
 
@@ -81,7 +81,7 @@ const X86_64_2_6_18: DmaPolicy = {
     dma32UpTo: BITS_32,
     retryDma: "below-32",
   },
-  streaming: { withPool: "start", withoutPool: "end-1", failure: "nommu" },
+  streaming: { withPool: "start", withoutPool: "end-1", bouncesSmall: false, failure: "nommu" },
 };
 
 const CHAIN_POOL: DmaPolicy["pool"] = {
@@ -118,7 +118,7 @@ const X86_64_2_6_39: DmaPolicy = {
     mustCoverZone: false,
     exactPages: false,
   },
-  streaming: { withPool: "end", withoutPool: "end", failure: "nommu" },
+  streaming: { withPool: "end", withoutPool: "end", bouncesSmall: false, failure: "nommu" },
   declared: { ...DECLARED_2_6, marks: "whole" },
   pool: CHAIN_POOL,
   atomicPools: "none",
@@ -147,7 +147,7 @@ const ARM_2_6_39: DmaPolicy = {
     mustCoverZone: true,
     exactPages: true,
   },
-  streaming: { withPool: "end", withoutPool: "none", failure: "nommu" },
+  streaming: { withPool: "end", withoutPool: "none", bouncesSmall: false, failure: "nommu" },
 };
 
 export const DMA_POLICIES_2_6: readonly DmaPolicy[] = [

@@ -34,7 +34,7 @@ const V4_19: DmaPolicy = {
     mustCoverZone: false,
     exactPages: false,
   },
-  streaming: { withPool: "end", withoutPool: "end", failure: "overflow-line" },
+  streaming: { withPool: "end", withoutPool: "end", bouncesSmall: false, failure: "overflow-line" },
   declared: { flags: "exclusive", children: false, returns: "errno", marks: "whole" },
   pool: { layout: "chain", usesLast: false },
   atomicPools: "none",
@@ -74,12 +74,18 @@ const V6_3: DmaPolicy = {
   pool: { layout: "list", usesLast: true },
 };
 
-const V6_12: DmaPolicy = {
+const V6_5: DmaPolicy = {
   ...V6_3,
+  name: "6.5",
+  streaming: { ...V6_3.streaming, bouncesSmall: true },
+};
+
+const V6_12: DmaPolicy = {
+  ...V6_5,
   name: "6.12",
   basis: "captured",
-  masks: { ...V6_3.masks, limitedByMap: true }, // 6.10
+  masks: { ...V6_5.masks, limitedByMap: true }, // 6.10
   events: "dma",
 };
 
-export const DMA_POLICIES_4: readonly DmaPolicy[] = [V4_19, V5_10, V6_1, V6_3, V6_12];
+export const DMA_POLICIES_4: readonly DmaPolicy[] = [V4_19, V5_10, V6_1, V6_3, V6_5, V6_12];

@@ -35,6 +35,8 @@ export interface DmaPolicy {
     readonly withPool: ReachTest;
     /** Without one: the test of what is handed out. */
     readonly withoutPool: ReachTest;
+    /** On arm64 small buffers bounce for devices that do not look into caches (6.5). */
+    readonly bouncesSmall: boolean;
     /** What happens to what fails it. */
     readonly failure: "panic" | "nommu" | "overflow-line" | "warn-once";
   };

@@ -112,3 +112,19 @@ test("S11 what lies out of reach bounces, and arrives", () => {
   freePages(memory, page / 4096, 0);
   assert.equal(dma.liveMappings() + bounce.live(), 0);
 });
+
+test("S11 on arm64 since 6.5 a buffer smaller than a cache line bounces for a device past the cache", () => {
+  const bounces = (era: string, arch: string, size: number, direction: 0 | 1 | 2): boolean => {
+    const memory = small(512, 256);
+    const bounce = new PlainBounce(memory, 0x40000, 0x40000);
+    const devices = [{ ...simpleDevice("spi", 32), coherent: false }];
+    const dma = createDma(memory, { era, arch, bounce, devices });
+    return bounce.holds(dma.map(dma.device("spi"), 0x100000, size, direction));
+  };
+  assert.ok(bounces("6.12", "arm64", 20, DMA_FROM_DEVICE));
+  assert.ok(bounces("6.5", "arm64", 96, DMA_FROM_DEVICE));
+  assert.ok(!bounces("6.12", "arm64", 40, DMA_FROM_DEVICE), "kmalloc gives 64");
+  assert.ok(!bounces("6.12", "arm64", 20, DMA_TO_DEVICE));
+  assert.ok(!bounces("6.1", "arm64", 20, DMA_FROM_DEVICE));
+  assert.ok(!bounces("6.12", "arm", 20, DMA_FROM_DEVICE));
+});

@@ -319,7 +319,7 @@ for (const [name, mistake] of Object.entries(MISTAKES)) {
         );
         if (expected === null) assert.deepEqual(kinds, []);
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
     assert.ok(made > 3, "the mistake was never made");
   });

@@ -1,8 +1,7 @@
 /**
- * The DMA API behind an IOMMU. Each mapping is a block of addresses, whole pages
- * of them; what the device sees of a buffer that is not whole pages reaches a
- * little too far, except for devices that are not trusted: those get a bounce
- * buffer, with zeros around the data.
+ * The DMA API behind an IOMMU. Each mapping is a block of addresses, whole pages of them; what the
+ * device sees of a buffer that is not whole pages reaches a little too far, except for devices that
+ * are not trusted: those get a bounce buffer, with zeros around the data.
  *
  * Linux: drivers/iommu/dma-iommu.c
  */
@@ -255,11 +254,9 @@ export class IommuOps implements DmaOps {
   }
 
   landing(device: DmaDevice, dma: number): number {
-    const group = this.#group(device);
-    if (group === null) return -1;
-    if (group.domain !== null) return physicalAt(group.domain, dma);
-    const identity = this.#identity();
-    return identity?.landing?.(device, dma) ?? dmaToPhys(device, dma);
+    const domain = this.#group(device)?.domain ?? null;
+    if (domain !== null) return physicalAt(domain, dma);
+    return this.#identity()?.landing?.(device, dma) ?? dmaToPhys(device, dma);
   }
 
   /** For a call that may refuse. */

@@ -8,10 +8,10 @@
 import { rowOf } from "../../mm/memory.ts";
 import type { DmaDevice } from "../dma-device.ts";
 import type { DmaOps, SgEntry } from "../ops.ts";
+import { isSmallBuffer } from "../small-buffers.ts";
 import {
   DMA_ATTR_SKIP_CPU_SYNC,
   DMA_MAPPING_ERROR,
-  DMA_TO_DEVICE,
   type DmaDirection,
   toDevice,
 } from "../words.ts";
@@ -52,19 +52,9 @@ function guards(iommu: Iommu, device: DmaDevice): boolean {
   return device.untrusted && iommu.rule.untrusted !== "no-bounce";
 }
 
-/** Cache line that arm64 kernels find at boot nearly everywhere. */
-const CACHE_LINE = 64;
-
-/** Linux: dma_kmalloc_needs_bounce(), dma_kmalloc_size_aligned(), include/linux/dma-map-ops.h */
 function isSmall(iommu: Iommu, device: DmaDevice, size: number, direction: DmaDirection): boolean {
   if (!iommu.rule.bouncesSmall || iommu.spec.vendor !== "smmu-v3") return false;
-  if (device.coherent || direction === DMA_TO_DEVICE) return false;
-  return size < 2 * CACHE_LINE && kmallocSize(size) % CACHE_LINE !== 0;
-}
-
-/** What kmalloc takes for `size` bytes up to two cache lines. Linux: kmalloc_size_roundup() */
-function kmallocSize(size: number): number {
-  return [8, 16, 32, 64, 96, 128].find((bucket) => size <= bucket) ?? size;
+  return isSmallBuffer(device, size, direction);
 }
 
 /** A bounce buffer whose pages hold nothing else: its physical address. */
