@@ -13,4 +13,5 @@ export {
   yieldTurn,
 } from "./long-work.ts";
 export { type InputStream, type MachineFile, openMachine } from "./machine-file.ts";
+export { SwapFile } from "./swap-file.ts";
 export { openTrace, type TraceFile, textIn } from "./trace-file.ts";

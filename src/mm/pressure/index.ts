@@ -15,6 +15,7 @@ export {
   touchPage,
   unlockPage,
   unpinPage,
+  usePages,
 } from "./handles.ts";
 export { type OfflineAnswer, offlinePages, onlinePages } from "./hotplug.ts";
 export { type KswapdRun, runKswapd } from "./kswapd.ts";
