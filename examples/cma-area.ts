@@ -1,7 +1,7 @@
 // A CMA area that survives fragmentation: memory is filled with pages that may move and with pages
-// that may not, in turns, and then a camera wants 4 MiB in one piece. Without the area there is no such
-// block left; in the area the pages that borrowed it move away, bytes and all. One page that a device
-// holds in place is enough to refuse the range it lies in.
+// that may not, in turns, and then a camera wants 8 MiB in one piece. Without the area there is no such
+// block left; in the area the pages that borrowed it move away, bytes and all, unless a device holds
+// one of them in place.
 //
 //   node examples/cma-area.ts
 import process from "node:process";
@@ -27,8 +27,8 @@ const PAGE_SIZE = 4096;
 /** 32 MiB, of which 8 MiB in the upper half are the area. */
 const PAGES = 8192;
 const AREA = { start: 5120, end: 7168 };
-/** 4 MiB. */
-const FRAME = 1024;
+/** 8 MiB, all of the area. */
+const FRAME = 2048;
 
 function isIn(pfn: number): boolean {
   return pfn >= AREA.start && pfn < AREA.end;
@@ -45,9 +45,9 @@ export function cmaArea(print: (line: string) => unknown): void {
   const pages = managePages(m);
   const camera = createCma(pages, "camera", AREA.start, AREA.end - AREA.start);
 
-  // Applications and the kernel by turns, until four fifths of memory are taken.
+  // Applications and the kernel by turns, until seven tenths of memory are taken.
   const handles: number[] = [];
-  for (let i = 0; i < PAGES * 0.8; i++) {
+  for (let i = 0; i < PAGES * 0.7; i++) {
     if (i % 4 === 0) {
       allocPages(m, GFP_KERNEL, 0);
       continue;
@@ -63,26 +63,26 @@ export function cmaArea(print: (line: string) => unknown): void {
     `a block of 4 MiB from the free lists: ${allocPages(m, GFP_KERNEL, 10) === NO_PFN ? "none" : "there"}`,
   );
 
-  const first = cmaAlloc(camera, FRAME, 0);
+  // A device holds one of the borrowed pages in place.
+  const held = handles.find((handle) => isIn(touchPage(pages, handle, false)));
+  if (held === undefined) return;
+  pinPage(pages, held);
+  const refused = cmaAlloc(camera, FRAME, 0);
+  if (refused.pfn < 0 && "message" in refused) {
+    print(refused.message);
+    print(`held in place: pfn ${refused.held.join(", ")}`);
+  }
+  unpinPage(pages, held);
+
+  const frame = cmaAlloc(camera, FRAME, 0);
   print(
-    `4 MiB from the area: pfn ${first.pfn}, after ${pages.counts.pgmigrateSuccess} pages have moved`,
+    `when it is let go: 8 MiB at pfn ${frame.pfn}, ${pages.counts.pgmigrateSuccess} pages have moved`,
   );
   const wrong = handles.filter(
     (handle) => bytesOf(m, touchPage(pages, handle, false), 0)[4095] !== handle % 251,
   ).length;
   print(`pages whose bytes have changed: ${wrong}`);
-
-  const held = handles.find((handle) => isIn(touchPage(pages, handle, false)));
-  if (held === undefined || first.pfn < 0) return;
-  const pfn = pinPage(pages, held);
-  const second = cmaAlloc(camera, FRAME, 0);
-  if (second.pfn < 0 && "message" in second) {
-    print(`with pfn ${pfn} pinned: ${second.message}`);
-    print(`held in place: pfn ${second.held.join(", ")}`);
-  }
-  unpinPage(pages, held);
-  print(`when it is let go: pfn ${cmaAlloc(camera, FRAME, 0).pfn}`);
-  cmaRelease(camera, first.pfn, FRAME);
+  cmaRelease(camera, frame.pfn, FRAME);
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
