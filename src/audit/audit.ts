@@ -24,13 +24,19 @@ const FULL_BITS = 64;
 /** A folder with more files that set masks is no one driver: it says nothing of its other files. */
 const FILES_OF_A_DRIVER = 4;
 
-export function auditFacts(facts: ReadonlyMap<string, FileFacts>, buildOf: BuildOf): Use[] {
+/** `isAsked` leaves out files that only answer for others: headers outside of what is audited. */
+export function auditFacts(
+  facts: ReadonlyMap<string, FileFacts>,
+  buildOf: BuildOf,
+  isAsked: (file: string) => boolean = () => true,
+): Use[] {
   const graph = graphOf(facts);
   const masks = masksByFile(graph);
   const uses: Use[] = [];
   const textLines = new Set<string>();
   const derived: Use[] = [];
   for (const [file, one] of facts) {
+    if (!isAsked(file)) continue;
     for (const [index, hit] of one.hits.entries()) {
       if (!isUse(graph, file, hit)) continue;
       const use = caseOf(graph, file, index, hit, masks, buildOf);
@@ -43,7 +49,7 @@ export function auditFacts(facts: ReadonlyMap<string, FileFacts>, buildOf: Build
   const seen = new Set<string>();
   for (const use of derived) {
     const key = `${use.file}:${use.line}:${use.allocator}`;
-    if (seen.has(key) || textLines.has(`${use.file}:${use.line}`)) continue;
+    if (!isAsked(use.file) || seen.has(key) || textLines.has(`${use.file}:${use.line}`)) continue;
     seen.add(key);
     uses.push(use);
   }
@@ -60,13 +66,9 @@ function isUse(graph: Graph, file: string, hit: Hit): boolean {
   if (hit.role !== "call" && hit.role !== "set") return false;
   const mask = maskOf(graph, file, hit);
   if (mask === null) return true;
-  if (hit.role === "set" && mask.bits.length === 0) return mask.missing.some(isAsked);
-  return mask.bits.length === 0 || mask.bits.some((width) => width < FULL_BITS);
-}
-
-/** A mask that is another device's, or an address, has no value of its own. */
-function isAsked({ node }: NodeAt): boolean {
-  return !/^f:(coherent_)?dma_mask$|^[rv]:/.test(node);
+  // A field of that name can be many things; a call cannot.
+  if (mask.bits.length === 0) return hit.role === "call";
+  return mask.bits.some((width) => width < FULL_BITS);
 }
 
 /** Widths below 64 that a file gives its devices; a folder's where the file gives none. */
@@ -224,8 +226,10 @@ function useOf(graph: Graph, one: Case): Use {
 }
 
 /** Whether all that takes the flag is known: else dropping it may change what nobody looked at. */
-function isWhole({ reach }: Case): boolean {
-  return reach.ends.length === 0 && reach.sinks.every(({ isKnown }) => isKnown);
+function isWhole({ reach, hit, sink }: Case): boolean {
+  // A flag alone is replaced where it is an allocator's own argument: elsewhere it may be a part.
+  const isOwn = hit.removal?.text === "" || sink?.via.length === 0;
+  return isOwn && reach.ends.length === 0 && reach.sinks.every(({ isKnown }) => isKnown);
 }
 
 function placeOf({ file, line, node }: Sink["via"][number]): Place {
@@ -241,7 +245,8 @@ function derivedUses(graph: Graph, one: Case, made: Use): Use[] {
   if (made.group === "no-use" || one.hit.role !== "value") return [];
   const found: Use[] = [];
   const reached = one.reach.sinks.filter(
-    ({ isKnown, via }) => isKnown && !via.some(({ node }) => node.startsWith("a:")),
+    ({ isKnown, via }) =>
+      isKnown && via.length > 0 && !via.some(({ node }) => node.startsWith("a:")),
   );
   const push = (
     file: string,

@@ -27,7 +27,8 @@ export function buildFacts(place: BuildPlace): (path: string) => BuildFact | nul
   return (path) => {
     const before = known.get(path);
     if (before !== undefined) return before;
-    const condition = path.endsWith(".c") ? conditionOf(path, objectsIn) : null;
+    const isObject = path.endsWith(".c");
+    const condition = isObject ? conditionOf(path, objectsIn) : isOwned(path, place) ? TRUE : null;
     const fact = condition === null ? null : factOf(condition, place, path);
     known.set(path, fact);
     return fact;
@@ -68,6 +69,11 @@ function factOf(
     isBuilt: config === null ? null : holdsWith(condition, config),
     needsIsa: can.length > 0 && !can.some(({ withoutIsa }) => canHold(condition, withoutIsa())),
   };
+}
+
+/** Whether a header is for some architectures only. */
+function isOwned(path: string, { architectures }: BuildPlace): boolean {
+  return architecturesFor(path, architectures) !== architectures;
 }
 
 /** An architecture's own files, and folders that only it builds. */

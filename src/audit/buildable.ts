@@ -112,13 +112,14 @@ function settle(
     (selectors.get(name) ?? []).some(
       ({ by, when }) => canHold(by, possible) && canHold(when, possible),
     );
-  for (let grew = true; grew; ) {
-    grew = false;
-    for (const [name, list] of definitions) {
-      if (on.has(name) || barred.has(name) || !isOn(name, list)) continue;
-      on.add(name);
-      grew = true;
-    }
+  let pending = [...definitions].filter(([name]) => !barred.has(name));
+  for (let before = Number.POSITIVE_INFINITY; pending.length < before; ) {
+    before = pending.length;
+    pending = pending.filter(([name, list]) => {
+      const isNow = isOn(name, list);
+      if (isNow) on.add(name);
+      return !isNow;
+    });
   }
   return possible;
 }

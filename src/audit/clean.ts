@@ -6,11 +6,15 @@ import type { Lexical } from "./lexical.ts";
 const ATTRIBUTE =
   /\b(?:__(?:init|exit|user|iomem|force|maybe_unused|must_check|always_inline|always_unused|used|read_mostly|ro_after_init|devinit|devexit|devinitdata|devinitconst|packed|cold|ref|refdata|initdata|initconst|exitdata|percpu|rcu|bitwise|latent_entropy|net_init|net_exit|init_or_module|sched|kprobes|pure|attribute_const__|cpuinit|weak|visible|hot|deprecated|private|nocast|noreturn|no_kasan_or_inline|cacheline_aligned|cacheline_aligned_in_smp|aligned_u64)|asmlinkage|noinline|notrace|noinline_for_stack|fallthrough|randomized_struct|____cacheline_aligned(?:_in_smp)?)\b/g;
 
+/** A type between commas, as macros take it: `container_of(p, struct x, member)`. */
+const TYPE_ARGUMENT = /(?<=,\s*)(?:struct|union|enum)(?=\s+\w+\s*,)/g;
 const FIRST_DIRECTIVE = /^[ \t]*#/;
 
 /** For the parser: comments, insides of strings, attributes and torn branches are spaces. */
 export function parseText({ bare }: Lexical, { torn }: Conditionals): string {
-  const plain = bare.replace(ATTRIBUTE, (word) => " ".repeat(word.length));
+  const plain = bare
+    .replace(ATTRIBUTE, (word) => " ".repeat(word.length))
+    .replace(TYPE_ARGUMENT, (word) => " ".repeat(word.length));
   if (torn.length === 0) return plain;
   const lines = plain.split("\n");
   for (const [first, last] of torn) {

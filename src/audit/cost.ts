@@ -68,7 +68,8 @@ export function costOf(uses: readonly Use[], architecture: string | null): Cost 
 function isCounted(use: Use, architecture: string | null): boolean {
   const stays =
     use.group === "limited-hardware" && /GFP_DMA|SLAB_CACHE_DMA|^__get_dma/.test(use.flag);
-  if (!stays || !isRequest(use) || !use.textual || use.isBuilt === false) return false;
+  const isNeeded = use.verdict.startsWith("legitimate");
+  if (!stays || !isNeeded || !isRequest(use) || !use.textual || use.isBuilt === false) return false;
   return (
     architecture === null || use.architectures === null || use.architectures.includes(architecture)
   );

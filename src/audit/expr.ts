@@ -53,6 +53,8 @@ export function exprOf(node: SyntaxNode | null, place: ExprPlace, depth = 0): Ex
     case "binary_expression": {
       const operator = text(childOf(node, "operator") ?? node);
       if (!CARRYING.has(operator)) return UNKNOWN;
+      const cast = castName(childOf(node, "left"), place.text);
+      if (cast !== null && operator === "-") return unary("-", inner(childOf(node, "right")));
       return ["op", operator, inner(childOf(node, "left")), inner(childOf(node, "right"))];
     }
     case "call_expression":
@@ -151,7 +153,19 @@ function nameExpr(name: string, node: SyntaxNode, place: ExprPlace): Expr {
   if (bits !== undefined) return ["mask", ["num", bits]];
   if (/^(U?LONG|ULLONG|U64|PHYS_ADDR)_MAX$/.test(name)) return ["mask", ["num", "64"]];
   if (/^(UINT|U32)_MAX$/.test(name)) return ["mask", ["num", "32"]];
-  return ["ref", place.nodeOf(name)];
+  return constantOf(name) ?? ["ref", place.nodeOf(name)];
+}
+
+const UNITS: Readonly<Record<string, bigint>> = { "": 0n, K: 10n, M: 20n, G: 30n, T: 40n };
+
+/** Names of the kernel with one value, or with one by word size. Pages as nearly everywhere. */
+function constantOf(name: string): Expr | null {
+  if (name === "PAGE_SHIFT") return ["num", "12"];
+  if (name === "PAGE_SIZE") return ["num", "4096"];
+  if (name === "BITS_PER_LONG") return ["any", ["num", "32"], ["num", "64"]];
+  const [, count, unit = ""] = /^SZ_(\d+)([KMGT]?)$/.exec(name) ?? [];
+  if (count === undefined) return null;
+  return ["num", (BigInt(count) << (UNITS[unit] ?? 0n)).toString()];
 }
 
 function numberExpr(text: string): Expr {
@@ -179,6 +193,7 @@ function callExpr(node: SyntaxNode, place: ExprPlace, depth: number): Expr {
   const name = place.text.slice(callee.start, callee.end);
   const args = itemsOf(childOf(node, "arguments"));
   const first = exprOf(args[0] ?? null, place, depth + 1);
+  if (castName(callee, place.text) !== null) return first;
   if (name === "DMA_BIT_MASK") return ["mask", first];
   if (name === "BIT" || name === "BIT_ULL") return ["op", "<<", ["num", "1"], first];
   if (name === "GENMASK" || name === "GENMASK_ULL")
@@ -192,6 +207,13 @@ function callExpr(node: SyntaxNode, place: ExprPlace, depth: number): Expr {
   if (callee.type === "identifier") return ["ref", `r:${name}`];
   if (callee.type === "field_expression") return ["ref", `r:->${fieldName(callee, place.text)}`];
   return UNKNOWN;
+}
+
+/** The type of `(u64)-1` and `(gfp_t)(x)`, which a parser without types takes for an operation. */
+function castName(node: SyntaxNode | null, text: string): string | null {
+  if (node?.type !== "parenthesized_expression") return null;
+  const inside = text.slice(node.start + 1, node.end - 1).trim();
+  return /^([us](8|16|32|64)|\w+_t|int|long|unsigned( \w+)*)$/.test(inside) ? inside : null;
 }
 
 /** A size that holds on every machine; null for others. */

@@ -55,7 +55,8 @@ export function extractFacts(
     ...parseErrors(tree, lexical, functions, hits),
   ];
   const structs = structsIn(tree, source);
-  return assemble(lexical, conditionals, functions, hits, raw, structs, errors, wanted);
+  const named: Raw = { ...raw, flows: nameFields(raw.flows, structs) };
+  return assemble(lexical, conditionals, functions, hits, named, structs, errors, wanted);
 }
 
 function hitsOf(lexical: Lexical, conditionals: Conditionals): RawHit[] {
@@ -163,6 +164,16 @@ function structsIn(tree: SyntaxNode, text: string): StructFact[] {
   return found;
 }
 
+/** Items of initializers by place, as the fields that they are. */
+function nameFields(flows: readonly RawFlow[], structs: readonly StructFact[]): RawFlow[] {
+  const byTag = new Map(structs.map(({ name, fields }) => [name, fields]));
+  return flows.map((flow) => {
+    const [, tag = "", place = ""] = /^s:(\w+):(\d+)$/.exec(flow.to) ?? [];
+    const field = byTag.get(tag)?.[Number(place)];
+    return field === undefined ? flow : { ...flow, to: `f:${field.name}` };
+  });
+}
+
 function assemble(
   lexical: Lexical,
   conditionals: Conditionals,
@@ -216,10 +227,17 @@ function assemble(
       })),
     structs: hits.length > 0 || wanted.size > 0 ? structs : [],
     wrappers: [...wrappers],
+    includes: includesOf(lexical.text),
     wrapped: wrapped.filter((index) => index !== null),
     signs: signsOf(lexical),
     errors,
   };
+}
+
+function includesOf(text: string): string[] {
+  return [...text.matchAll(/^[ \t]*#[ \t]*include[ \t]*(<[^>\n]+>|"[^"\n]+")/gm)].map(
+    ([, path = ""]) => path,
+  );
 }
 
 function functionNames(kept: ReadonlySet<RawFlow>, functions: readonly CFunction[]): string[] {

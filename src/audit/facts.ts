@@ -134,6 +134,8 @@ export interface FileFacts {
   readonly structs: readonly StructFact[];
   /** Functions of this file that hand on memory they asked for with a zone flag. */
   readonly wrappers: readonly string[];
+  /** Files that it includes, as written: `<linux/x.h>`, `"y.h"`. */
+  readonly includes: readonly string[];
   /** Indices into `calls` of those that call a wrapper, of this file or of another. */
   readonly wrapped: readonly number[];
   /** Words that hint at a bus or an architecture, each once. */
@@ -150,6 +152,7 @@ export const NO_FACTS: FileFacts = {
   functions: [],
   structs: [],
   wrappers: [],
+  includes: [],
   wrapped: [],
   signs: [],
   errors: [],

@@ -110,12 +110,19 @@ function near(all: readonly FlowAt[], file: string, node: string, graph: Graph):
   // Callers are everywhere; a variable, a field or a macro is the one that is nearest.
   if ((kind === "a" || kind === "r") && all.length > 0) return reachable(all, file, node, graph);
   if (own.length > 0 && !(kind === "f" && isTelling(node))) return own;
-  const folder = folderOf(file);
-  const beside = all.filter((at) => folderOf(at.file) === folder);
+  // What a .c file defines as a macro, no other file sees.
+  const seen = kind === "m" ? all.filter((at) => at.file.endsWith(".h")) : all;
+  const beside = seen.filter((at) => isBeside(at.file, file));
   if (beside.length > 0 && !isTelling(node)) return beside;
   if (kind === "f" && !isTelling(node)) return [];
-  const files = new Set(all.map((at) => at.file));
-  return files.size <= MOST_FILES || isTelling(node) ? all : [];
+  const files = new Set(seen.map((at) => at.file));
+  return files.size <= MOST_FILES || isTelling(node) ? seen : [];
+}
+
+/** The same folder, or one below the other: a driver in several folders. */
+function isBeside(a: string, b: string): boolean {
+  const [one, other] = [folderOf(a), folderOf(b)];
+  return one.startsWith(other) || other.startsWith(one);
 }
 
 /** Not the flows of other files that have a static function of that name. */

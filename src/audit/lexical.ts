@@ -108,6 +108,7 @@ function spaces(text: string): string {
 
 /** Strings that follow each other without a space are one part: `"a""b"`; to a parser it is `"   "`. */
 function quoted(text: string): string {
-  if (text.length < 2) return text;
-  return `${text[0]}${spaces(text.slice(1, -1))}${text.at(-1)}`;
+  const last = text.length > 1 ? (text.at(-1) ?? "") : "";
+  const close = /["']/.test(last) ? last : spaces(last);
+  return `${text.slice(0, 1)}${spaces(text.slice(1, -1))}${close}`;
 }

@@ -4,7 +4,8 @@ import type { Chain } from "./removal.ts";
 import { childOf, itemsOf, type Parse, type SyntaxNode } from "./syntax.ts";
 import { type WalkPlace, walk } from "./walk.ts";
 
-const WORTH = /GFP|gfp|MASK|mask|DMA|dma|alloc|BOUNCE|bounce|isa_|_bus\b|WIDTH|BITS|_LEN\b|_SIZE\b/;
+const WORTH =
+  /GFP|gfp|MASK|mask|DMA|dma|alloc|BOUNCE|bounce|isa_|_bus\b|WIDTH|BITS|_LEN\b|SIZE|_SZ\b|BYTES|ORDER|OFFSET/;
 /** The commonest body needs no parser. */
 const NUMBER = /^\s*\(?\s*(0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,20}|[1-9]\d{0,18})[uUlL]*\s*\)?\s*$/;
 const LONGEST_BODY = 4000;

@@ -29,8 +29,10 @@ export function pruneFlows(
     add(byTarget, flow.to, flow);
     for (const node of from) add(bySource, node, flow);
     const isSource = hasSource(flow.expr) || from.some((node) => wanted.has(node));
-    const isSink = isSinkNode(flow.to) || wanted.has(flow.to);
-    if (isSource || (from.length > 0 && isSink) || from.some(isTelling)) keep(flow);
+    // A mask is worth knowing whatever it is; a flag that is constant and no zone's is not.
+    const isAsked = isMaskNode(flow.to) || wanted.has(flow.to) || isTableWidth(flow);
+    const isSink = from.length > 0 && isSinkNode(flow.to);
+    if (isSource || isAsked || isSink || from.some(isTelling)) keep(flow);
   }
   for (const node of forward) for (const flow of bySource.get(node) ?? []) keep(flow);
   // `forward` and `back` grow while they are walked: each flow is kept once, so both end.
@@ -89,6 +91,16 @@ export function isSinkNode(node: string): boolean {
   if (kind === "f" || kind === "g") return MASK_FIELDS.has(name) || PLAIN_FIELDS.has(name);
   const at = ALLOCATORS.get(name)?.gfp ?? MASK_CALLS.get(name);
   return at !== undefined && String(at) === place;
+}
+
+/** An item of a table whose struct is elsewhere, and which can be a number of address bits. */
+function isTableWidth({ to, expr }: RawFlow): boolean {
+  return to.startsWith("s:") && expr[0] === "num" && /^(2[4-9]|[3-5]\d|6[0-4])$/.test(expr[1]);
+}
+
+function isMaskNode(node: string): boolean {
+  const [, name = "", place = ""] = node.split(":");
+  return node.startsWith("a:") && String(MASK_CALLS.get(name)) === place;
 }
 
 function isTelling(node: string): boolean {

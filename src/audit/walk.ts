@@ -195,7 +195,8 @@ function seeCall(chain: Chain, place: WalkPlace): void {
   }
   if (isName) {
     const hit = place.hits.get(callee.start + shift);
-    if (hit !== undefined && hit.word === last && hit.role === "mention") {
+    const isCall = !MASK_FIELDS.has(last) && !PLAIN_FIELDS.has(last);
+    if (hit !== undefined && isCall && hit.word === last && hit.role === "mention") {
       hit.role = "call";
       hit.call = call;
       hit.conditions = conditionsAbove(chain, text);
@@ -226,7 +227,11 @@ function seeAssignment({ node }: Chain, place: WalkPlace): void {
   if (to === null || right === null) return;
   const expr = exprOf(right, inside);
   const offset = node.start + place.shift;
-  if (expr[0] !== "?") place.raw.flows.push({ to, expr, offset, call: null });
+  const operator = childOf(node, "operator");
+  const sign = operator === null ? "=" : place.text.slice(operator.start, operator.end);
+  // `x >>= 1` gives x another value, which is nobody's mask.
+  const isKept = sign === "=" || sign === "|=" || sign === "&=";
+  if (expr[0] !== "?" && isKept) place.raw.flows.push({ to, expr, offset, call: null });
   if (/^f:([tr]x_buf|transfer_buffer|transfer_dma|[tr]x_dma)$/.test(to)) {
     const names = namesIn(short(place.text.slice(right.start, right.end)));
     place.raw.touches.push({ callee: to, offset, fn: functionName(node.start, place), names });

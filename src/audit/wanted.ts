@@ -15,6 +15,8 @@ export interface Wanted {
   readonly word: string;
   /** Answers are looked for below this folder; "" is everywhere. */
   readonly folder: string;
+  /** Files that ask: what they include may answer. */
+  readonly askers: readonly string[];
 }
 
 /** Shorter names are everybody's. */
@@ -22,16 +24,21 @@ const SHORTEST = 4;
 
 export function wantedOf(facts: ReadonlyMap<string, FileFacts>): Wanted[] {
   const graph = graphOf(facts);
-  const found = new Map<string, Wanted>();
+  const found = new Map<string, Wanted & { askers: string[] }>();
   const want = (file: string, node: string): void => {
     const word = wordOf(node);
     if (word === null) return;
     const folder = scopeOf(file);
-    found.set(`${node} ${folder}`, { node, word, folder });
+    const known = found.get(`${node} ${folder}`);
+    if (known !== undefined) known.askers.push(file);
+    else found.set(`${node} ${folder}`, { node, word, folder, askers: [file] });
   };
   for (const [file, one] of facts) {
     for (const name of one.wrappers) {
       if (graph.statics.get(file)?.has(name) !== true) want(file, `w:${name}`);
+    }
+    if (one.hits.some(({ word }) => MASK_CALLS.has(word))) {
+      for (const { to } of one.flows) if (to.startsWith("s:")) want(file, to);
     }
     for (const [index, hit] of one.hits.entries()) {
       if (FLAGS.has(hit.word)) wantEnds(graph, file, index, hit, want);

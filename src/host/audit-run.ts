@@ -5,6 +5,7 @@
 import { type FileFacts, type Wanted, wantedOf } from "../audit/index.ts";
 import { type AuditCache, hashOf, isSettled } from "./audit-cache.ts";
 import type { SourceFile } from "./audit-files.ts";
+import { includedBy } from "./audit-headers.ts";
 import { answerAll } from "./audit-pool.ts";
 import type { AuditJob } from "./audit-worker.ts";
 
@@ -23,6 +24,8 @@ export interface RunOptions {
   readonly progress: (done: number, all: number) => void;
   /** Of the clock that files are stamped by. */
   readonly now: number;
+  /** The kernel tree; null outside of one. */
+  readonly root: string | null;
 }
 
 export async function factsOfTree(
@@ -36,6 +39,7 @@ export async function factsOfTree(
     const wanted = wantedOf(run.facts);
     if (!(await run.askWanted(wanted, round))) break;
   }
+  await run.askHeaders(wantedOf(run.facts));
   return run;
 }
 
@@ -113,6 +117,17 @@ class Run implements TreeFacts {
         .map((node) => [node.split(":")[1] ?? node, node] as const),
     );
     return true;
+  }
+
+  /** What is still open, of the headers that the askers include, inside or outside of the audit. */
+  async askHeaders(wanted: readonly Wanted[]): Promise<void> {
+    const open = wanted.filter(({ node }) => /^[gms]:/.test(node));
+    const byName = new Map(this.#files.map((file) => [file.name, file.path]));
+    const askers = new Set(open.flatMap((one) => one.askers));
+    const paths = [...askers].flatMap((name) => byName.get(name) ?? []);
+    const headers = includedBy(paths, this.#options.root);
+    const questions = open.map(({ word, node }) => [word, node] as const);
+    if (questions.length > 0) await this.ask(headers, () => questions);
   }
 
   #known(file: SourceFile, suffix: string): boolean {

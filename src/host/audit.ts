@@ -54,7 +54,7 @@ export async function auditTree(
       : cachePath(folder, [root ?? "", ...sources.slice(0, 1).map(pathOf), ...given]);
   const cache = path === null ? emptyCache() : loadCache(path);
   const { progress } = options;
-  const run = await factsOfTree(sources, { cache, progress, now: Date.now() });
+  const run = await factsOfTree(sources, { cache, progress, now: Date.now(), root });
   if (path !== null && (run.read > 0 || !existsSync(path))) saveCache(path, cache, run.used);
   const names = root === null ? [] : architectureNames(root);
   const buildOf = root === null ? noBuild : buildOfTree(root, names, options.config);
@@ -64,11 +64,12 @@ export async function auditTree(
       return facts === undefined ? [] : [[name, facts] as const];
     }),
   );
+  const all = new Map([...ordered, ...run.facts]);
   const unparsed = [...ordered].flatMap(([file, { errors }]) =>
     errors.map(({ line, text }) => ({ file, line, text })),
   );
   return {
-    uses: auditFacts(ordered, buildOf),
+    uses: auditFacts(all, buildOf, (file) => ordered.has(file)),
     unparsed,
     failures: run.failures,
     files: sources.length,

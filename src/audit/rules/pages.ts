@@ -21,6 +21,5 @@ export const pages: Rule = (use) => {
           : "pages of a zone, and nothing near says what must reach them",
     fix: "dma_alloc_coherent() or dma_alloc_noncoherent() with the device's mask",
     confidence: mapped === null ? "low" : "medium",
-    dropsFlag: mapped !== null,
   };
 };
