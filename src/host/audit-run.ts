@@ -47,7 +47,7 @@ class Run implements TreeFacts {
   readonly facts: Map<string, FileFacts> = new Map();
   readonly failures: { name: string; message: string }[] = [];
   readonly used: Set<string> = new Set();
-  read = 0;
+  readonly #read = new Set<string>();
   readonly #files: readonly SourceFile[];
   readonly #options: RunOptions;
   readonly #asked = new Map<string, Set<string>>();
@@ -58,6 +58,10 @@ class Run implements TreeFacts {
     this.#files = files;
     this.#options = options;
     for (const [key, hash] of options.cache.hashes) this.#last.set(pathOfKey(key), hash);
+  }
+
+  get read(): number {
+    return this.#read.size;
   }
 
   /** Reads what the cache does not know; `asked` says what each file is asked for. */
@@ -81,7 +85,7 @@ class Run implements TreeFacts {
     await answerAll(jobs, ({ path, hash, facts: made, isSame, failure }) => {
       const one = byPath.get(path);
       if (one === undefined) return;
-      this.read++;
+      this.#read.add(path);
       progress(++done, files.length);
       if (failure !== null) {
         this.failures.push({ name: one.file.name, message: failure });

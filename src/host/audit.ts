@@ -20,6 +20,8 @@ export interface AuditOptions {
   /** A kernel's .config; null: every configuration counts. */
   readonly config: string | null;
   readonly progress: (done: number, all: number) => void;
+  /** The clock that files are stamped by, in ms; the machine's own where it is not given. */
+  readonly now?: number;
 }
 
 export interface AuditResult {
@@ -54,7 +56,7 @@ export async function auditTree(
       : cachePath(folder, [root ?? "", ...sources.slice(0, 1).map(pathOf), ...given]);
   const cache = path === null ? emptyCache() : loadCache(path);
   const { progress } = options;
-  const run = await factsOfTree(sources, { cache, progress, now: Date.now(), root });
+  const run = await factsOfTree(sources, { cache, progress, now: options.now ?? Date.now(), root });
   if (path !== null && (run.read > 0 || !existsSync(path))) saveCache(path, cache, run.used);
   const names = root === null ? [] : architectureNames(root);
   const buildOf = root === null ? noBuild : buildOfTree(root, names, options.config);
