@@ -28,6 +28,8 @@ export interface Graph {
   /** Files that define a function; static ones of .c files are their file's own. */
   readonly definedIn: ReadonlyMap<string, readonly string[]>;
   readonly statics: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Folders with so many files that a field's name there is several fields. */
+  readonly flat: ReadonlySet<string>;
 }
 
 export function graphOf(facts: ReadonlyMap<string, FileFacts>): Graph {
@@ -55,7 +57,19 @@ export function graphOf(facts: ReadonlyMap<string, FileFacts>): Graph {
     }
     statics.set(file, mine);
   }
-  return { facts, into, outOf, byFlag, definedIn, statics };
+  return { facts, into, outOf, byFlag, definedIn, statics, flat: flatFolders(facts) };
+}
+
+/** A subsystem's folder holds many drivers, a driver's own few files. */
+const FILES_OF_A_DRIVER = 24;
+
+function flatFolders(facts: ReadonlyMap<string, FileFacts>): ReadonlySet<string> {
+  const counts = new Map<string, number>();
+  for (const file of facts.keys()) {
+    const folder = folderOf(file);
+    counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  return new Set([...counts].filter(([, n]) => n > FILES_OF_A_DRIVER).map(([folder]) => folder));
 }
 
 type Fields = readonly { readonly name: string }[];
@@ -110,6 +124,9 @@ function near(all: readonly FlowAt[], file: string, node: string, graph: Graph):
   // Callers are everywhere; a variable, a field or a macro is the one that is nearest.
   if ((kind === "a" || kind === "r") && all.length > 0) return reachable(all, file, node, graph);
   if (own.length > 0 && !(kind === "f" && isTelling(node))) return own;
+  if (kind === "f" && (node === "f:coherent_dma_mask" || graph.flat.has(folderOf(file)))) {
+    return isTelling(node) ? all : [];
+  }
   // What a .c file defines as a macro, no other file sees.
   const seen = kind === "m" ? all.filter((at) => at.file.endsWith(".h")) : all;
   const beside = seen.filter((at) => isBeside(at.file, file));

@@ -88,5 +88,9 @@ export function isUnder(file: string, ...folders: readonly string[]): boolean {
 /** First line and callee of a call that touches the memory, for a reason. */
 export function touchedBy(use: Case, pattern: RegExp): string | null {
   const found = use.touches.find(({ callee }) => pattern.test(callee.replace(/^->/, "")));
-  return found === undefined ? null : `${found.callee}() in line ${found.line}`;
+  if (found === undefined) return null;
+  const what = found.callee.startsWith("f:")
+    ? `a transfer's ${found.callee.slice(2)}`
+    : `${found.callee}()`;
+  return `${what} in line ${found.line}`;
 }

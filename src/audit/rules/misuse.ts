@@ -1,4 +1,5 @@
 /** kmalloc(GFP_DMA) for a buffer that is mapped, or handed to a bus that maps it. */
+import { ALLOCATORS } from "../allocators.ts";
 import { type Rule, touchedBy } from "../judgement.ts";
 
 /** Linux: ARCH_DMA_MINALIGN: every kmalloc() is fit for streaming DMA. */
@@ -12,7 +13,10 @@ export const misuse: Rule = (use) => {
   const mapped =
     touchedBy(use, /^(dma_map|pci_map|sg_)/) ??
     touchedBy(use, /^(usb|spi|i2c|sdio|regmap|f:|serial)/);
-  const callee = sink?.call.callee ?? "kmalloc";
+  const plain = reach.sinks.find(({ call }) =>
+    /^(slab|cache)/.test(ALLOCATORS.get(call.callee)?.family ?? ""),
+  );
+  const callee = (plain ?? sink)?.call.callee ?? "kmalloc";
   return {
     category: "kmalloc-streaming",
     verdict: "replaceable (misuse)",

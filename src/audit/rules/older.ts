@@ -14,12 +14,20 @@ export const older: Rule = ({ hit, build }) => {
       );
     case "isa_virt_to_bus":
     case "isa_page_to_bus":
-    case "virt_to_bus":
       return isaDma(
-        "a bus address computed from a virtual one, past the DMA API",
+        "an ISA bus address computed from a virtual one, past the DMA API",
         "dma_map_single() with the device's mask",
         build?.architectures ?? [],
       );
+    case "virt_to_bus":
+      return {
+        category: "bus-address",
+        verdict: "legitimate purpose, wrong interface",
+        group: "limited-hardware",
+        why: "a bus address computed from a virtual one, past the DMA API: nothing checks what the device reaches",
+        fix: "dma_map_single() with the device's mask",
+        confidence: HIGH,
+      };
     case "unchecked_isa_dma":
       return limited("block-bounce", "the host wants every request below 16 MiB; gone since 5.13");
     case "blk_queue_bounce_limit":
