@@ -15,11 +15,11 @@
  */
 import type { Issue, Outcome } from "../base/issue.ts";
 import type { Range } from "../base/range.ts";
-import type { Policy } from "../kernels/policy.ts";
+import { is32Bit, type Policy } from "../kernels/policy.ts";
 import type { CommandLine } from "./command-line.ts";
 import { typicalLate } from "./estimate-late.ts";
 import type { Constants } from "./estimate-parts.ts";
-import { allocatedParts, constantsFor, doubtOf, exactly, is32Bit } from "./estimate-parts.ts";
+import { allocatedParts, constantsFor, doubtOf, exactly } from "./estimate-parts.ts";
 import type { Taken } from "./estimate-place.ts";
 import { addDoubt, nothingTaken, takeFrom, takePart } from "./estimate-place.ts";
 import type { Build, Hardware, Layout, Managed, ManagedCounts, Pools } from "./hardware.ts";

@@ -27,6 +27,13 @@ export const DESCRIBED_ARCHES = [
   "arm",
   "arm-lpae",
   "arm64",
+  "ia64",
+  "riscv",
+  "powerpc",
+  "powerpc32",
+  "s390",
+  "mips",
+  "mips64",
   "custom",
 ] as const;
 export type DescribedArch = (typeof DESCRIBED_ARCHES)[number];

@@ -1,0 +1,17 @@
+/**
+ * Linux 4.19 (read in 4.19.48): as 5.4, but nothing widens the pageset of a zone whose struct pages
+ * were set up late, there is no boost, and 64-bit powerpc calls all memory DMA.
+ *
+ * Linux: page_alloc_init_late(), mm/page_alloc.c; limit_zone_pfn(), arch/powerpc/mm/mem.c
+ */
+import { EVERY_ARCH, type Policy } from "./policy.ts";
+import { V5_4 } from "./v5_4.ts";
+
+export const V4_19: Policy = {
+  ...V5_4,
+  name: "4.19",
+  readOn: EVERY_ARCH,
+  readIn: "4.19.48",
+  pageset: { ...V5_4.pageset, deferredStaysSmall: true },
+  boot: { ...V5_4.boot, powerpcDmaBits: null },
+};
