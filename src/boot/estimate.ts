@@ -66,7 +66,11 @@ export function estimate(
   const stretches = zoneStretches(layout);
   const image = imagePlaces(hardware, commandLine.kaslr, stretches, constants);
   const taken = takeAll(hardware, commandLine, layout, pools, policy, constants, image);
-  const late = typicalLate(hardware, layout, pools, constants, stretches, image.best);
+  const late = typicalLate(hardware, layout, pools, constants, {
+    stretches,
+    imageSlot: image.best,
+    initcall: policy.marksInitcall,
+  });
   const zones = layout.zones.map((zone, slot): ManagedCounts => {
     const { node, index, present } = zone;
     const bound = (pages: number): number => Math.min(present, Math.max(0, pages));

@@ -18,7 +18,14 @@ import type { CommandLine } from "./command-line.ts";
 import type { Hardware, Layout } from "./hardware.ts";
 import { findMovableStarts, mirroredPages } from "./movable.ts";
 import { assignNodes } from "./nodes.ts";
-import { donorOf, extentsOf, netOfMemmap, sizeZones, type ZoneExtent, zonedMemory } from "./zones.ts";
+import {
+  donorOf,
+  extentsOf,
+  netOfMemmap,
+  sizeZones,
+  type ZoneExtent,
+  zonedMemory,
+} from "./zones.ts";
 
 const RULES: Record<Arch, FindBounds> = {
   x86_64: boundsX8664,

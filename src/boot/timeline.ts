@@ -262,7 +262,9 @@ function protections(
   const { layout, policy } = input;
   const byZone: (readonly number[])[] = [];
   for (const node of layout.nodes) {
-    const rows = layout.zones.map((zone, i) => ({ zone, i })).filter((row) => row.zone.node === node);
+    const rows = layout.zones
+      .map((zone, i) => ({ zone, i }))
+      .filter((row) => row.zone.node === node);
     const own = rows.map(({ i }) => managed[i] ?? 0);
     if (policy.reserve.by === "ratio") {
       byZone.push(...lowmemReserve(own, settings.lowmemReserveRatio, policy.reserve));

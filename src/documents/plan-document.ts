@@ -166,7 +166,7 @@ export const planSchema: z.ZodType<PlanDocument> = z.object({
   arch: z.string(),
   pageSize: bytes,
   moment: z.enum(["boot", "settled"]).describe("boot: as booted; settled: after a sysctl write"),
-  layoutFrom: z.enum(["log", "parameters"]),
+  layoutFrom: z.enum(["log", "parameters", "zoneinfo"]),
   minFreeKbytes: count.describe("KiB"),
   sysctls: z.object({
     minFreeKbytes: count.describe("KiB"),

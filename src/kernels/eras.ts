@@ -14,6 +14,7 @@ import { V2_6_11 } from "./v2_6_11.ts";
 import { V2_6_18 } from "./v2_6_18.ts";
 import { V2_6_39 } from "./v2_6_39.ts";
 import { V3_10 } from "./v3_10.ts";
+import { V4_9 } from "./v4_9.ts";
 import { V4_19 } from "./v4_19.ts";
 import { V5_4 } from "./v5_4.ts";
 import { V5_10 } from "./v5_10.ts";
@@ -30,6 +31,7 @@ export const ERAS: readonly Policy[] = [
   V2_6_18,
   V2_6_39,
   V3_10,
+  V4_9,
   V4_19,
   V5_4,
   V5_10,
@@ -79,7 +81,11 @@ export function resolveEra(version: string, arch: Arch): ResolvedEra | null {
   const missing = exact ? backportsMissing(era, kernel, arch) : [];
   const policy = missing.reduce((before, backport) => backport.without(before), era);
   const basis = verified ? "captured" : read ? "read" : "inferred";
-  const remarks = [remarkOn(era, kernel, arch, exact, basis), ...missing.map(absence), ghost(kernel, arch)];
+  const remarks = [
+    remarkOn(era, kernel, arch, exact, basis),
+    ...missing.map(absence),
+    ghost(kernel, arch),
+  ];
   const said = remarks.filter((remark) => remark !== null);
   return { policy, kernel, basis, verified, remark: said.length === 0 ? null : said.join("; ") };
 }

@@ -112,15 +112,50 @@ const OTHERS: ReadonlyMap<Arch, FlavourFacts> = new Map<Arch, FlavourFacts>([
   // PAGE_SIZE_16KB; the largest block is 2^16 pages with huge pages (FORCE_MAX_ZONEORDER 17).
   [
     "ia64",
-    { ...COMMON, arch: "ia64", numa: true, thp: false, pageSize: 16384, pageblockPages: 16384, maxOrderPages: 65536 },
+    {
+      ...COMMON,
+      arch: "ia64",
+      numa: true,
+      thp: false,
+      pageSize: 16384,
+      pageblockPages: 16384,
+      maxOrderPages: 65536,
+    },
   ],
-  ["riscv", { ...COMMON, arch: "riscv", zoneDma: false, zoneDma32: true, numa: true, cma: true, cmaDefaultBytes: 16 * MIB }],
+  [
+    "riscv",
+    {
+      ...COMMON,
+      arch: "riscv",
+      zoneDma: false,
+      zoneDma32: true,
+      numa: true,
+      cma: true,
+      cmaDefaultBytes: 16 * MIB,
+    },
+  ],
   // Kernels of distributions for servers have pages of 64 KiB; 4 KiB is the kernel's own default.
-  ["powerpc", { ...COMMON, arch: "powerpc", numa: true, pageblockPages: 4096, maxOrderPages: 4096 }],
-  ["powerpc32", { ...COMMON, arch: "powerpc32", highmem: true, thp: false, pageblockPages: 1024, pageOffset: 0xc0000000 }],
+  [
+    "powerpc",
+    { ...COMMON, arch: "powerpc", numa: true, pageblockPages: 4096, maxOrderPages: 4096 },
+  ],
+  [
+    "powerpc32",
+    {
+      ...COMMON,
+      arch: "powerpc32",
+      highmem: true,
+      thp: false,
+      pageblockPages: 1024,
+      pageOffset: 0xc0000000,
+    },
+  ],
   ["s390", { ...COMMON, arch: "s390", numa: false, pageblockPages: 256, maxOrderPages: 1024 }],
   ["mips", { ...COMMON, arch: "mips", zoneDma: false, thp: false, pageblockPages: 1024 }],
-  ["mips64", { ...COMMON, arch: "mips64", zoneDma: false, zoneDma32: true, thp: false, numa: true }],
+  [
+    "mips64",
+    { ...COMMON, arch: "mips64", zoneDma: false, zoneDma32: true, thp: false, numa: true },
+  ],
 ]);
 
 /** By the suffix of the release that Debian gives the flavour. */

@@ -109,6 +109,8 @@ export interface Policy {
     readonly movableIsSpecial: "always" | "donated-by-highmem" | "highmem-configured" | "never";
     /** The same on arm, where it has no memblock node map; absent: as elsewhere. */
     readonly movableIsSpecialOnArm?: "highmem-configured" | "never";
+    /** Whether marks are boosted after pageblocks were stolen (5.0); not every release prints by how much. */
+    readonly boost: boolean;
     /** Whether /proc/zoneinfo prints a promo mark, and the model therefore predicts it. */
     readonly promo: boolean;
   };

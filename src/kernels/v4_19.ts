@@ -12,6 +12,7 @@ export const V4_19: Policy = {
   name: "4.19",
   readOn: EVERY_ARCH,
   readIn: "4.19.48",
+  watermarks: { ...V5_4.watermarks, boost: false },
   pageset: { ...V5_4.pageset, deferredStaysSmall: true },
   boot: { ...V5_4.boot, powerpcDmaBits: null },
 };

@@ -16,6 +16,7 @@ export const V6_1: Policy = {
     minFreeFactor: 16, // calculate_min_free_kbytes(): int_sqrt(lowmem_kbytes * 16)
     minFreeKbytesMax: 262144, // calculate_min_free_kbytes()
     movableIsSpecial: "donated-by-highmem", // is_highmem_idx(): Movable counts while HighMem feeds it
+    boost: true,
     promo: false, // struct zone has it since 5.18, zoneinfo prints it later
   },
   reserve: {

@@ -13,12 +13,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /** `base` corrected by what the configuration says. */
-export function configured(
-  base: Build,
-  arch: Arch,
-  config: KernelConfig,
-  excerpt: boolean,
-): Build {
+export function configured(base: Build, arch: Arch, config: KernelConfig, excerpt: boolean): Build {
   const on = (name: string, otherwise: boolean): boolean => {
     const value = config.get(`CONFIG_${name}`);
     if (value === undefined) return excerpt && otherwise;
@@ -30,7 +25,8 @@ export function configured(
       : arch === "arm" && on("ARM_LPAE", base.physicalExtension);
   // i386 says how much high memory it has; HIGHMEM follows from either answer.
   const named = on("HIGHMEM64G", false) || on("HIGHMEM4G", false);
-  const highmem = is32Bit(arch) && !on("NOHIGHMEM", false) && (named || on("HIGHMEM", base.highmem));
+  const highmem =
+    is32Bit(arch) && !on("NOHIGHMEM", false) && (named || on("HIGHMEM", base.highmem));
   const cma = on("CMA", base.cma) && on("DMA_CMA", base.cma);
   const megabytes = config.get("CONFIG_CMA_SIZE_MBYTES");
   const always = on("TRANSPARENT_HUGEPAGE_MADVISE", base.thpDefault === "madvise")

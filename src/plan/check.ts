@@ -6,6 +6,7 @@ import type { Issue, Outcome } from "../base/issue.ts";
 import type { ManagedSource } from "../boot/hardware.ts";
 import type { Capture } from "../formats/capture.ts";
 import type { Zoneinfo, ZoneinfoZone } from "../formats/zoneinfo.ts";
+import { checkZoneinfo } from "./check-printed.ts";
 import type { MachineInput, MachineOptions } from "./machine.ts";
 import { machineFromCapture } from "./machine-from-capture.ts";
 import type { Moment, Plan, PlannedZone } from "./plan.ts";
@@ -55,7 +56,8 @@ export function checkCapture(capture: Capture, options: CheckOptions = {}): Outc
     return { value: null, issues: [{ severity: "error", message, mend }] };
   }
   const machine = machineFromCapture(capture, options);
-  if (machine.value === null) return { value: null, issues: machine.issues };
+  // Without the machine its numbers can still be asked about: they follow from what zoneinfo prints.
+  if (machine.value === null) return checkZoneinfo(capture, options);
   const planned = planForCheck(machine.value, zoneinfo, options);
   if (planned.plan === null) return { value: null, issues: planned.issues };
   const writes = writesSinceBoot(capture, planned.plan);

@@ -1,0 +1,405 @@
+/**
+ * What printed numbers were computed from: settings that are not told, and counts of an earlier moment.
+ *
+ * Three things are tried, each only where the one before does not explain everything: what zones hold
+ * now, settings that the numbers themselves tell (min_free_kbytes, watermark_scale_factor), and counts
+ * as they were when the boot computed the numbers, inside the windows that reserves and gaps leave.
+ * Whatever was inferred is said, with its value.
+ */
+import type { Policy } from "../kernels/policy.ts";
+import { defaultReserveRatios } from "../mm/protection.ts";
+import type { Marks } from "../mm/watermark.ts";
+import { countsWithin, countWindows, type SumWindow } from "./count-windows.ts";
+import type { PrintedInput } from "./printed-input.ts";
+import {
+  comparedMarks,
+  comparedPagesets,
+  comparedReserve,
+  equalOf,
+  hiddenBoost,
+  isSpecialZone,
+  type PrintedSettings,
+  printedMarks,
+  printedPageset,
+  printedReserves,
+} from "./printed-numbers.ts";
+import { nameLists, type PrintedZone } from "./printed-zones.ts";
+
+/** Numbers of one group, and the counts that explain them best. */
+export interface Explained {
+  readonly counts: readonly number[];
+  /** "now": what the zones hold as printed. "before": what they held when these were computed. */
+  readonly moment: "now" | "before";
+  readonly equal: number;
+  readonly fields: number;
+}
+
+export interface Fit {
+  readonly policy: Policy;
+  readonly settings: PrintedSettings;
+  readonly marks: Explained;
+  readonly reserves: Explained;
+  readonly pagesets: { readonly equal: number; readonly fields: number };
+  /** Settings that were not told: by name, with where they come from. */
+  readonly inferred: readonly { readonly field: string; readonly why: string }[];
+}
+
+export function equalIn({ marks, reserves, pagesets }: Fit): number {
+  return marks.equal + reserves.equal + pagesets.equal;
+}
+
+export function fieldsOf({ marks, reserves, pagesets }: Fit): number {
+  return marks.fields + reserves.fields + pagesets.fields;
+}
+
+/** How the numbers of `input` follow from the rules of `policy`. */
+export function fitPrinted(input: PrintedInput, policy: Policy): Fit {
+  const now = countsNow(input.zones, policy);
+  const columns = Math.max(0, ...input.zones.map((zone) => zone.protection.length));
+  const printed = [...new Set(input.zones.map((zone) => zone.name))];
+  const tries = nameLists(printed, columns).map((names) => {
+    const settings = settingsFor(input, policy, names);
+    return { settings, reserves: explainReserves(input.zones, now, settings) };
+  });
+  const first = tries.reduce((a, b) => (b.reserves.equal > a.reserves.equal ? b : a));
+  const { reserves } = first;
+  const found = explainMarks(input, now, first.settings, reserves);
+  const sized = explainPagesets(input, found.marks.counts, found.settings);
+  return {
+    policy,
+    settings: sized.settings,
+    marks: found.marks,
+    reserves,
+    pagesets: sized.pagesets,
+    inferred: [...found.inferred, ...sized.inferred],
+  };
+}
+
+function countsNow(zones: readonly PrintedZone[], policy: Policy): number[] {
+  if (policy.counts === "present") return zones.map((zone) => zone.present);
+  return zones.map((zone) => zone.managed ?? zone.present);
+}
+
+function settingsFor(
+  input: PrintedInput,
+  policy: Policy,
+  names: readonly string[],
+): PrintedSettings {
+  const told = input.sysctls.get("lowmem_reserve_ratio");
+  const usual = defaultReserveRatios(names, policy.reserve.highmemRatio);
+  // The file has no entry for the last zones.
+  const ratios = told === undefined ? usual : names.map((_, i) => told[i] ?? 0);
+  const one = (name: string): number => input.sysctls.get(name)?.[0] ?? 0;
+  return {
+    policy,
+    arch: input.arch,
+    names,
+    pageSize: input.pageSize,
+    minFreeKbytes: one("min_free_kbytes"),
+    watermarkScaleFactor: input.sysctls.get("watermark_scale_factor")?.[0] ?? 10,
+    ratios,
+    fraction: one("percpu_pagelist_high_fraction") || one("percpu_pagelist_fraction"),
+    cpus: input.cpus ?? cpusPrinted(input.zones),
+    deferred: false,
+  };
+}
+
+/** Every zone prints all online CPUs; how they are spread over nodes is not told. */
+function cpusPrinted(zones: readonly PrintedZone[]): Map<number, number> {
+  const online = new Set(zones.flatMap((zone) => zone.pagesets.map((set) => set.cpu))).size;
+  return new Map(zones.map((zone) => [zone.node, Math.max(1, online)]));
+}
+
+function explainReserves(
+  zones: readonly PrintedZone[],
+  now: readonly number[],
+  settings: PrintedSettings,
+): Explained {
+  const score = (counts: readonly number[]): Explained => {
+    const rows = printedReserves(zones, counts, settings, []);
+    const fields = zones.flatMap((zone, i) =>
+      comparedReserve(zone, rows[i] ?? [], settings.names, zones),
+    );
+    return { counts, moment: "now", equal: equalOf(fields), fields: fields.length };
+  };
+  const plain = score(now);
+  if (plain.equal === plain.fields || settings.policy.counts === "present") return plain;
+  const sums = reserveWindows(zones, settings);
+  const windows = countWindows(now, sums);
+  if (windows === null) return plain;
+  let best = plain;
+  for (const counts of countsWithin(windows, sums)) {
+    const tried = score(counts);
+    if (tried.equal > best.equal) best = { ...tried, moment: "before" };
+    if (best.equal === best.fields) break;
+  }
+  return best;
+}
+
+/** What each reserve says of the zones above: a sum within one ratio's width. */
+function reserveWindows(
+  zones: readonly PrintedZone[],
+  { names, ratios }: PrintedSettings,
+): SumWindow[] {
+  const windows: SumWindow[] = [];
+  for (const zone of zones) {
+    const index = names.indexOf(zone.name);
+    const ratio = ratios[index] ?? 0;
+    const keepsNothing = zone.protection.every((pages) => pages === 0);
+    if (ratio === 0 || keepsNothing) continue;
+    for (let j = index + 1; j < zone.protection.length; j++) {
+      // Reserves never fall; one that does is no sum at all.
+      if ((zone.protection[j] ?? 0) < (zone.protection[j - 1] ?? 0)) break;
+      const between = names.slice(index + 1, j + 1);
+      const terms = between.flatMap((name) => {
+        const at = zones.findIndex((other) => other.node === zone.node && other.name === name);
+        return at === -1 ? [] : [at];
+      });
+      const lo = (zone.protection[j] ?? 0) * ratio;
+      if (terms.length > 0) windows.push({ terms, lo, hi: lo + ratio - 1 });
+    }
+  }
+  return windows;
+}
+
+interface MarksFound {
+  readonly marks: Explained;
+  readonly settings: PrintedSettings;
+  readonly inferred: Fit["inferred"];
+}
+
+function explainMarks(
+  input: PrintedInput,
+  now: readonly number[],
+  settings: PrintedSettings,
+  reserves: Explained,
+): MarksFound {
+  let best = tryMarks(input, now, settings, "now");
+  const whole = (found: MarksFound): boolean => found.marks.equal === found.marks.fields;
+  if (whole(best) || settings.policy.counts === "present") return best;
+  for (const sums of [reserveWindows(input.zones, settings), [] as SumWindow[]]) {
+    // Where reserves hold for what is there now they were computed since, and tell nothing of the boot.
+    if (sums.length > 0 && reserves.moment === "now") continue;
+    const all = [...sums, ...gapWindows(input.zones, settings)];
+    const windows = countWindows(now, all);
+    if (windows === null) continue;
+    for (const counts of countsWithin(windows, all)) {
+      const tried = tryMarks(input, counts, settings, "before");
+      if (tried.marks.equal > best.marks.equal) best = tried;
+      if (whole(best)) return best;
+    }
+  }
+  for (const counts of oneZoneOtherwise(input, now, settings)) {
+    const tried = tryMarks(input, counts, settings, "before");
+    if (tried.marks.equal > best.marks.equal) best = tried;
+    if (whole(best)) return best;
+  }
+  return best;
+}
+
+/** Counts that are tried of each zone. */
+const SAMPLES = 8;
+
+/**
+ * Counts where one zone held more or less than now, as its own share of min_free_kbytes says: pages may
+ * leave a zone as well, for a balloon or gigantic pages.
+ */
+function* oneZoneOtherwise(
+  input: PrintedInput,
+  now: readonly number[],
+  settings: PrintedSettings,
+): Generator<number[]> {
+  const { zones, pageSize } = input;
+  const low = lowZones(zones, now, settings);
+  const kib = pageSize / 1024;
+  for (const kbytes of minFrees(input, now, settings)) {
+    const pages = Math.floor(kbytes / kib);
+    for (const z of low) {
+      const { min, present } = zones[z] ?? { min: 0, present: 0 };
+      const others = low.reduce((sum, other) => sum + (other === z ? 0 : (now[other] ?? 0)), 0);
+      if (others === 0 || pages <= min + 1) continue;
+      const least = Math.ceil((others * min) / (pages - min));
+      const most = Math.min(present, Math.ceil((others * (min + 1)) / (pages - min - 1)) - 1);
+      for (let step = 0; step <= SAMPLES && most >= least; step++) {
+        const counts = [...now];
+        counts[z] = most - Math.round(((most - least) * step) / SAMPLES);
+        yield counts;
+      }
+    }
+  }
+}
+
+/** Zones that share min_free_kbytes. */
+function lowZones(
+  zones: readonly PrintedZone[],
+  counts: readonly number[],
+  settings: PrintedSettings,
+): number[] {
+  return zones.flatMap((zone, i) =>
+    isSpecialZone(zone, zones, settings) || (counts[i] ?? 0) === 0 ? [] : [i],
+  );
+}
+
+/** The gap between two marks is a share of the zone where it is more than a quarter of min. */
+function gapWindows(zones: readonly PrintedZone[], settings: PrintedSettings): SumWindow[] {
+  const { watermarkScaleFactor: factor, policy } = settings;
+  if (policy.watermarks.marks !== "gap" || factor === 0) return [];
+  return zones.flatMap((zone, i): SumWindow[] => {
+    if (isSpecialZone(zone, zones, settings)) return [];
+    const gap = zone.low - zone.min;
+    const hi = Math.ceil(((gap + 1) * 10000) / factor) - 1;
+    const lo = gap > Math.floor(zone.min / 4) ? Math.ceil((gap * 10000) / factor) : 0;
+    return [{ terms: [i], lo, hi }];
+  });
+}
+
+/** The best of the settings that are told or follow from the largest zone's marks. */
+function tryMarks(
+  input: PrintedInput,
+  counts: readonly number[],
+  settings: PrintedSettings,
+  moment: Explained["moment"],
+): MarksFound {
+  let best: MarksFound | null = null;
+  for (const watermarkScaleFactor of scaleFactors(input, counts, settings)) {
+    for (const minFreeKbytes of minFrees(input, counts, settings)) {
+      const tried = { ...settings, watermarkScaleFactor, minFreeKbytes };
+      const marks = printedMarks(input.zones, counts, tried);
+      const fields = input.zones.flatMap((zone, i) => {
+        const own = marks[i] ?? NO_MARKS;
+        return comparedMarks(zone, own, hiddenBoost(zone, own, tried.policy));
+      });
+      const equal = equalOf(fields);
+      if (best !== null && equal <= best.marks.equal) continue;
+      const explained = { counts, moment, equal, fields: fields.length };
+      const inferred = [...inferredBy(input, tried), ...boostsIn(input.zones, marks, tried)];
+      best = { marks: explained, settings: tried, inferred };
+    }
+  }
+  return best ?? { marks: { counts, moment, equal: 0, fields: 0 }, settings, inferred: [] };
+}
+
+const NO_MARKS: Marks = { min: 0, low: 0, high: 0, promo: 0 };
+/**
+ * min_free_kbytes as told, or every value whose shares the zones' min marks can be: their sum, and a
+ * page more for each zone that was rounded down. A lone zone whose marks may hide a boost tells its
+ * share by its gap.
+ */
+function minFrees(
+  { zones, sysctls, pageSize }: PrintedInput,
+  counts: readonly number[],
+  settings: PrintedSettings,
+): number[] {
+  const told = sysctls.get("min_free_kbytes")?.[0];
+  if (told !== undefined) return [told];
+  const low = lowZones(zones, counts, settings);
+  const kib = pageSize / 1024;
+  const least = low.reduce((sum, z) => sum + (zones[z]?.min ?? 0), 0);
+  const values = low.map((_, more) => (least + more) * kib);
+  const only = zones[low[0] ?? -1];
+  if (low.length !== 1 || only === undefined || !mayHideBoost(only, settings)) return values;
+  const share = 4 * (only.low - only.min);
+  return [...values, share * kib];
+}
+
+function mayHideBoost(zone: PrintedZone, { policy }: PrintedSettings): boolean {
+  return policy.watermarks.boost && !zone.boostTold && policy.watermarks.marks === "gap";
+}
+
+/** What was added to marks without being printed. */
+function boostsIn(
+  zones: readonly PrintedZone[],
+  marks: readonly Marks[],
+  { policy }: PrintedSettings,
+): Fit["inferred"] {
+  return zones.flatMap((zone, i) => {
+    const boost = hiddenBoost(zone, marks[i] ?? NO_MARKS, policy);
+    if (boost === 0) return [];
+    const why = `not printed: ${boost} pages in N${zone.node}/${zone.name} make its marks one set`;
+    return [{ field: "boost", why }];
+  });
+}
+
+/** watermark_scale_factor as told, its default, or what the largest zone's gap tells. */
+function scaleFactors(
+  { zones, sysctls }: PrintedInput,
+  counts: readonly number[],
+  { policy }: PrintedSettings,
+): number[] {
+  const told = sysctls.get("watermark_scale_factor")?.[0];
+  if (told !== undefined) return [told];
+  if (policy.watermarks.marks !== "gap") return [0];
+  const largest = counts.indexOf(Math.max(...counts));
+  const zone = zones[largest];
+  const own = counts[largest] ?? 0;
+  const gap = zone === undefined ? 0 : zone.low - zone.min;
+  if (own === 0 || zone === undefined || gap <= Math.floor(zone.min / 4)) return [10];
+  const first = Math.ceil((gap * 10000) / own);
+  const last = Math.min(Math.ceil(((gap + 1) * 10000) / own) - 1, first + 2);
+  const values = [10];
+  for (let factor = first; factor <= last; factor++) if (factor !== 10) values.push(factor);
+  return values;
+}
+
+function inferredBy(
+  { sysctls, pageSize }: PrintedInput,
+  settings: PrintedSettings,
+): Fit["inferred"] {
+  const inferred: { field: string; why: string }[] = [];
+  if (!sysctls.has("min_free_kbytes")) {
+    const kib = settings.minFreeKbytes;
+    const why = `not told: ${kib} to ${kib + pageSize / 1024 - 1} KiB follows from the marks themselves`;
+    inferred.push({ field: "sysctl min_free_kbytes", why });
+  }
+  if (!sysctls.has("watermark_scale_factor") && settings.policy.watermarks.marks === "gap") {
+    const { watermarkScaleFactor: factor } = settings;
+    const why =
+      factor === 10
+        ? "not told: the default of 10 taken"
+        : `not told: ${factor} follows from the gaps`;
+    inferred.push({ field: "sysctl watermark_scale_factor", why });
+  }
+  if (!sysctls.has("lowmem_reserve_ratio")) {
+    const why = `not told: the defaults ${settings.ratios.join(" ")} taken`;
+    inferred.push({ field: "sysctl lowmem_reserve_ratio", why });
+  }
+  return inferred;
+}
+
+function explainPagesets(
+  input: PrintedInput,
+  counts: readonly number[],
+  settings: PrintedSettings,
+): {
+  readonly pagesets: Fit["pagesets"];
+  readonly settings: PrintedSettings;
+  readonly inferred: Fit["inferred"];
+} {
+  const marks = printedMarks(input.zones, counts, settings);
+  const score = (tried: PrintedSettings): { equal: number; fields: number } => {
+    const fields = input.zones.flatMap((zone, i) => {
+      const size = printedPageset(input.zones, i, counts, marks[i]?.low ?? 0, tried);
+      return comparedPagesets(zone, size);
+    });
+    return { equal: equalOf(fields), fields: fields.length };
+  };
+  let best = { settings, pagesets: score(settings), inferred: [] as Fit["inferred"] };
+  const better = (tried: PrintedSettings, field: string, why: string): void => {
+    const pagesets = score(tried);
+    if (pagesets.equal <= best.pagesets.equal) return;
+    best = { settings: tried, pagesets, inferred: [...best.inferred, { field, why }] };
+  };
+  if (settings.policy.pageset.deferredStaysSmall) {
+    const why =
+      "struct pages of each node's last zone were set up late (CONFIG_DEFERRED_STRUCT_PAGE_INIT)";
+    better({ ...settings, deferred: true }, "pageset of the last zone", why);
+  }
+  const nodes = new Set(input.zones.map((zone) => zone.node)).size;
+  if (input.cpus === null && nodes > 1) {
+    const online = [...cpusPrinted(input.zones).values()][0] ?? 1;
+    const even = Math.max(1, Math.floor(online / nodes));
+    const cpus = new Map(input.zones.map((zone) => [zone.node, even]));
+    better({ ...best.settings, cpus }, "CPUs of each node", `not told: ${even} each taken`);
+  }
+  return best;
+}
