@@ -7,8 +7,6 @@
  * Whatever was inferred is said, with its value.
  */
 import type { Policy } from "../kernels/policy.ts";
-import { defaultReserveRatios } from "../mm/protection.ts";
-import type { Marks } from "../mm/watermark.ts";
 import { countsWithin, countWindows, type SumWindow } from "./count-windows.ts";
 import type { PrintedInput } from "./printed-input.ts";
 import {
@@ -23,6 +21,17 @@ import {
   printedPageset,
   printedReserves,
 } from "./printed-numbers.ts";
+import {
+  boostsIn,
+  cpusPrinted,
+  type Inferred,
+  inferredBy,
+  lowZones,
+  minFrees,
+  NO_MARKS,
+  scaleFactors,
+  settingsFor,
+} from "./printed-settings.ts";
 import { nameLists, type PrintedZone } from "./printed-zones.ts";
 
 /** Numbers of one group, and the counts that explain them best. */
@@ -41,7 +50,7 @@ export interface Fit {
   readonly reserves: Explained;
   readonly pagesets: { readonly equal: number; readonly fields: number };
   /** Settings that were not told: by name, with where they come from. */
-  readonly inferred: readonly { readonly field: string; readonly why: string }[];
+  readonly inferred: readonly Inferred[];
 }
 
 export function equalIn({ marks, reserves, pagesets }: Fit): number {
@@ -78,36 +87,6 @@ export function fitPrinted(input: PrintedInput, policy: Policy): Fit {
 function countsNow(zones: readonly PrintedZone[], policy: Policy): number[] {
   if (policy.counts === "present") return zones.map((zone) => zone.present);
   return zones.map((zone) => zone.managed ?? zone.present);
-}
-
-function settingsFor(
-  input: PrintedInput,
-  policy: Policy,
-  names: readonly string[],
-): PrintedSettings {
-  const told = input.sysctls.get("lowmem_reserve_ratio");
-  const usual = defaultReserveRatios(names, policy.reserve.highmemRatio);
-  // The file has no entry for the last zones.
-  const ratios = told === undefined ? usual : names.map((_, i) => told[i] ?? 0);
-  const one = (name: string): number => input.sysctls.get(name)?.[0] ?? 0;
-  return {
-    policy,
-    arch: input.arch,
-    names,
-    pageSize: input.pageSize,
-    minFreeKbytes: one("min_free_kbytes"),
-    watermarkScaleFactor: input.sysctls.get("watermark_scale_factor")?.[0] ?? 10,
-    ratios,
-    fraction: one("percpu_pagelist_high_fraction") || one("percpu_pagelist_fraction"),
-    cpus: input.cpus ?? cpusPrinted(input.zones),
-    deferred: false,
-  };
-}
-
-/** Every zone prints all online CPUs; how they are spread over nodes is not told. */
-function cpusPrinted(zones: readonly PrintedZone[]): Map<number, number> {
-  const online = new Set(zones.flatMap((zone) => zone.pagesets.map((set) => set.cpu))).size;
-  return new Map(zones.map((zone) => [zone.node, Math.max(1, online)]));
 }
 
 function explainReserves(
@@ -165,7 +144,7 @@ function reserveWindows(
 interface MarksFound {
   readonly marks: Explained;
   readonly settings: PrintedSettings;
-  readonly inferred: Fit["inferred"];
+  readonly inferred: readonly Inferred[];
 }
 
 function explainMarks(
@@ -177,7 +156,8 @@ function explainMarks(
   let best = tryMarks(input, now, settings, "now");
   const whole = (found: MarksFound): boolean => found.marks.equal === found.marks.fields;
   if (whole(best) || settings.policy.counts === "present") return best;
-  for (const sums of [reserveWindows(input.zones, settings), [] as SumWindow[]]) {
+  const told: SumWindow[][] = [reserveWindows(input.zones, settings), []];
+  for (const sums of told) {
     // Where reserves hold for what is there now they were computed since, and tell nothing of the boot.
     if (sums.length > 0 && reserves.moment === "now") continue;
     const all = [...sums, ...gapWindows(input.zones, settings)];
@@ -229,17 +209,6 @@ function* oneZoneOtherwise(
   }
 }
 
-/** Zones that share min_free_kbytes. */
-function lowZones(
-  zones: readonly PrintedZone[],
-  counts: readonly number[],
-  settings: PrintedSettings,
-): number[] {
-  return zones.flatMap((zone, i) =>
-    isSpecialZone(zone, zones, settings) || (counts[i] ?? 0) === 0 ? [] : [i],
-  );
-}
-
 /** The gap between two marks is a share of the zone where it is more than a quarter of min. */
 function gapWindows(zones: readonly PrintedZone[], settings: PrintedSettings): SumWindow[] {
   const { watermarkScaleFactor: factor, policy } = settings;
@@ -279,102 +248,17 @@ function tryMarks(
   return best ?? { marks: { counts, moment, equal: 0, fields: 0 }, settings, inferred: [] };
 }
 
-const NO_MARKS: Marks = { min: 0, low: 0, high: 0, promo: 0 };
-/**
- * min_free_kbytes as told, or every value whose shares the zones' min marks can be: their sum, and a
- * page more for each zone that was rounded down. A lone zone whose marks may hide a boost tells its
- * share by its gap.
- */
-function minFrees(
-  { zones, sysctls, pageSize }: PrintedInput,
-  counts: readonly number[],
-  settings: PrintedSettings,
-): number[] {
-  const told = sysctls.get("min_free_kbytes")?.[0];
-  if (told !== undefined) return [told];
-  const low = lowZones(zones, counts, settings);
-  const kib = pageSize / 1024;
-  const least = low.reduce((sum, z) => sum + (zones[z]?.min ?? 0), 0);
-  const values = low.map((_, more) => (least + more) * kib);
-  const only = zones[low[0] ?? -1];
-  if (low.length !== 1 || only === undefined || !mayHideBoost(only, settings)) return values;
-  const share = 4 * (only.low - only.min);
-  return [...values, share * kib];
-}
-
-function mayHideBoost(zone: PrintedZone, { policy }: PrintedSettings): boolean {
-  return policy.watermarks.boost && !zone.boostTold && policy.watermarks.marks === "gap";
-}
-
-/** What was added to marks without being printed. */
-function boostsIn(
-  zones: readonly PrintedZone[],
-  marks: readonly Marks[],
-  { policy }: PrintedSettings,
-): Fit["inferred"] {
-  return zones.flatMap((zone, i) => {
-    const boost = hiddenBoost(zone, marks[i] ?? NO_MARKS, policy);
-    if (boost === 0) return [];
-    const why = `not printed: ${boost} pages in N${zone.node}/${zone.name} make its marks one set`;
-    return [{ field: "boost", why }];
-  });
-}
-
-/** watermark_scale_factor as told, its default, or what the largest zone's gap tells. */
-function scaleFactors(
-  { zones, sysctls }: PrintedInput,
-  counts: readonly number[],
-  { policy }: PrintedSettings,
-): number[] {
-  const told = sysctls.get("watermark_scale_factor")?.[0];
-  if (told !== undefined) return [told];
-  if (policy.watermarks.marks !== "gap") return [0];
-  const largest = counts.indexOf(Math.max(...counts));
-  const zone = zones[largest];
-  const own = counts[largest] ?? 0;
-  const gap = zone === undefined ? 0 : zone.low - zone.min;
-  if (own === 0 || zone === undefined || gap <= Math.floor(zone.min / 4)) return [10];
-  const first = Math.ceil((gap * 10000) / own);
-  const last = Math.min(Math.ceil(((gap + 1) * 10000) / own) - 1, first + 2);
-  const values = [10];
-  for (let factor = first; factor <= last; factor++) if (factor !== 10) values.push(factor);
-  return values;
-}
-
-function inferredBy(
-  { sysctls, pageSize }: PrintedInput,
-  settings: PrintedSettings,
-): Fit["inferred"] {
-  const inferred: { field: string; why: string }[] = [];
-  if (!sysctls.has("min_free_kbytes")) {
-    const kib = settings.minFreeKbytes;
-    const why = `not told: ${kib} to ${kib + pageSize / 1024 - 1} KiB follows from the marks themselves`;
-    inferred.push({ field: "sysctl min_free_kbytes", why });
-  }
-  if (!sysctls.has("watermark_scale_factor") && settings.policy.watermarks.marks === "gap") {
-    const { watermarkScaleFactor: factor } = settings;
-    const why =
-      factor === 10
-        ? "not told: the default of 10 taken"
-        : `not told: ${factor} follows from the gaps`;
-    inferred.push({ field: "sysctl watermark_scale_factor", why });
-  }
-  if (!sysctls.has("lowmem_reserve_ratio")) {
-    const why = `not told: the defaults ${settings.ratios.join(" ")} taken`;
-    inferred.push({ field: "sysctl lowmem_reserve_ratio", why });
-  }
-  return inferred;
+interface Sized {
+  readonly pagesets: Fit["pagesets"];
+  readonly settings: PrintedSettings;
+  readonly inferred: readonly Inferred[];
 }
 
 function explainPagesets(
   input: PrintedInput,
   counts: readonly number[],
   settings: PrintedSettings,
-): {
-  readonly pagesets: Fit["pagesets"];
-  readonly settings: PrintedSettings;
-  readonly inferred: Fit["inferred"];
-} {
+): Sized {
   const marks = printedMarks(input.zones, counts, settings);
   const score = (tried: PrintedSettings): { equal: number; fields: number } => {
     const fields = input.zones.flatMap((zone, i) => {
@@ -383,7 +267,7 @@ function explainPagesets(
     });
     return { equal: equalOf(fields), fields: fields.length };
   };
-  let best = { settings, pagesets: score(settings), inferred: [] as Fit["inferred"] };
+  let best: Sized = { settings, pagesets: score(settings), inferred: [] };
   const better = (tried: PrintedSettings, field: string, why: string): void => {
     const pagesets = score(tried);
     if (pagesets.equal <= best.pagesets.equal) return;
