@@ -26,12 +26,12 @@ import {
   cpusPrinted,
   type Inferred,
   inferredBy,
-  lowZones,
   minFrees,
   NO_MARKS,
   scaleFactors,
   settingsFor,
 } from "./printed-settings.ts";
+import { countsByShares } from "./printed-shares.ts";
 import { nameLists, type PrintedZone } from "./printed-zones.ts";
 
 /** Numbers of one group, and the counts that explain them best. */
@@ -169,44 +169,12 @@ function explainMarks(
       if (whole(best)) return best;
     }
   }
-  for (const counts of oneZoneOtherwise(input, now, settings)) {
+  for (const counts of countsByShares(input, now, settings)) {
     const tried = tryMarks(input, counts, settings, "before");
     if (tried.marks.equal > best.marks.equal) best = tried;
     if (whole(best)) return best;
   }
   return best;
-}
-
-/** Counts that are tried of each zone. */
-const SAMPLES = 8;
-
-/**
- * Counts where one zone held more or less than now, as its own share of min_free_kbytes says: pages may
- * leave a zone as well, for a balloon or gigantic pages.
- */
-function* oneZoneOtherwise(
-  input: PrintedInput,
-  now: readonly number[],
-  settings: PrintedSettings,
-): Generator<number[]> {
-  const { zones, pageSize } = input;
-  const low = lowZones(zones, now, settings);
-  const kib = pageSize / 1024;
-  for (const kbytes of minFrees(input, now, settings)) {
-    const pages = Math.floor(kbytes / kib);
-    for (const z of low) {
-      const { min, present } = zones[z] ?? { min: 0, present: 0 };
-      const others = low.reduce((sum, other) => sum + (other === z ? 0 : (now[other] ?? 0)), 0);
-      if (others === 0 || pages <= min + 1) continue;
-      const least = Math.ceil((others * min) / (pages - min));
-      const most = Math.min(present, Math.ceil((others * (min + 1)) / (pages - min - 1)) - 1);
-      for (let step = 0; step <= SAMPLES && most >= least; step++) {
-        const counts = [...now];
-        counts[z] = most - Math.round(((most - least) * step) / SAMPLES);
-        yield counts;
-      }
-    }
-  }
 }
 
 /** The gap between two marks is a share of the zone where it is more than a quarter of min. */
@@ -279,11 +247,14 @@ function explainPagesets(
     better({ ...settings, deferred: true }, "pageset of the last zone", why);
   }
   const nodes = new Set(input.zones.map((zone) => zone.node)).size;
-  if (input.cpus === null && nodes > 1) {
-    const online = [...cpusPrinted(input.zones).values()][0] ?? 1;
-    const even = Math.max(1, Math.floor(online / nodes));
-    const cpus = new Map(input.zones.map((zone) => [zone.node, even]));
-    better({ ...best.settings, cpus }, "CPUs of each node", `not told: ${even} each taken`);
+  // Only since 5.14 does a node's number of CPUs matter.
+  if (input.cpus === null && nodes > 1 && settings.policy.pageset.high === "low-mark") {
+    for (const [node, online] of cpusPrinted(input.zones)) {
+      for (let own = online - 1; own > 0; own--) {
+        const cpus = new Map([...best.settings.cpus, [node, own]]);
+        better({ ...best.settings, cpus }, `CPUs of node ${node}`, `not told: ${own} fit`);
+      }
+    }
   }
   return best;
 }
