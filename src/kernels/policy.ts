@@ -199,6 +199,8 @@ export interface Policy {
     readonly ia64ZoneDma32: boolean;
     /** Every zone there is, whatever is configured (up to 2.6.18, before Movable); null: as configured. */
     readonly fixedZones: readonly string[] | null;
+    /** Whether there is a Device zone at all (4.3), where it is configured. */
+    readonly hasDeviceZone: boolean;
     /** Whether arm64 kernels have a Device zone, where no configuration file tells. */
     readonly arm64ZoneDevice: boolean;
     /** Whether NUMA blocks are cut to the first RAM, so that fake nodes start at page 1 (6.12). Absent: no. */

@@ -19,6 +19,7 @@ export const V3_10: Policy = {
   pageset: { ...V4_9.pageset, deferredStaysSmall: false },
   boot: {
     ...V4_9.boot,
+    hasDeviceZone: false,
     pageStruct: { bits64: 64, bits32: 32 },
     armVmalloc: { end: 0xff000000, reserve: 248 * 2 ** 20, hole: 8 * 2 ** 20 },
   },

@@ -47,6 +47,7 @@ export const V6_1: Policy = {
     reservesFirstMib: true,
     memoryLineAfterAlternatives: false,
     fixedZones: null,
+    hasDeviceZone: true,
     sizing: "limits",
     presentNetOfMemmap: [],
     pageStruct: { bits64: 64, bits32: 40 },

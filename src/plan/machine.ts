@@ -108,6 +108,9 @@ export function buildFor(
     ...facts,
     zoneDevice: arm64 ? era.policy.boot.arm64ZoneDevice : facts.zoneDevice && arch !== "custom",
   };
-  if (config === null || config.size === 0) return base;
-  return configured(base, arch, config, excerpt || named !== null);
+  const build =
+    config === null || config.size === 0
+      ? base
+      : configured(base, arch, config, excerpt || named !== null);
+  return { ...build, zoneDevice: build.zoneDevice && era.policy.boot.hasDeviceZone };
 }
