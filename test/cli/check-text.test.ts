@@ -48,7 +48,10 @@ test("a copy of / with nothing but proc/", async (t) => {
 
 test("a number that no rule gives: exit code 1, and a table", async (t) => {
   const path = join(scratch(t), "zoneinfo");
-  writeFileSync(path, ZONEINFO.replace(/^(\s+low\s+)(\d+)$/m, (_, words, low) => `${words}${Number(low) + 7}`));
+  writeFileSync(
+    path,
+    ZONEINFO.replace(/^(\s+low\s+)(\d+)$/m, (_, words, low) => `${words}${Number(low) + 7}`),
+  );
   const { code, out } = await run(["check", path, "--kernel", "6.1"]);
   assert.equal(code, 1);
   assert.match(out, /N0\/DMA +low/);
@@ -57,8 +60,26 @@ test("a number that no rule gives: exit code 1, and a table", async (t) => {
 test("each report of a log, as one document or as a list of them", async (t) => {
   // 16896 pages of min_free_kbytes shared by 4096 and 204800 pages: 331 and 16564.
   const zones = [
-    { name: "DMA", free: 9000, min: 1324, low: 1652, high: 1980, boost: 0, managed: 16384, reserve: [0, 800, 800] },
-    { name: "DMA32", free: 9000, min: 66256, low: 82820, high: 99384, boost: 0, managed: 819200, reserve: [0, 0, 0] },
+    {
+      name: "DMA",
+      free: 9000,
+      min: 1324,
+      low: 1652,
+      high: 1980,
+      boost: 0,
+      managed: 16384,
+      reserve: [0, 800, 800],
+    },
+    {
+      name: "DMA32",
+      free: 9000,
+      min: 66256,
+      low: 82820,
+      high: 99384,
+      boost: 0,
+      managed: 819200,
+      reserve: [0, 0, 0],
+    },
   ];
   const header = failureHeader(0, "0xcc0(GFP_KERNEL)");
   const lines = reportLines({ header, release: "6.1.0-50-amd64", zones }).join("\n");
