@@ -77,7 +77,7 @@ export function resolveEra(version: string, arch: Arch): ResolvedEra | null {
   if (era === undefined) return null;
   const exact = seriesOf(kernel) === era.name;
   const verified = exact && era.capturedOn.includes(arch);
-  const read = exact && era.readOn.includes(arch);
+  const read = exact && (arch === "custom" || era.readOn.includes(arch));
   const missing = exact ? backportsMissing(era, kernel, arch) : [];
   const policy = missing.reduce((before, backport) => backport.without(before), era);
   const basis = verified ? "captured" : read ? "read" : "inferred";

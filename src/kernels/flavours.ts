@@ -182,3 +182,35 @@ export function flavourOf(release: string): string | null {
   const names = [...FLAVOURS.keys()].sort((a, b) => b.length - a.length);
   return names.find((name) => release.endsWith(`-${name}`)) ?? null;
 }
+
+/** Words that releases of distributions end with ("4.18.0-80.el8.x86_64"), by architecture. */
+const RELEASE_WORDS: ReadonlyMap<string, Arch> = new Map<string, Arch>([
+  ["x86_64", "x86_64"],
+  ["i686", "i386"],
+  ["i586", "i386"],
+  ["aarch64", "arm64"],
+  ["armv7hl", "arm"],
+  ["armv7l", "arm"],
+  ["riscv64", "riscv"],
+  ["ppc64", "powerpc"],
+  ["ppc64le", "powerpc"],
+  ["powerpc64le", "powerpc"],
+  ["powerpc", "powerpc32"],
+  ["powerpc-smp", "powerpc32"],
+  ["s390x", "s390"],
+  ["4kc-malta", "mips"],
+  ["5kc-malta", "mips64"],
+  ["octeon", "mips64"],
+  ["loongson-3", "mips64"],
+  ["mckinley", "ia64"],
+  ["itanium", "ia64"],
+]);
+
+/** The architecture that a release names; null for none. */
+export function archOfRelease(release: string): Arch | null {
+  const flavour = flavourOf(release);
+  const known = flavour === null ? undefined : FLAVOURS.get(flavour);
+  if (known !== undefined) return known.arch;
+  const words = [...RELEASE_WORDS].sort(([a], [b]) => b.length - a.length);
+  return words.find(([word]) => new RegExp(`[.-]${word}$`).test(release))?.[1] ?? null;
+}

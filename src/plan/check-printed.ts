@@ -8,7 +8,7 @@ import type { Settings } from "../boot/timeline.ts";
 import type { Capture } from "../formats/capture.ts";
 import type { MemoryReport } from "../formats/memory-report.ts";
 import { ERAS, type ResolvedEra, resolveEra } from "../kernels/eras.ts";
-import { flavourOf, typicalFacts } from "../kernels/flavours.ts";
+import { archOfRelease, typicalFacts } from "../kernels/flavours.ts";
 import type { Arch, Policy } from "../kernels/policy.ts";
 import type { Check, Difference } from "./check.ts";
 import type { Plan, PlannedNode, PlannedZone } from "./plan.ts";
@@ -265,11 +265,8 @@ function archOf(
   cpu: Arch | null,
 ): Arch | null {
   if (cpu !== null) return cpu;
-  const release = kernel ?? "";
-  const flavour = flavourOf(release);
-  if (flavour !== null) return typicalArch(flavour);
-  const word = /\b(x86_64|aarch64|ppc64(?:le)?|s390x|ia64|i[3-6]86|armv\d\w*)\b/.exec(release)?.[1];
-  if (word !== undefined) return archOfWord(word);
+  const told = kernel === null ? null : archOfRelease(kernel);
+  if (told !== null) return told;
   const dma = zones.find(({ name }) => name === "DMA");
   const first = zones.find((zone) => zone.startPfn !== null)?.startPfn ?? null;
   const isPc = dma !== undefined && (dma.startPfn ?? Infinity) < 4096 && dma.spanned <= 4096;
@@ -277,20 +274,6 @@ function archOf(
   // RAM that starts high and high memory that follows: boards of 32-bit arm.
   const high = zones.some(({ name }) => name === "HighMem");
   return high && first !== null && first >= 4096 ? "arm" : null;
-}
-
-function typicalArch(flavour: string): Arch {
-  if (flavour.startsWith("686")) return "i386";
-  if (flavour.startsWith("armmp")) return "arm";
-  return flavour === "arm64" ? "arm64" : "x86_64";
-}
-
-function archOfWord(word: string): Arch {
-  if (word === "x86_64" || word === "ia64") return word;
-  if (word === "aarch64") return "arm64";
-  if (word.startsWith("ppc")) return "powerpc";
-  if (word === "s390x") return "s390";
-  return word.startsWith("arm") ? "arm" : "i386";
 }
 
 /** Page sizes that kernels have, bytes. */

@@ -56,8 +56,13 @@ export function checkCapture(capture: Capture, options: CheckOptions = {}): Outc
     return { value: null, issues: [{ severity: "error", message, mend }] };
   }
   const machine = machineFromCapture(capture, options);
-  // Without the machine its numbers can still be asked about: they follow from what zoneinfo prints.
-  if (machine.value === null) return checkZoneinfo(capture, options);
+  if (machine.value === null) {
+    if (options.managed !== undefined) return { value: null, issues: machine.issues };
+    // Without the machine its numbers can still be asked about: they follow from what zoneinfo prints.
+    const { value, issues } = checkZoneinfo(capture, options);
+    const why = machine.issues.map((issue): Issue => ({ ...issue, severity: "note" }));
+    return { value, issues: [...why, ...issues] };
+  }
   const planned = planForCheck(machine.value, zoneinfo, options);
   if (planned.plan === null) return { value: null, issues: planned.issues };
   const writes = writesSinceBoot(capture, planned.plan);

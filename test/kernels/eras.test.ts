@@ -69,6 +69,7 @@ test("an era is captured, read or inferred on each architecture, and says which"
   assert.equal(resolveEra("5.10", "arm64")?.basis, "read");
   assert.equal(resolveEra("2.6.11", "ia64")?.basis, "inferred");
   assert.equal(resolveEra("6.1", "custom")?.verified, false);
+  assert.equal(resolveEra("6.1", "custom")?.basis, "read");
 });
 
 test("a release of a stable series lacks what came to it later", () => {

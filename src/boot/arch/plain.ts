@@ -66,27 +66,29 @@ export function boundsPlain(
   return { ram, zones, maxLowPfn, maxPfn, maxPossiblePfn: maxPfn, dmaLimitPfn };
 }
 
-function limitsOf({ arch, build }: Hardware, policy: Policy): Limits {
+/** A board's own limit stands for the usual one where boards have any (SGI's ia64 reach all memory). */
+function limitsOf({ arch, build, dmaLimit }: Hardware, policy: Policy): Limits {
   const dma = (bytes: number): number | null => (build.zoneDma ? bytes : null);
   const dma32 = (bytes: number): number | null => (build.zoneDma32 ? bytes : null);
   switch (arch) {
     case "ia64":
       // One zone below 4 GiB, under either name; which option configures it changed with the name.
       return policy.boot.ia64ZoneDma32
-        ? { dma: null, dma32: dma(FOUR_GIB), low: Infinity }
-        : { dma: dma(FOUR_GIB), dma32: null, low: Infinity };
+        ? { dma: null, dma32: dma(dmaLimit ?? FOUR_GIB), low: Infinity }
+        : { dma: dma(dmaLimit ?? FOUR_GIB), dma32: null, low: Infinity };
     case "s390":
       return { dma: dma(S390_DMA_BYTES), dma32: null, low: Infinity };
     case "powerpc":
     case "powerpc32": {
       const low = arch === "powerpc32" ? POWERPC_LOW_BYTES : Infinity;
       const bits = policy.boot.powerpcDmaBits?.[is32Bit(arch) ? "bits32" : "bits64"];
-      return { dma: dma(bits === undefined ? Infinity : 2 ** bits), dma32: null, low };
+      const usual = bits === undefined ? Infinity : 2 ** bits;
+      return { dma: dma(dmaLimit ?? usual), dma32: null, low };
     }
     case "mips":
     case "mips64":
       return {
-        dma: dma(MIPS_DMA_BYTES),
+        dma: dma(dmaLimit ?? MIPS_DMA_BYTES),
         dma32: dma32(FOUR_GIB),
         low: arch === "mips" ? MIPS_LOW_BYTES : Infinity,
       };
