@@ -79,7 +79,7 @@ export type ZoneSizing = "limits" | "lengths" | "solid";
 export interface Backport {
   /** What it is, in words. */
   readonly name: string;
-  /** First release that has it, e.g. "5.10.57". */
+  /** First release that was seen with it, e.g. "5.10.35". */
   readonly since: string;
   readonly arches: readonly Arch[];
   /** The same policy without it, as earlier releases of the series have it. */
@@ -121,6 +121,11 @@ export interface Policy {
     readonly zeroRatio: "none" | "one" | "refused";
     /** Whether a zone without pages of its own has reserves too (up to 5.7). */
     readonly emptyZones: boolean;
+    /**
+     * Whether a zone whose ratio is 0 is not counted by the zones below it (5.8 to 5.13): reserves
+     * against Movable requests then are smaller than those against HighMem ones.
+     */
+    readonly zeroRatioHides: boolean;
     /** Default ratio of HighMem, which guards it against Movable requests (32 up to 4.15). */
     readonly highmemRatio: number;
     /** Whether they are computed again whenever pages come to a zone (6.18), not at the marks' initcall alone. */

@@ -31,7 +31,8 @@ export const V4_9: Policy = {
     highmemRatio: 32, // the array's last entry belongs to the zone below Movable
   },
   khugepaged: { ...V4_19.khugepaged, zones: "all" },
-  pageset: { ...V4_19.pageset, batchBytesMax: 512 * 1024 },
+  pageset: { ...V4_19.pageset, batchBytesMax: 512 * 1024, deferredStaysSmall: true },
+  backports: [],
   boot: {
     ...V4_19.boot,
     // PKMAP_BASE is rounded down to a page table's reach, 0xff800000 with and without PAE.

@@ -28,10 +28,15 @@ export const V5_10: Policy = {
   backports: [
     {
       name: "arm64's DMA zone by what the devicetree or IORT says",
-      since: "5.10.89",
+      since: "5.10.35", // read there, and not yet in 5.10.13: one GiB whatever the board
       arches: ["arm64"],
-      // 5.10.13 has one GiB whatever the board; between the two releases we read nothing.
       without: (policy) => ({ ...policy, boot: { ...policy.boot, arm64ZoneDma: "thirty" } }),
+    },
+    {
+      name: "reserves that count zones without a ratio",
+      since: "5.10.89", // read there, and not yet in 5.10.44
+      arches: EVERY_ARCH,
+      without: (policy) => ({ ...policy, reserve: { ...policy.reserve, zeroRatioHides: true } }),
     },
   ],
 };

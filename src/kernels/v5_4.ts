@@ -1,6 +1,6 @@
 /**
- * Linux 5.4 (read in 5.4.0): marks are first set before CMA areas are counted, the default of
- * min_free_kbytes ends at 64 MiB, and zones without pages have reserves too.
+ * Linux 5.4 (read in 5.4.0): the default of min_free_kbytes ends at 64 MiB, and zones without pages
+ * have reserves too. Its first releases set marks before CMA areas are counted.
  *
  * Linux: init_per_zone_wmark_min(), setup_per_zone_lowmem_reserve(), mm/page_alloc.c
  */
@@ -13,7 +13,14 @@ export const V5_4: Policy = {
   capturedOn: [],
   readOn: EVERY_ARCH,
   readIn: "5.4.0",
-  backports: [],
+  backports: [
+    {
+      name: "first marks after CMA areas are counted",
+      since: "5.4.84", // read there, and not yet in 5.4.59
+      arches: EVERY_ARCH,
+      without: (policy) => ({ ...policy, marksInitcall: "core" }),
+    },
+  ],
   watermarks: {
     ...V5_10.watermarks,
     minFreeKbytesMax: 65536,
@@ -22,6 +29,5 @@ export const V5_4: Policy = {
     movableIsSpecialOnArm: "highmem-configured",
   },
   reserve: { ...V5_10.reserve, emptyZones: true },
-  marksInitcall: "core",
   boot: { ...V5_10.boot, armWindowLosesPage: false, arm64ZoneDma: "dma32" },
 };

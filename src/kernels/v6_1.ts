@@ -23,6 +23,7 @@ export const V6_1: Policy = {
     by: "ratio",
     zeroRatio: "none",
     emptyZones: false, // setup_per_zone_lowmem_reserve(): cleared where nothing is managed
+    zeroRatioHides: false,
     highmemRatio: 0,
     followsManaged: false,
   },

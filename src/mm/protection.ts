@@ -28,9 +28,9 @@ export function defaultReserveRatios(zoneNames: readonly string[], highmem = 0):
 }
 
 /** What an era does with ratios below 1, and with zones that hold nothing. */
-export type ReserveRule = Pick<Policy["reserve"], "zeroRatio" | "emptyZones">;
+export type ReserveRule = Pick<Policy["reserve"], "zeroRatio" | "emptyZones" | "zeroRatioHides">;
 
-const MODERN: ReserveRule = { zeroRatio: "none", emptyZones: false };
+const MODERN: ReserveRule = { zeroRatio: "none", emptyZones: false, zeroRatioHides: false };
 
 /**
  * The reserves of one node: `reserve[i][j]` pages of zone i are out of bounds
@@ -50,9 +50,22 @@ export function lowmemReserve(
     return managed.map((pages, j) => {
       if (j <= i) return 0;
       above += pages;
-      return none ? 0 : Math.floor(above / ratio);
+      const hidden = rule.zeroRatioHides ? hiddenBetween(managed, ratios, i, j) : 0;
+      return none ? 0 : Math.floor((above - hidden) / ratio);
     });
   });
+}
+
+/** Pages of the zones between two that have no ratio. Linux: 5.8 to 5.13, `continue` in the inner loop */
+function hiddenBetween(
+  managed: readonly number[],
+  ratios: readonly number[],
+  from: number,
+  to: number,
+): number {
+  let pages = 0;
+  for (let k = from + 1; k < to; k++) if ((ratios[k] ?? 0) < 1) pages += managed[k] ?? 0;
+  return pages;
 }
 
 /**

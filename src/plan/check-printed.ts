@@ -26,6 +26,9 @@ import {
 } from "./printed-numbers.ts";
 import { type PrintedZone, zonesOfReport, zonesOfZoneinfo } from "./printed-zones.ts";
 
+/** What a check without a machine takes as printed. */
+export const SIZES = "sizes of zones";
+
 export interface PrintedOptions {
   /** The kernel, where the text does not tell. */
   readonly kernel?: string;
@@ -117,25 +120,50 @@ function chooseEra(input: PrintedInput, issues: Issue[]): Chosen | null {
   if (input.kernel === null) {
     const counted = input.zones.some((zone) => zone.managed !== null) ? "managed" : "present";
     const able = ERAS.filter((policy) => policy.counts === counted).toReversed();
-    const fits = able.map((policy) => fitPrinted(input, policy));
+    // A series may differ from its own first releases; both are asked.
+    const rules = able.flatMap((policy) => [policy, firstReleases(policy)]);
+    const fits = rules.map((policy) => fitPrinted(input, policy));
     const best = fits.reduce((a, b) => (equalIn(b) > equalIn(a) ? b : a));
-    const alike = fits
-      .filter((fit) => equalIn(fit) === equalIn(best))
-      .map((fit) => fit.policy.name);
-    note(`not told: of the rules of ${alike.join(", ")}, which fit alike, the newest are used`);
+    const alike = fits.filter((fit) => equalIn(fit) === equalIn(best));
+    const names = [...new Set(alike.map((fit) => fit.policy.name))].join(", ");
+    note(`not told: of the rules of ${names}, which fit alike, the newest are used`);
     return { era: inferredEra(best.policy, `like ${best.policy.name}`), fit: best };
   }
   const era = resolveEra(input.kernel, arch);
   if (era === null) return null;
-  const fit = fitPrinted(input, era.policy);
-  const whole = equalIn(fit) === fieldsOf(fit);
-  const newer = ERAS[ERAS.findIndex(({ name }) => name === era.policy.name) + 1];
+  let chosen: Chosen = { era, fit: fitPrinted(input, era.policy) };
   if (era.remark !== null && arch !== "custom") note(era.remark);
-  if (whole || era.basis !== "inferred" || newer === undefined) return { era, fit };
-  const other = fitPrinted(input, newer);
-  if (equalIn(other) <= equalIn(fit)) return { era, fit };
-  note(`the rules of ${newer.name}, the nearest newer era, fit better and are used`);
-  return { era: inferredEra(newer, input.kernel), fit: other };
+  const at = ERAS.findIndex(({ name }) => name === era.policy.name);
+  const exact = era.kernel.startsWith(era.policy.name);
+  for (const { policy, words } of neighbours(ERAS[at], exact ? undefined : ERAS[at + 1])) {
+    if (equalIn(chosen.fit) === fieldsOf(chosen.fit)) break;
+    const fit = fitPrinted(input, policy);
+    if (equalIn(fit) <= equalIn(chosen.fit)) continue;
+    note(`the rules of ${words} fit better and are used`);
+    chosen = { era: inferredEra(policy, input.kernel), fit };
+  }
+  return chosen;
+}
+
+/** An era without what came to its stable series later. */
+function firstReleases(policy: Policy): Policy {
+  return (policy.backports ?? []).reduce((before, backport) => backport.without(before), policy);
+}
+
+/** Rules near an era's own: as its first releases had them, and those of the next newer era. */
+function neighbours(
+  own: Policy | undefined,
+  newer: Policy | undefined,
+): { readonly policy: Policy; readonly words: string }[] {
+  const list: { policy: Policy; words: string }[] = [];
+  if (own !== undefined) {
+    list.push({ policy: firstReleases(own), words: `the first releases of ${own.name}` });
+  }
+  if (newer !== undefined) {
+    list.push({ policy: newer, words: `${newer.name}, the nearest newer era,` });
+    list.push({ policy: firstReleases(newer), words: `the first releases of ${newer.name}` });
+  }
+  return list;
 }
 
 function inferredEra(policy: Policy, kernel: string): ResolvedEra {
@@ -185,7 +213,7 @@ function whyWrong({ protection }: PrintedZone, field: string): string | null {
 /** What was taken as printed and what was inferred, for those who read the comparison. */
 function saidOf(input: PrintedInput, fit: Fit): Check["notPredicted"] {
   const said: { field: string; why: string }[] = [
-    { field: "sizes of zones", why: "nothing tells the machine: taken as printed" },
+    { field: SIZES, why: "nothing tells the machine: taken as printed" },
     ...fit.inferred,
   ];
   for (const [what, { moment, counts }] of [

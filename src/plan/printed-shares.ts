@@ -11,12 +11,19 @@ import type { PrintedZone } from "./printed-zones.ts";
 /** Sums that are tried, and how many of them a page of the largest min mark spans. */
 const SUMS = 64;
 const SUMS_A_PAGE = 16;
+/** How much more than now a zone may have held: balloons and gigantic pages take no larger part unseen. */
+const MORE = 9 / 8;
+/**
+ * The part of what a zone holds now that it held at boot, at least: initrd and image are the rest. One
+ * zone may have held less, where gigantic pages came to it.
+ */
+const LEAST_PART = 3 / 4;
 /** Sums tried of each range that a special zone leaves. */
 const SAMPLES = 16;
 
 /**
  * Counts by zone that the marks may have been computed from: first with what zones hold now as their
- * most, then with all that is present, since pages may leave a zone as well.
+ * most, then with somewhat more, since pages may leave a zone as well.
  */
 export function* countsByShares(
   input: PrintedInput,
@@ -26,7 +33,8 @@ export function* countsByShares(
   const { zones, pageSize } = input;
   const low = lowZones(zones, now, settings);
   const kib = pageSize / 1024;
-  for (const most of [now, zones.map((zone) => zone.present)]) {
+  const more = zones.map((zone, i) => Math.min(zone.present, Math.floor((now[i] ?? 0) * MORE)));
+  for (const most of [now, more]) {
     for (const kbytes of minFrees(input, now, settings)) {
       const pages = Math.floor(kbytes / kib);
       for (const sum of sumsFor(zones, low, most, pages, settings)) {
@@ -109,5 +117,6 @@ function dealt(
     counts[z] = (counts[z] ?? 0) - less;
     surplus -= less;
   }
-  return surplus === 0 ? counts : null;
+  const shrunk = low.filter((z) => (counts[z] ?? 0) < (now[z] ?? 0) * LEAST_PART);
+  return surplus === 0 && shrunk.length <= 1 ? counts : null;
 }

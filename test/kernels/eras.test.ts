@@ -79,11 +79,17 @@ test("a release of a stable series lacks what came to it later", () => {
   for (const version of ["5.10", "5.10.0-32-arm64", "5.10.89", "5.10.223"]) {
     assert.equal(dma(version), "bits", version);
   }
-  assert.match(
-    resolveEra("5.10.13", "arm64")?.remark ?? "",
-    /without what came in 5\.10\.89: arm64/,
-  );
-  assert.equal(resolveEra("5.10.13", "x86_64")?.remark, null);
+  const remark = resolveEra("5.10.13", "arm64")?.remark ?? "";
+  assert.match(remark, /without what came in 5\.10\.35: arm64/);
+  assert.match(remark, /without what came in 5\.10\.89: reserves/);
+  const first = (version: string): string | undefined =>
+    resolveEra(version, "i386")?.policy.marksInitcall;
+  const initcalls = ["5.4.59", "5.4.84", "5.4.0-97-generic", "5.4"].map(first);
+  assert.deepEqual(initcalls, ["core", "postcore", "postcore", "postcore"]);
+  const small = (version: string): boolean | undefined =>
+    resolveEra(version, "x86_64")?.policy.pageset.deferredStaysSmall;
+  const sizes = ["4.19.52", "4.19.90", "4.19.0-27-amd64"].map(small);
+  assert.deepEqual(sizes, [true, false, false]);
 });
 
 test("kernels that never ran on an architecture are said to be none", () => {

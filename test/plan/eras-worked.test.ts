@@ -251,3 +251,29 @@ test("THP, CMA and NUMA are options of the build", () => {
   assert.deepEqual(plan({ CONFIG_CMA: "n" }).pools.cma, []);
   assert.equal(plan({ CONFIG_ARM64_64K_PAGES: "y" }).pageSize, 65536);
 });
+
+test("5.8 to 5.13: a zone without a ratio hides its pages from the zones below", () => {
+  const machine: Description = { arch: "i386-pae", ram: 2 * GIB };
+  const given = new Map([
+    ["DMA", 3976],
+    ["Normal", 211000],
+    ["HighMem", 290000],
+  ]);
+  const reserves = (kernel: string): unknown =>
+    planOf({ ...machine, kernel }, { managed: given }).nodes[0]?.zones.map(
+      ({ protection }) => protection,
+    );
+  // Against Movable HighMem does not count: 211000 / 256 alone, and nothing above Normal.
+  assert.deepEqual(reserves("5.10.44"), [
+    [0, 824, 1957, 824],
+    [0, 0, 9062, 0],
+    [0, 0, 0, 0],
+    [0, 0, 0, 0],
+  ]);
+  assert.deepEqual(reserves("5.10.89"), [
+    [0, 824, 1957, 1957],
+    [0, 0, 9062, 9062],
+    [0, 0, 0, 0],
+    [0, 0, 0, 0],
+  ]);
+});
