@@ -17,6 +17,10 @@ export interface BareLine {
   readonly time: string | null;
   /** Blanks stood before the message: of a broken line's rest they belong to the text. */
   readonly indented: boolean;
+  /** Blanks stood behind it: where a terminal broke the line, they belong to the text. */
+  readonly spaced: boolean;
+  /** Columns of the whole line: what a terminal broke is as wide as the terminal. */
+  readonly width: number;
 }
 
 const QUOTES = /^(?:[ \t]*[>|])+[ \t]?/;
@@ -27,13 +31,15 @@ const STAMP_WITHIN = /\[ *(\d{1,9}\.\d{6})\](?: ?\[ *[TC]\d+\])? ?/;
 const BRACKET_LOST = /^ *(\d{1,9}\.\d{6})\] ?/;
 const CALLER = /^\[ *[TC]\d+\] ?/;
 const KERNEL = /^(?:[\w.-]+ )?kernel: ?|^: /;
+/** What mail clients put where several blanks stood. */
+const HARD_BLANK = "\u00a0";
 /** How far into a line a stamp is looked for: prompts are short. */
 const WITHIN = 120;
 
 /** Any text is a line; the message keeps no blanks around it. */
 export function bareLine(raw: string): BareLine {
   let time: string | null = null;
-  let text = raw;
+  let text = raw.includes(HARD_BLANK) ? raw.replaceAll(HARD_BLANK, " ") : raw;
   for (let round = 0; round < 2; round++) {
     const before = text;
     const head = text.trimStart();
@@ -52,7 +58,9 @@ export function bareLine(raw: string): BareLine {
     text = text.slice(within.index + within[0].length);
   }
   const own = time === null ? null : ownString(time);
-  return { text: text.trim(), time: own, indented: /^[ \t]/.test(text) };
+  const indented = /^[ \t]/.test(text);
+  const spaced = /[ \t]$/.test(text);
+  return { text: text.trim(), time: own, indented, spaced, width: raw.length };
 }
 
 /** A copy: a piece of a string keeps the whole of it in memory, here a chunk of the log. */

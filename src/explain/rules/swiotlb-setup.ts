@@ -6,7 +6,7 @@ export const swiotlbSetup: MessageRule = {
   name: "swiotlb-setup",
   kind: "swiotlb",
   decides:
-    "the pool could not be reserved, was rounded, or an Intel IOMMU's bounce map failed; GART's aperture is another thing",
+    "the pool could not be reserved, was rounded, could not grow (6.6), was used beyond a mapping, or an Intel IOMMU's bounce map failed; GART's aperture is another thing",
   linux:
     "swiotlb_init_remap(), swiotlb_adjust_nareas(), kernel/dma/swiotlb.c; alloc_iommu(), arch/x86/kernel/amd_gart_64.c",
   claim: (found) => {
@@ -15,8 +15,9 @@ export const swiotlbSetup: MessageRule = {
       case "swiotlb-not-reserved":
         return {
           cause: "pool-not-reserved",
-          sentence:
-            "The bounce buffer could not be had at boot: no free range of its size lies below the limit.",
+          sentence: message.smaller
+            ? `Only a smaller bounce buffer could be had at boot${message.size === null ? "" : `, ${formatBytes(message.size)}`}: no free range of the size asked for lies below the limit.`
+            : "The bounce buffer could not be had at boot: no free range of its size lies below the limit.",
           confidence: "hint",
           advice: [
             {
@@ -42,6 +43,36 @@ export const swiotlbSetup: MessageRule = {
               basis: "reasoned",
             },
           ],
+        };
+      case "swiotlb-not-grown":
+        return {
+          cause: "pool-full",
+          sentence:
+            "The bounce buffer grows by itself (CONFIG_SWIOTLB_DYNAMIC, 6.6), and no memory below the limit was found for a further pool.",
+          confidence: "consistent",
+          also: ["below-watermark", "fragmentation"],
+          advice: [
+            {
+              change: "a larger swiotlb= from boot on",
+              why: "a pool that is there from the start needs no memory later",
+              basis: "reasoned",
+            },
+          ],
+          missing: ["the state of zones DMA and DMA32 at that moment (SysRq-m)"],
+        };
+      case "swiotlb-misused":
+        return {
+          cause: "size-mismatch",
+          sentence: `${deviceWords(found)} syncs or unmaps bytes of a bounced buffer that it did not map.`,
+          confidence: "consistent",
+          advice: [
+            {
+              change: "look at the offset and length that the driver gives to dma_sync_* and unmap",
+              why: "the numbers of this line are the mapping's and the call's",
+              basis: "reasoned",
+            },
+          ],
+          noHelp: [{ change: "swiotlb=<larger>", why: "the pool has room; the call is wrong" }],
         };
       case "gart-full":
         return {
