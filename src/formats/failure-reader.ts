@@ -17,7 +17,7 @@ import type { MemoryReport } from "./memory-report.ts";
 import { openingOf } from "./memory-report-parse.ts";
 import { MAX_LINE_LENGTH } from "./reader.ts";
 import { ReportCollector } from "./report-collector.ts";
-import { bareLine } from "./report-line.ts";
+import { bareLine, timeOf } from "./report-line.ts";
 import { type NumberedLine, ReportText } from "./report-text.ts";
 import { parseVersion } from "./version.ts";
 import { ZoneTableCollector } from "./zone-table-collector.ts";
@@ -27,9 +27,13 @@ export interface FailureSink {
   message(message: FailureMessage): void;
 }
 
-/** What any line of interest holds. One pattern: alternatives are searched for in one pass. */
+/**
+ * What any line of interest holds, or its half where lines are broken: of openings, requests, rows of
+ * zones, and every sentence's fixed words. One pattern, for alternatives are searched for in one
+ * pass; short ones, for their number costs more than a line that is looked at in vain.
+ */
 const SIEVE =
-  /allocation failure|alloc failure: order|vmalloc error: size|allocation stalls|oom-killer|Mem-[Ii]nfo:|swiotlb|SWIOTLB|IO TLB|IOMMU space|IOMMU mapping|overflow 0x|of DMA mask|Device bounce|Unhandled context|possible memory|overflow \(mask|DMA-API:|PAGE_FAULT|AMD-Vi: Event|fault addr|context fault|bounce map:|alloc failed, req|PFNs busy|ailed to reserve|init cma area|pool for atomic|pool is too small|suitable pool|page iova|Memory encryption is|Features active|SEV\) active|tdx: Guest|K available|ommand line: |global fault|Stream ID 0x|event: [FC]_|event 0x[0-2]|errs:0x|FAULT occurred|Page fault (?:at|for) 0x|Unexpected IOMMU|fault type=0x|Unhandled fault: status|fault from EP|SMMU translation|iommu_alloc failed|PTE for vPFN|_HARDWARE_ERROR|DEVICE_REQUEST|PPR_REQUEST|DEV_TABLE_ENTRY|ILLEGAL_COMMAND|INV_TIMEOUT|RMP_HW|mapping resources|iommu full|IOMMU page|Buffer overflow detected|before mapping start|Random memory|allocate new pool|only able to allocate|DMA from Xen|pages_isolated|reservation failed|'linux,cma|could not be activated|pool exhausted|allocation deadlock|vmap allocation for|crashkernel|Linux version |Show Memory|free:\d+kB (?:boost:\d+kB )?min:|Request device|of device mask|coherent DMA mask|set DMA mask|mode:(?:3D)?0x|gfp_mask=(?:3D)?0x|ut of [Mm]emory(?: \([a-z_]+\))?: [Kk]ill|oom-kill:constraint|result of limit of|No available memory|nable to allocate memory|annot allocate memory|Node \d+, zone /g;
+  /alloc(?:ation)? (?:fail|err|stall|dead|for s)|oom-kill|Mem-[Ii]nfo:|Show Memory|mode:(?:3D)?0x|gfp_mask|free:\d+kB (?:boost|min)|Linux version |wiotlb|IO ?TLB|IOMMU|DMA|device mask|: overflow |possible memory|Unhandled con| fault|fault addr|fault: fsr|FAULT|AMD-Vi: E|PFNs busy|pages_isolated|ailed to reserve|eservation failed|crashkernel|could not be act|suitable pool|cma area|linux,cma|eserved mem|page iova|emory: \d|ommand line: |tion Features|SEV\) act|tdx: Gue|Stream ID|event: [FC]_|event 0x[0-2]|errs:0x|SMMU trans|out of mapp|iommu full|overflow det|before mapp|new pool|only able to a|ut of [Mm]emory|No available mem|result of limit|able to allocate m|not allocate m|Node \d+, zone /g;
 
 /** The request of a report whose opening words may stand on the line before. */
 const ASKS = /(?:mode:|gfp_mask=)(?:3D)?0x/;
@@ -83,22 +87,22 @@ export class FailureReader {
   /** All lines of `text` before `end`. */
   #scan(text: string, end: number): void {
     let at = 0;
+    let hit = -1;
     while (at < end) {
+      if (hit < at) hit = nextHit(text, at);
       const busy = this.#sentences.open || this.#report !== null || this.#table !== null;
       const wary = this.#wary;
       this.#wary = busy;
       if (!busy && !wary) {
-        SIEVE.lastIndex = at;
-        const hit = SIEVE.exec(text);
-        const found = hit === null || hit.index >= end ? end : hit.index;
-        const start = found === end ? end : text.lastIndexOf("\n", found) + 1;
+        const start = hit >= end ? end : text.lastIndexOf("\n", hit) + 1;
         this.#skip(text, at, start);
         at = start;
         if (at >= end) break;
         this.#wary = true;
       }
       const stop = text.indexOf("\n", at);
-      this.#take(text, at, stop);
+      this.#take(text, at, stop, hit < stop);
+      if (hit < stop) this.#wary = true;
       at = stop + 1;
     }
   }
@@ -113,39 +117,41 @@ export class FailureReader {
       count++;
     }
     this.#line += count;
-    this.#recent = [];
+    const skipped: NumberedLine[] = [];
     let end = to - 1;
     for (let back = 0; back < LOOK_BACK && end > from; back++) {
       const start = Math.max(text.lastIndexOf("\n", end - 1) + 1, from);
       const raw = text.slice(Math.max(start, end - 400), end);
-      const { text: own, time, spaced, width } = bareLine(raw);
-      const stamped = time !== null;
-      this.#recent.unshift({ line: this.#line - back, text: own, spaced, width, stamped });
+      const { text: own, stamp, spaced, width } = bareLine(raw);
+      const stamped = stamp !== null;
+      skipped.unshift({ line: this.#line - back, text: own, spaced, width, stamped });
       end = start - 1;
     }
+    this.#recent = [...this.#recent, ...skipped].slice(-LOOK_BACK);
   }
 
-  #take(text: string, from: number, to: number): void {
+  /** `hit`: the sieve held something of this line back. */
+  #take(text: string, from: number, to: number, hit: boolean): void {
     const until = text.charCodeAt(to - 1) === 13 && to > from ? to - 1 : to;
     const bare = bareLine(text.slice(from, Math.min(until, from + MAX_LINE_LENGTH)));
     this.#line++;
-    const { indented, spaced, time, width } = bare;
+    const { indented, spaced, stamp, width } = bare;
     const kept = bare.text.slice(0, LINE_MAX);
-    const stamped = time !== null;
+    const stamped = stamp !== null;
     const line: NumberedLine = { line: this.#line, text: kept, indented, spaced, width, stamped };
-    this.#inTable(line);
-    this.#open(line, time);
-    this.#sentences.take(line, time, this.#recent, this.#report !== null);
-    if (bare.text.includes("Linux version ")) this.#banner(bare.text);
+    if (hit || this.#table !== null) this.#inTable(line);
+    this.#open(line, stamp, hit);
+    this.#sentences.take(line, stamp, this.#recent, this.#report !== null, hit);
+    if (hit && bare.text.includes("Linux version ")) this.#banner(bare.text);
     this.#recent.push(line);
     if (this.#recent.length > LOOK_BACK) this.#recent.shift();
   }
 
   /** Begins a report, goes on with the one that is open, or ends it. */
-  #open(line: NumberedLine, time: string | null): void {
+  #open(line: NumberedLine, stamp: number | string | null, hit: boolean): void {
     let lines: NumberedLine[] = [line];
-    let opening = openingOf(line.text);
-    const asks = ASKS.test(line.text);
+    let opening = hit ? openingOf(line.text) : null;
+    const asks = hit && ASKS.test(line.text);
     // Opening words may be broken: "vmalloc / error: size …", "mkfs.ext4 invoked / oom-killer: …".
     if ((opening === null && asks) || opening === "oom") {
       const before = this.#recent.filter(({ text }) => openingOf(text) === null);
@@ -159,7 +165,7 @@ export class FailureReader {
     const report = this.#report;
     if (opening !== null && (report === null || report.opens(opening, lines.length > 1))) {
       this.#closeReport();
-      this.#report = new ReportCollector(opening, lines, time);
+      this.#report = new ReportCollector(opening, lines, timeOf(stamp));
     } else if (report !== null && !report.take(line)) this.#closeReport();
   }
 
@@ -204,6 +210,12 @@ export class FailureReader {
     this.#release = release;
     this.#upstream = numbers.join(".");
   }
+}
+
+/** Where the sieve holds something back at or behind `from`; beyond the text for nothing. */
+function nextHit(text: string, from: number): number {
+  SIEVE.lastIndex = from;
+  return SIEVE.exec(text)?.index ?? Number.POSITIVE_INFINITY;
 }
 
 /** Reads a whole text that is already in memory. */

@@ -12,6 +12,7 @@ import { DMA_API_SENTENCES } from "./failure-sentences-dma-api.ts";
 import { DEVICE_SENTENCES } from "./failure-sentences-iommu.ts";
 import { MORE_IOMMU_SENTENCES } from "./failure-sentences-iommu-more.ts";
 import { KILLER_SENTENCES } from "./failure-sentences-oom.ts";
+import { timeOf } from "./report-line.ts";
 import { type NumberedLine, ReportText } from "./report-text.ts";
 
 const SENTENCES: readonly Sentence[] = [
@@ -22,8 +23,10 @@ const SENTENCES: readonly Sentence[] = [
   ...DEVICE_SENTENCES,
   ...KILLER_SENTENCES,
 ];
+/** All sentences' fixed words. */
+export const SENTENCE_WORDS: readonly string[] = [...new Set(SENTENCES.map(({ words }) => words))];
 const WORDS = new RegExp(
-  SENTENCES.map(({ words }) => words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"),
+  SENTENCE_WORDS.map((words) => words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"),
 );
 /** Lines behind the first that a sentence may be broken into, and those of CMA's bitmap. */
 const BROKEN_INTO = 3;
@@ -56,25 +59,30 @@ export class SentenceReader {
     return this.#pending !== null;
   }
 
-  /** `recent`: the lines before this one, oldest first. */
+  /** `recent`: the lines before this one, oldest first; `hit`: it may hold the words of one. */
   take(
     line: NumberedLine,
-    time: string | null,
+    stamp: number | string | null,
     recent: readonly NumberedLine[],
     inReport: boolean,
+    hit: boolean,
   ): void {
-    if (holdsWords(line.text)) {
+    if (hit && holdsWords(line.text) && !this.#lacks(line)) {
       this.close();
       const most = line.text.includes("req-size:") ? BITMAP_LINES : BROKEN_INTO;
       const last = recent.findLastIndex(({ text }) => holdsWords(text));
-      this.#pending = { time, lead: recent.slice(last + 1), lines: [line], most, inReport };
+      const lead = recent.slice(last + 1);
+      this.#pending = { time: timeOf(stamp), lead, lines: [line], most, inReport };
       return;
     }
     const before = recent.at(-1);
-    if (before !== undefined && brokenWords(before.text, line.text) && !holdsWords(before.text)) {
+    // A line with a time of its own is nobody's rest.
+    const rest = before !== undefined && !(line.stamped === true && before.stamped === true);
+    if (rest && brokenWords(before.text, line.text) && !holdsWords(before.text)) {
       this.close();
       const lines = [before, line];
-      this.#pending = { time, lead: recent.slice(0, -1), lines, most: BROKEN_INTO, inReport };
+      const lead = recent.slice(0, -1);
+      this.#pending = { time: timeOf(stamp), lead, lines, most: BROKEN_INTO, inReport };
       return;
     }
     const pending = this.#pending;
@@ -84,13 +92,24 @@ export class SentenceReader {
     if (pending.lines.length > pending.most || bitmap) this.close();
   }
 
+  /** The open sentence cannot be read yet, and the line may be its rest: it goes on. */
+  #lacks(line: NumberedLine): boolean {
+    const pending = this.#pending;
+    if (pending === null || line.stamped === true || pending.lines[0]?.stamped !== true) {
+      return false;
+    }
+    return readSentence(pending.lines, pending.time) === null;
+  }
+
   close(): void {
     const pending = this.#pending;
     if (pending === null) return;
     this.#pending = null;
     const { lead, lines, time } = pending;
     let message = readSentence(lines, time);
-    for (let from = lead.length - 1; message === null && from >= 0; from--) {
+    // What has a time of its own did not begin before.
+    const begins = lines[0]?.stamped === true ? 0 : lead.length;
+    for (let from = begins - 1; message === null && from >= 0; from--) {
       message = readSentence([...lead.slice(from), ...lines], time);
     }
     message = withItsDevice(message, pending);
@@ -193,7 +212,7 @@ function isSource(text: string): boolean {
 
 /** Facts captured: the reading that lost one weighs less. */
 function weightOf(match: RegExpExecArray, body: MessageBody): number {
-  let weight = 0;
+  let weight = 1;
   for (const captured of match.slice(1)) weight += captured === undefined ? 0 : 1;
   if ("mistake" in body && body.mistake === "other") weight = 0;
   if ("facts" in body) weight += body.facts.size;

@@ -53,17 +53,19 @@ export const BOOT_SENTENCES: readonly Sentence[] = [
       }),
     }),
   ),
-  {
-    words: "ncryption",
-    pattern:
-      /Memory encryption is active and system is using DMA bounce buffers|Memory Encryption Features active: .{0,60}?(?:SEV|TDX)|Encrypted Virtualization \(SEV\) active/,
-    read: () => ({ kind: "memory-encryption", device: null }),
-  },
-  {
-    words: "tdx: Guest detected",
-    pattern: /tdx: Guest detected/,
-    read: () => ({ kind: "memory-encryption", device: null }),
-  },
+  ...[
+    "Memory encryption is active and",
+    "Memory Encryption Features active: ",
+    "Encrypted Virtualization (SEV) active",
+    "tdx: Guest detected",
+  ].map(
+    (words): Sentence => ({
+      words,
+      pattern:
+        /Memory encryption is active and system is using DMA bounce buffers|Memory Encryption Features active: .{0,60}?(?:SEV|TDX)|Encrypted Virtualization \(SEV\) active|tdx: Guest detected/,
+      read: () => ({ kind: "memory-encryption", device: null }),
+    }),
+  ),
   {
     words: "K available",
     pattern: /^Memory: (\d+)[kK]\/(\d+)[kK] available/,

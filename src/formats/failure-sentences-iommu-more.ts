@@ -112,19 +112,21 @@ export const MORE_IOMMU_SENTENCES: readonly Sentence[] = [
     pattern: /(.{0,200}?):? ?Blocked unknown Stream ID 0x[0-9a-f]+/,
     read: ([, device]) => globalFault(device, STREAM_UNKNOWN),
   },
-  {
-    words: " client: ",
-    pattern: /(.{0,200}?): event: ([FC]_\w+) client: (.{1,40}?) sid: .{0,80}?iova: 0x([0-9a-f]+)/,
-    read: ([, , event = "", client, address = "0"]) => ({
-      kind: "iommu-fault",
-      vendor: "arm-v3",
-      device: deviceOf(client),
-      address: hexadecimal(address),
-      code: V3_EVENTS[event] ?? null,
-      access: null,
-      reason: event,
+  ...["event: F_", "event: C_"].map(
+    (words): Sentence => ({
+      words,
+      pattern: /event: ([FC]_\w+) client: (.{1,40}?) sid: .{0,80}?iova: 0x([0-9a-f]+)/,
+      read: ([, event = "", client, address = "0"]) => ({
+        kind: "iommu-fault",
+        vendor: "arm-v3",
+        device: deviceOf(client),
+        address: hexadecimal(address),
+        code: V3_EVENTS[event] ?? null,
+        access: null,
+        reason: event,
+      }),
     }),
-  },
+  ),
   ...FAULTS.map(
     ({ words, pattern }): Sentence => ({
       words,

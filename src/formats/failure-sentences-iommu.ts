@@ -81,24 +81,26 @@ export const DEVICE_SENTENCES: readonly Sentence[] = [
       reason: words === undefined || words === "" ? null : words.trim(),
     }),
   },
-  {
-    words: " received:",
-    pattern: /(.{0,200}?):? ?event 0x([0-2][0-9a-f]) received:(.*)/,
-    read: ([, device, event = "0", rest = ""]) => {
-      // The third word of the event's four holds the address.
-      const words = [...rest.matchAll(/0x([0-9a-f]{16})/g)].map(([, digits = "0"]) => digits);
-      const body: MessageBody = {
-        kind: "iommu-fault",
-        vendor: "arm-v3",
-        device: deviceOf(device),
-        address: hexadecimal(words[2] ?? "0"),
-        code: hex(event),
-        access: null,
-        reason: null,
-      };
-      return body;
-    },
-  },
+  ...["event 0x0", "event 0x1", "event 0x2"].map(
+    (words): Sentence => ({
+      words,
+      pattern: /(.{0,200}?):? ?event 0x([0-2][0-9a-f]) received:(.*)/,
+      read: ([, device, event = "0", rest = ""]) => {
+        // The third word of the event's four holds the address.
+        const words = [...rest.matchAll(/0x([0-9a-f]{16})/g)].map(([, digits = "0"]) => digits);
+        const body: MessageBody = {
+          kind: "iommu-fault",
+          vendor: "arm-v3",
+          device: deviceOf(device),
+          address: hexadecimal(words[2] ?? "0"),
+          code: hex(event),
+          access: null,
+          reason: null,
+        };
+        return body;
+      },
+    }),
+  ),
   {
     words: "-page iova",
     pattern: /(.{0,200}?):? ?Allocating (\d+)-page iova (?:for (\S+) )?failed/,

@@ -23,7 +23,12 @@ export const KILLER_SENTENCES: readonly Sentence[] = [
       comm: comm ?? null,
     }),
   },
-  ...["ut of memory", "ut of Memory"].map(
+  ...[
+    "ut of memory: Kill",
+    "ut of memory: kill",
+    "ut of Memory: Kill",
+    "ut of memory (oom_kill",
+  ].map(
     (words): Sentence => ({
       words,
       pattern: KILL,

@@ -60,7 +60,10 @@ export class ReportText {
           const code = Number.parseInt(hex, 16);
           return code < 0x80 ? String.fromCharCode(code) : "?";
         });
-      } else if (glued || (full > 0 && part.width === full && isRest(lines[i + 1]))) {
+      } else if (
+        (glued && lines[i + 1]?.stamped !== true) ||
+        (full > 0 && part.width === full && isRest(lines[i + 1]))
+      ) {
         next = part.spaced === true ? " " : "";
       }
       if (glue === "" && part.indented === true) glue = " ";
