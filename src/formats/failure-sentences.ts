@@ -210,7 +210,7 @@ export const POOL_SENTENCES: readonly Sentence[] = [
   },
   {
     words: "DMA pool exhausted for",
-    pattern: /DMA pool exhausted for (?!%)(.+)/,
+    pattern: /DMA pool exhausted for (?!%)(\S+)/,
     read: ([, device]) => ({
       kind: "atomic-pool-empty",
       device: deviceOf(device),
@@ -218,7 +218,7 @@ export const POOL_SENTENCES: readonly Sentence[] = [
   },
   {
     words: "suitable pool for",
-    pattern: /Failed to get suitable pool for (?!%)(.+)/,
+    pattern: /Failed to get suitable pool for (?!%)(\S+)/,
     read: ([, device]) => ({
       kind: "atomic-pool-failed",
       device: deviceOf(device),
