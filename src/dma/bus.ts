@@ -99,10 +99,13 @@ function step(
       step(core, device, dma + held, bytes.subarray(held), write)
     );
   }
-  if (first < 0 && core.strictBus) {
-    return fault(books.freed(device.id, dma) >= 0 ? "freed" : "unmapped", dma);
+  if (able < 0) {
+    const reason =
+      first >= 0 ? "direction" : books.freed(device.id, dma) >= 0 ? "freed" : "unmapped";
+    if (core.strictBus) return fault(reason, dma);
+    const words = `${write ? "write" : "read"} of ${device.name} at 0x${hex(dma)}: ${reason}, and done`;
+    core.reports.misuse(reason, device.name, dma, words, null);
   }
-  if (first >= 0 && able < 0) return fault("direction", dma);
   if (first >= 0 && hasFlag(books, first, F_DECLARED)) {
     return move(core, device, first, books.physical[first] + dma - books.dma[first], bytes, write);
   }
