@@ -48,6 +48,11 @@ export const META_TYPE_SHIFT = 4;
 export const META_FLAG_SHIFT = 8;
 export const META_DEVICE_SHIFT = 16;
 
+/** Bits of `covering`: all directions; those in which a device reads, and writes. */
+const ANY_DIRECTION = 0b1111;
+export const DEVICE_READS = 0b0011;
+export const DEVICE_WRITES = 0b0101;
+
 const PER_PAGE = 1 / 4096;
 const HASH = 0x9e3779b1 | 0;
 
@@ -73,8 +78,11 @@ export interface Books {
   find(device: number, dma: number, size: number, type: number, direction: number): number;
   /** Takes an entry out. */
   remove(entry: number): void;
-  /** A live entry that holds all of [dma, dma + size); -1 for none. */
-  covering(device: number, dma: number, size: number): number;
+  /**
+   * A live entry that holds all of [dma, dma + size); -1 for none. `directions` has a
+   * bit for each that will do: memory may be mapped twice, to be read and to be written.
+   */
+  covering(device: number, dma: number, size: number, directions?: number): number;
   /** Calls `see` for every entry of the device that starts at `dma`, newest first. */
   each(device: number, dma: number, see: (entry: number) => void): void;
   /** An entry that is freed and held `dma`; -1 for none that is remembered. */
@@ -207,7 +215,12 @@ function bindFind(columns: Columns): Pick<Books, "find" | "covering" | "each"> {
     return best;
   }
 
-  function covering(device: number, address: number, bytes: number): number {
+  function covering(
+    device: number,
+    address: number,
+    bytes: number,
+    directions = ANY_DIRECTION,
+  ): number {
     const pages = Math.ceil(words[4] * PER_PAGE) + 1;
     const page = Math.floor(address * PER_PAGE);
     for (let back = 0; back <= pages && back <= page; back++) {
@@ -215,6 +228,7 @@ function bindFind(columns: Columns): Pick<Books, "find" | "covering" | "each"> {
       for (let at = heads[bucketOf(device, start, mask)]; at !== 0; at = next[at - 1]) {
         const entry = at - 1;
         if (meta[entry] >>> META_DEVICE_SHIFT !== device) continue;
+        if (((directions >> (meta[entry] & META_DIRECTION)) & 1) === 0) continue;
         if (dma[entry] <= address && address + bytes <= dma[entry] + size[entry]) return entry;
       }
     }

@@ -9,12 +9,12 @@
  * other side gets the old ones, as on the hardware, and it is reported.
  */
 import {
-  directionOf,
+  DEVICE_READS,
+  DEVICE_WRITES,
   F_APART,
   F_BOUNCED,
   F_DECLARED,
   hasFlag,
-  TYPE_COHERENT,
   TYPE_NAMES,
   typeOf,
 } from "./books.ts";
@@ -24,7 +24,6 @@ import { landingOf } from "./mapping-steps.ts";
 import type { BusFault } from "./ops.ts";
 import { hex } from "./reports.ts";
 import type { Device } from "./runtime-device.ts";
-import { fromDevice, toDevice } from "./words.ts";
 
 /** What a device has at most in one step: no granule or window of Linux is smaller. */
 const STEP = 4096;
@@ -90,7 +89,8 @@ function step(
 ): BusFault | null {
   const { books } = core;
   if (dma < 0 || dma + bytes.length - 1 > device.hardwareLimit) return fault("mask", dma);
-  const first = books.covering(device.id, dma, 1);
+  const able = books.covering(device.id, dma, 1, write ? DEVICE_WRITES : DEVICE_READS);
+  const first = able >= 0 ? able : books.covering(device.id, dma, 1);
   const held = first < 0 ? 0 : books.dma[first] + books.size[first] - dma;
   // A mapping ends within the step: what follows is looked up by itself.
   if (first >= 0 && held < bytes.length) {
@@ -99,12 +99,12 @@ function step(
       step(core, device, dma + held, bytes.subarray(held), write)
     );
   }
-  if (first < 0 && core.strictBus) {
-    return fault(books.freed(device.id, dma) >= 0 ? "freed" : "unmapped", dma);
-  }
-  if (first >= 0 && typeOf(books, first) !== TYPE_COHERENT) {
-    const direction = directionOf(books, first);
-    if (write ? !fromDevice(direction) : !toDevice(direction)) return fault("direction", dma);
+  if (able < 0) {
+    const reason =
+      first >= 0 ? "direction" : books.freed(device.id, dma) >= 0 ? "freed" : "unmapped";
+    if (core.strictBus) return fault(reason, dma);
+    const words = `${write ? "write" : "read"} of ${device.name} at 0x${hex(dma)}: ${reason}, and done`;
+    core.reports.misuse(reason, device.name, dma, words, null);
   }
   if (first >= 0 && hasFlag(books, first, F_DECLARED)) {
     return move(core, device, first, books.physical[first] + dma - books.dma[first], bytes, write);

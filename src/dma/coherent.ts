@@ -67,7 +67,12 @@ export function allocCoherent(
   }
   const zoneless = core.policy.coherent.keepsZoneBits ? gfp : gfp & ~ZONE_BITS;
   const block = device.ops.allocCoherent(device, size, zoneless, attrs, core.memory.cpu);
-  if (block === null) return refuse(core, device, "dma_alloc", null);
+  if (block === null) {
+    const direction = DMA_BIDIRECTIONAL;
+    const nowhere = { dma: 0, size, physical: -1, gfp: zoneless, attrs };
+    core.onEvent?.({ name: "dma_alloc", device: device.name, direction, ...nowhere });
+    return refuse(core, device, "dma_alloc", null);
+  }
   const physical = block.runs[0]?.physical ?? 0;
   const own = core.books.add(
     device.id,

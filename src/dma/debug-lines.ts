@@ -3,8 +3,8 @@
  *
  * Linux: check_unmap(), check_sync(), check_sg_segment(), kernel/dma/debug.c
  */
-import { TYPE_NAMES } from "./books.ts";
-import { hex16 } from "./reports.ts";
+import { TYPE_NAMES, TYPE_RESOURCE, TYPE_SINGLE } from "./books.ts";
+import { hex, hex16 } from "./reports.ts";
 import { DIRECTION_NAMES } from "./words.ts";
 
 /** What a call says of a mapping, or what the books hold of it. */
@@ -19,7 +19,7 @@ export interface DebugRef {
   readonly entries: number;
 }
 
-export const named = (direction: number): string => `DMA_${DIRECTION_NAMES[direction]}`;
+const named = (direction: number): string => `DMA_${DIRECTION_NAMES[direction]}`;
 const at = (ref: DebugRef): string => `[device address=0x${hex16(ref.dma)}]`;
 const bytes = (ref: DebugRef): string => `[size=${ref.size} bytes]`;
 
@@ -68,4 +68,24 @@ export function syncCount(ref: DebugRef, entry: DebugRef): string {
 
 export function pending(count: number, entry: DebugRef): string {
   return `device driver has pending DMA allocations while released from device [count=${count}]\nOne of leaked entries details: ${at(entry)} ${bytes(entry)} [mapped with ${named(entry.direction)}] [mapped as ${TYPE_NAMES[entry.type]}]`;
+}
+
+/** Linux: dump_show(), kernel/dma/debug.c */
+export function dumpLine(driver: string, device: string, ref: DebugRef, checked: boolean): string {
+  const { dma, size, type, direction, physical } = ref;
+  const index = Math.floor(dma / 2 ** 13) % 16384;
+  const asked = type === TYPE_SINGLE || type === TYPE_RESOURCE;
+  const error = asked
+    ? `dma map error ${checked ? "" : "not "}checked`
+    : "dma map error check not applicable";
+  const where = `P=${hex(physical)} N=${hex(Math.floor(physical / 4096))} D=${hex(dma)}`;
+  return `${driver} ${device} ${TYPE_NAMES[type]} idx ${index} ${where} L=${hex(size)} ${named(direction)} ${error}`;
+}
+
+/** A perfect fit. Linux: __hash_bucket_find() */
+export function fits(ref: DebugRef, own: DebugRef): boolean {
+  if (ref.size !== own.size || ref.type !== own.type || ref.direction !== own.direction) {
+    return false;
+  }
+  return ref.entries === own.entries;
 }

@@ -14,6 +14,7 @@ import {
   directionOf,
   F_CHECKED,
   hasFlag,
+  META_DEVICE_SHIFT,
   META_FLAG_SHIFT,
   TYPE_COHERENT,
   TYPE_NAMES,
@@ -22,13 +23,15 @@ import {
   TYPE_SINGLE,
   typeOf,
 } from "./books.ts";
+import { CachelineOverlaps, MAX_OVERLAP } from "./cacheline-overlaps.ts";
 import {
   type DebugRef,
   differentCount,
   differentCpuAddress,
   differentDirection,
   differentSize,
-  named,
+  dumpLine,
+  fits,
   notAllocated,
   notChecked,
   pending,
@@ -67,8 +70,6 @@ export interface DebugOptions {
   readonly origin?: () => string;
 }
 
-/** ACTIVE_CACHELINE_MAX_OVERLAP: three tags of a radix tree. */
-const MAX_OVERLAP = 7;
 const PREALLOCATED = 65536;
 
 export class DmaDebug {
@@ -83,8 +84,7 @@ export class DmaDebug {
   readonly #lineSize: number;
   #toShow: number;
   #entries: number;
-  /** Overlaps by cache line: 0 while one mapping has it. */
-  readonly #lines = new Map<number, number>();
+  readonly #lines = new CachelineOverlaps();
   readonly #origins = new Map<number, string>();
 
   constructor(
@@ -178,6 +178,12 @@ export class DmaDebug {
       return;
     }
     const own = this.#refOf(entry);
+    // Several that fit badly: the kernel then takes none of them for the right one.
+    if (!fits(ref, own) && this.#startingAt(device, ref.dma) > 1) {
+      say("not allocated", notAllocated(ref));
+      this.#forget(entry);
+      return;
+    }
     if (ref.size !== own.size) say("different size", differentSize(ref, own));
     if (ref.type !== own.type) say("wrong function", wrongFunction(ref, own));
     else if (own.type === TYPE_COHERENT && ref.physical !== own.physical) {
@@ -191,8 +197,20 @@ export class DmaDebug {
     if (this.#policy.mapError && asked && !hasFlag(this.#books, entry, F_CHECKED)) {
       say("map error not checked", notChecked(ref, own));
     }
+    this.#forget(entry);
+  }
+
+  #forget(entry: number): void {
     this.#lineGiven(entry);
     this.#origins.delete(entry);
+  }
+
+  #startingAt(device: Device, dma: number): number {
+    let count = 0;
+    this.#books.each(device.id, dma, () => {
+      count++;
+    });
+    return count;
   }
 
   /** Linux: check_sync() */
@@ -231,20 +249,11 @@ export class DmaDebug {
     this.#error(device, last, "pending at unbind", pending(left.length, this.#refOf(last)), -1);
   }
 
-  /** Live entries as debugfs' `dump` shows them. Linux: dump_show() */
+  /** Live entries as debugfs' `dump` shows them. */
   dump(devices: readonly Device[]): string[] {
     return this.#books.live().map((entry) => {
-      const { dma, size, type, direction, physical } = this.#refOf(entry);
-      const device = devices[this.#books.meta[entry] >>> 16];
-      const index = Math.floor(dma / 2 ** 13) % 16384;
-      const checked = hasFlag(this.#books, entry, F_CHECKED);
-      const error =
-        type === TYPE_SG || type === TYPE_COHERENT
-          ? "dma map error check not applicable"
-          : `dma map error ${checked ? "" : "not "}checked`;
-      const pfn = Math.floor(physical / 4096);
-      const where = `P=${hex(physical)} N=${hex(pfn)} D=${hex(dma)} L=${hex(size)}`;
-      return `${device.driver} ${device.name} ${TYPE_NAMES[type]} idx ${index} ${where} ${named(direction)} ${error}`;
+      const { driver, name } = devices[this.#books.meta[entry] >>> META_DEVICE_SHIFT];
+      return dumpLine(driver, name, this.#refOf(entry), hasFlag(this.#books, entry, F_CHECKED));
     });
   }
 
@@ -282,13 +291,9 @@ export class DmaDebug {
     if (this.#policy.cacheline === "none") return;
     if (directionOf(this.#books, entry) === DMA_TO_DEVICE) return;
     const line = Math.floor(this.#books.physical[entry] / this.#lineSize);
-    const overlap = this.#lines.get(line);
-    if (overlap === undefined) {
-      this.#lines.set(line, 0);
-      return;
-    }
-    if (overlap < MAX_OVERLAP) this.#lines.set(line, overlap + 1);
-    else {
+    const overlap = this.#lines.take(line);
+    if (overlap === "first") return;
+    if (overlap === "exceeded") {
       const words = `exceeded ${MAX_OVERLAP} overlapping mappings of cacheline 0x${hex16(line)}`;
       this.#reports.sayOnce("cacheline", `DMA-API: ${words}`);
     }
@@ -301,11 +306,7 @@ export class DmaDebug {
   /** Linux: active_cacheline_remove() */
   #lineGiven(entry: number): void {
     if (directionOf(this.#books, entry) === DMA_TO_DEVICE) return;
-    const line = Math.floor(this.#books.physical[entry] / this.#lineSize);
-    const overlap = this.#lines.get(line);
-    if (overlap === undefined) return;
-    if (overlap > 0) this.#lines.set(line, overlap - 1);
-    else this.#lines.delete(line);
+    this.#lines.give(Math.floor(this.#books.physical[entry] / this.#lineSize));
   }
 
   /** False when there is no entry any more. Linux: dma_entry_alloc() */

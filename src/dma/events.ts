@@ -129,6 +129,11 @@ function list(values: readonly number[]): string {
   return `{${shown.join(",")}}`;
 }
 
+/** A kernel's pointer: a hash, for which there is no key yet; nothing where there is no memory. */
+function pointer({ physical }: AllocEvent): string {
+  return physical < 0 ? "0000000000000000" : "(____ptrval____)";
+}
+
 /** "nents=1/1": how many of a list are shown, and how many there are. */
 function shown(count: number): string {
   return `${Math.min(count, MAX_ENTRIES)}/${count}`;
@@ -158,7 +163,7 @@ function fieldsOf(event: DmaEvent, gfp: GfpEra): string {
       return `${head} dma_addr=${hex(event.dma)} size=${event.size} attrs=${attrText(event.attrs)}`;
     case "dma_alloc":
     case "dma_alloc_pages":
-      return `${head} dma_addr=${hex(event.dma)} size=${event.size} virt_addr=(____ptrval____) flags=${formatGfp(event.gfp, gfp)} attrs=${attrText(event.attrs)}`;
+      return `${head} dma_addr=${hex(event.dma)} size=${event.size} virt_addr=${pointer(event)} flags=${formatGfp(event.gfp, gfp)} attrs=${attrText(event.attrs)}`;
     case "dma_free":
     case "dma_free_pages":
       return `${head} dma_addr=${hex(event.dma)} size=${event.size} virt_addr=(____ptrval____) attrs=${attrText(event.attrs)}`;

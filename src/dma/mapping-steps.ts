@@ -114,6 +114,21 @@ export function refuseMap(
   return DMA_MAPPING_ERROR;
 }
 
+/** The same for one buffer, with the event that shows an address of all ones. */
+export function refuseOne(
+  core: Core,
+  device: Device,
+  name: "dma_map_page" | "dma_map_resource",
+  physical: number,
+  size: number,
+  direction: DmaDirection,
+  attrs: number,
+): number {
+  const dma = refuseMap(core, device, name, size, direction);
+  core.onEvent?.({ name, device: device.name, direction, dma, size, physical, attrs });
+  return dma;
+}
+
 /** The books are full: nothing is mapped. */
 export function refuseBooks(
   core: Core,

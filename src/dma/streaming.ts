@@ -17,7 +17,7 @@ import {
   flagsOf,
   openApart,
   refuseBooks,
-  refuseMap,
+  refuseOne,
   unmapSlowly,
 } from "./mapping-steps.ts";
 import type { Device } from "./runtime-device.ts";
@@ -67,7 +67,7 @@ export function bindStreaming(core: Core): Streaming {
         ? device.ops.mapPhysical(device, physical, size, direction, attrs, memory.cpu)
         : DMA_MAPPING_ERROR;
     if (dma === DMA_MAPPING_ERROR) {
-      return refuseMap(core, device, "dma_map_page", size, direction);
+      return refuseOne(core, device, "dma_map_page", physical, size, direction, attrs);
     }
     const flags = dma === physical && device.coherent ? 0 : flagsOf(core, device, physical, dma);
     const entry = books.add(device.id, dma, size, physical, direction, TYPE_SINGLE, flags);
@@ -123,7 +123,7 @@ function bindResource(core: Core): Pick<Streaming, "mapResource" | "unmapResourc
         ? device.ops.mapPhysical(device, physical, size, direction, all, memory.cpu)
         : DMA_MAPPING_ERROR;
     if (dma === DMA_MAPPING_ERROR) {
-      return refuseMap(core, device, "dma_map_resource", size, direction);
+      return refuseOne(core, device, "dma_map_resource", physical, size, direction, attrs);
     }
     const entry = books.add(device.id, dma, size, physical, direction, TYPE_RESOURCE, 0);
     if (entry < 0) return refuseBooks(core, device, dma, size, direction, all);

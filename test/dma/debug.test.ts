@@ -168,3 +168,27 @@ test("S8 debugging that runs out of entries grows, or gives up before 5.0", () =
     assert.equal(dma.debug?.disabled, era === "4.19");
   }
 });
+
+test("S8 several mappings of an address, none of which fits: the kernel takes none", () => {
+  const { dma, nic, lines } = bench("6.1");
+  for (const size of [64, 128]) dma.mappingError(nic, dma.map(nic, 0x100000, size, DMA_TO_DEVICE));
+  dma.unmap(nic, 0x100000, 256, DMA_TO_DEVICE);
+  assert.deepEqual(lines(), [
+    `${WHO}device driver tries to free DMA memory it has not allocated ${AT} [size=256 bytes]`,
+    ...lines().slice(1),
+  ]);
+  assert.equal(dma.reports.misuses.length, 1);
+});
+
+test("S8 memory may be mapped twice, to be read and to be written", () => {
+  const { dma, nic } = bench("6.1");
+  for (const direction of [DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_TO_DEVICE] as const) {
+    dma.mappingError(nic, dma.map(nic, 0x100000, 64, direction));
+  }
+  assert.equal(nic.write(0x100000, Uint8Array.of(1)), null);
+  assert.deepEqual(nic.read(0x100000, 1), Uint8Array.of(1));
+  for (const direction of [DMA_FROM_DEVICE, DMA_TO_DEVICE, DMA_TO_DEVICE] as const) {
+    dma.unmap(nic, 0x100000, 64, direction);
+  }
+  assert.deepEqual(dma.reports.misuses, []);
+});

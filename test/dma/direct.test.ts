@@ -128,3 +128,21 @@ test("S11 on arm64 since 6.5 a buffer smaller than a cache line bounces for a de
   assert.ok(!bounces("6.1", "arm64", 20, DMA_FROM_DEVICE));
   assert.ok(!bounces("6.12", "arm", 20, DMA_FROM_DEVICE));
 });
+
+test("S8 without an IOMMU nothing stops a device: what the books know of is reported, and done", () => {
+  const dma = createDma(small(512, 256), { bus: "physical", mappings: 1024 });
+  const card = dma.addDevice(simpleDevice("card", 32));
+  dma.cpuWrite(0x5000, Uint8Array.of(7));
+  assert.deepEqual(card.read(0x5000, 1), Uint8Array.of(7));
+  const address = dma.map(card, 0x5000, 64, DMA_TO_DEVICE);
+  assert.equal(card.write(address, Uint8Array.of(8)), null);
+  dma.unmap(card, address, 64, DMA_TO_DEVICE);
+  assert.equal(card.write(address, Uint8Array.of(9)), null);
+  assert.deepEqual(dma.cpuRead(0x5000, 1), Uint8Array.of(9));
+  const kinds = dma.reports.misuses.map(({ kind }) => kind);
+  assert.deepEqual(kinds, ["unmapped", "direction", "freed"]);
+  const beyond = card.read(2 ** 32, 1);
+  assert.ok(isFault(beyond) && beyond.reason === "mask");
+  const nothing = card.read(2 ** 30, 1);
+  assert.ok(isFault(nothing) && nothing.reason === "no memory");
+});

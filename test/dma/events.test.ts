@@ -109,6 +109,24 @@ test("S8 long lists are cut at 128 entries, as the kernel cuts them", () => {
   assert.ok(line.endsWith("attrs=SKIP_CPU_SYNC"));
 });
 
+test("S8 what is refused is told too", () => {
+  const told: string[] = [];
+  const dma = createDma(small(512, 256), {
+    era: "6.12",
+    mappings: 1024,
+    onEvent: (event) => told.push(formatDmaEvent(event, gfpEra("6.12"))),
+  });
+  const nic = dma.addDevice({ ...simpleDevice("nic", 32), busLimit: 0xffff });
+  dma.map(nic, 0x100000, 64, 1);
+  dma.mapSg(nic, sgList([{ physical: 0x100000, length: 64 }]), 1);
+  assert.equal(dma.allocCoherent(nic, 2 ** 30), null);
+  assert.deepEqual(told, [
+    "dma_map_page: nic dir=TO_DEVICE dma_addr=ffffffffffffffff size=64 phys_addr=100000 attrs=",
+    "dma_map_sg_err: nic dir=TO_DEVICE dma_addrs={0x100000} err=-5 attrs=",
+    "dma_alloc: nic dir=BIDIRECTIONAL dma_addr=0 size=1073741824 virt_addr=0000000000000000 flags=GFP_KERNEL attrs=",
+  ]);
+});
+
 test("S8 a layer tells what it does, in the kernel's order", () => {
   const memory = small(512, 256);
   const told: DmaEvent[] = [];
