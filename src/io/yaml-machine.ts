@@ -27,6 +27,13 @@ export const DESCRIBED_ARCHES = [
   "arm",
   "arm-lpae",
   "arm64",
+  "ia64",
+  "riscv",
+  "powerpc",
+  "powerpc32",
+  "s390",
+  "mips",
+  "mips64",
   "custom",
 ] as const;
 export type DescribedArch = (typeof DESCRIBED_ARCHES)[number];
@@ -138,7 +145,7 @@ function assemble(
   }
   for (const [key, words, fits] of [
     ["base", "firmware says where RAM starts", !isPc(arch)],
-    ["dmaLimit", "the DMA zone ends at 16 MiB", !isPc(arch)],
+    ["dmaLimit", fixedLimitOf(arch), !FIXED_LIMIT.has(arch)],
     ["armDmaZone", "no board asks for a DMA zone", arch.startsWith("arm") && arch !== "arm64"],
   ] as const) {
     const field = fields.get(key);
@@ -153,6 +160,19 @@ function assemble(
     ...given({ ram, base, memory, nodes, cmdline, cpus, dmaLimit, armDmaZone }),
     ...given({ devices, zones, config }),
   };
+}
+
+/** Architectures where no board moves the end of the zone that devices reach. */
+const FIXED_LIMIT: ReadonlyMap<DescribedArch, string> = new Map([
+  ["x86_64", "the DMA zone ends at 16 MiB"],
+  ["i386", "the DMA zone ends at 16 MiB"],
+  ["i386-pae", "the DMA zone ends at 16 MiB"],
+  ["riscv", "the DMA32 zone ends at 4 GiB"],
+  ["s390", "the DMA zone ends at 2 GiB"],
+]);
+
+function fixedLimitOf(arch: DescribedArch): string {
+  return FIXED_LIMIT.get(arch) ?? "";
 }
 
 function isPc(arch: DescribedArch): boolean {

@@ -65,7 +65,8 @@ export const NODE_WORDS = 8;
 
 /** Where bytes go that memory has no room for: slots of a page each. */
 export interface PageStore {
-  /** Free slots. */
+  /** All slots, and free ones. */
+  readonly slots: number;
   readonly free: number;
   /** A slot with these bytes, or -1 when it is full. `bytes` is null in a memory without. */
   write(bytes: Uint8Array | null): number;
