@@ -1,5 +1,7 @@
-/** The DMA layer: what drivers call, on real memory. */
+/** The DMA layer: what drivers call, on real memory; and what stands between a device and it. */
 export { DECLARED_AS_PROPOSED, type DmaPolicy, dmaPolicy } from "../kernels/dma.ts";
+export { type GartRule, gartRule } from "../kernels/gart.ts";
+export { type SwiotlbRule, swiotlbRule } from "../kernels/swiotlb.ts";
 export * from "./bounce.ts";
 export { isFault } from "./bus.ts";
 export type { DmaBuffer } from "./coherent.ts";
@@ -17,10 +19,22 @@ export * from "./device.ts";
 export { createDma, Dma } from "./dma.ts";
 export type { DmaDevice, DmaWindow } from "./dma-device.ts";
 export { type DmaEvent, formatDmaEvent } from "./events.ts";
+export { createGart, type Gart, type GartSpec } from "./gart/gart.ts";
+export { GartOps } from "./gart/gart-ops.ts";
+export {
+  type Aperture,
+  GART_DEFAULTS,
+  type GartOptions,
+  parseGartOptions,
+} from "./gart/options.ts";
+export { type GroupChoice, Iommu, type IommuSpec } from "./iommu/iommu.ts";
+export { IommuOps } from "./iommu/iommu-ops.ts";
 export { sgList } from "./lists.ts";
 export * from "./mask-pool/index.ts";
 export type * from "./ops.ts";
 export type { DmaPool, PoolBlock } from "./pool.ts";
 export type { DmaRefusal, Misuse, Reports } from "./reports.ts";
 export { Device } from "./runtime-device.ts";
+export type { SwiotlbSpec } from "./swiotlb/own.ts";
+export { createSwiotlb, Swiotlb } from "./swiotlb/swiotlb.ts";
 export * from "./words.ts";

@@ -371,3 +371,17 @@ test("S10: nothing asks whether a device of fewer than 32 bits reaches the apert
   expect.equal(dma > narrow.streamingLimit, true);
   expect.equal(ops.translate(narrow, dma), HIGH);
 });
+
+test("S10: borders: 128 KiB is not too large, an empty list is no list, the part ends at 2 MiB", () => {
+  expect.equal(gart({ options: { size: 3 * MIB } }).size, 2 * MIB);
+  const ops = new GartOps(gart({ options: { size: 2 * MIB } }));
+  expect.equal(ops.mapSg(card, [], DMA_TO_DEVICE), 0);
+  for (let i = 0; i < 480; i++) ops.mapPhysical(card, HIGH, 4096, DMA_TO_DEVICE);
+  expect.equal(ops.mapPhysical(card, HIGH, 128 * 1024, DMA_FROM_DEVICE), DMA_MAPPING_ERROR);
+  expect.equal(ops.panicked, null);
+  ops.mapPhysical(card, HIGH, 128 * 1024 + 1, DMA_TO_DEVICE);
+  expect.equal(ops.panicked, "Kernel panic: PCI-DMA: Random memory would be DMAed");
+  expect.equal(ops.mapSg(card, list([GIB, 4]), DMA_TO_DEVICE), 0);
+  expect.equal(ops.lastRefusal?.reason, "panicked");
+  expect.equal(ops.allocCoherent(card, 4096, 0xcc0), null);
+});

@@ -10,6 +10,7 @@ import { flushTimerArmed } from "../../../src/dma/iommu/flush-queue.ts";
 import { tableCount } from "../../../src/dma/iommu/table-store.ts";
 import type { CoherentBlock, SgEntry } from "../../../src/dma/ops.ts";
 import {
+  DMA_ATTR_FORCE_CONTIGUOUS,
   DMA_BIDIRECTIONAL,
   DMA_FROM_DEVICE,
   DMA_MAPPING_ERROR,
@@ -19,8 +20,8 @@ import {
 import type { FailureMessage } from "../../../src/formats/failure-message.ts";
 import { readFailures } from "../../../src/formats/failure-reader.ts";
 import type { IommuVendor } from "../../../src/kernels/iommu.ts";
-import { allocPages, NO_PFN } from "../../../src/mm/allocate.ts";
-import { restore, snapshot } from "../../../src/mm/image.ts";
+import { allocPages, freePages, NO_PFN } from "../../../src/mm/allocate.ts";
+import { diff, restore, snapshot } from "../../../src/mm/image.ts";
 import { device, freePagesOf, memoryOf, PAGES, rig } from "./machine.ts";
 
 const VENDORS: readonly IommuVendor[] = ["intel", "amd", "smmu-v3"];
@@ -580,9 +581,88 @@ test("S10: a snapshot of the image is a snapshot of the IOMMU", () => {
   const second = ops.mapPhysical(dev, 0x9000, 2 ** 22, DMA_FROM_DEVICE, 0, 0);
   iommu.flushTimer();
   expect.equal(restore(memory.image, saved), null);
+  expect.deepEqual(diff(saved, snapshot(memory.image)), []);
   expect.equal(ops.translate(dev, first, false), 0x5000);
   expect.equal(typeof ops.translate(dev, second, true), "object");
   expect.deepEqual(iommu.verify(), []);
   expect.equal(iommu.counts().get(0)?.waiting, 0);
+  expect.equal(iommu.counts().get(0)?.tableBytes, 4 * 4096);
   expect.equal(ops.mapPhysical(dev, 0x9000, 2 ** 22, DMA_FROM_DEVICE, 0, 0), second);
+});
+
+test("S10: a try below 4 GiB leaves the caches alone; the last try empties them", () => {
+  const windows = [{ start: 0x1000, end: 0xfff00000 }];
+  const wide = device({ streamingLimit: Number.MAX_SAFE_INTEGER });
+  for (const dev of [wide, device()]) {
+    const { ops } = rig({ windows });
+    const held = Array.from({ length: 32 }, () =>
+      ops.mapPhysical(dev, 0, 8 * 4096, DMA_TO_DEVICE, 0, 0),
+    );
+    for (const dma of held) ops.unmap(dev, dma, 8 * 4096, DMA_TO_DEVICE, 0, 0);
+    const dma = ops.mapPhysical(dev, 0, 16 * 4096, DMA_TO_DEVICE, 0, 0);
+    expect.equal(dma > 0xffffffff, dev === wide);
+    expect.equal(dma > 0, true);
+  }
+});
+
+test("S10: space that is just large enough but in pieces is called fragmented", () => {
+  const { ops } = rig({ windows: [{ start: 0x1000, end: 0xfff00000 }] });
+  const dev = device({ name: "0000:00:04.0" });
+  const held = Array.from({ length: 4 }, () =>
+    ops.mapPhysical(dev, 0, 64 * 4096, DMA_TO_DEVICE, 0, 0),
+  );
+  for (const i of [0, 2]) ops.unmap(dev, held[i] ?? 0, 64 * 4096, DMA_TO_DEVICE, 0, 0);
+  expect.equal(ops.mapPhysical(dev, 0, 128 * 4096, DMA_TO_DEVICE, 0, 0), DMA_MAPPING_ERROR);
+  expect.match(
+    ops.lastWords ?? "",
+    /^address space fragmented: 128 pages are free, the longest run 64,/,
+  );
+});
+
+test("S10: callers who may wait get pages from anywhere, others one block or nothing", () => {
+  const memory = memoryOf(1024, false);
+  const { ops, iommu } = rig({ memory });
+  const dev = device();
+  iommu.attach(dev);
+  const first = ops.allocCoherent(dev, 4096, KERNEL, 0, 0);
+  expect.ok(first !== null);
+  const taken: number[] = [];
+  for (
+    let pfn = allocPages(memory, ATOMIC, 0);
+    pfn !== NO_PFN;
+    pfn = allocPages(memory, ATOMIC, 0)
+  ) {
+    taken.push(pfn);
+  }
+  const odd = taken.filter((pfn) => pfn % 2 === 1);
+  for (const pfn of odd) freePages(memory, pfn, 0);
+  // What the marks held back until now, in pairs.
+  while (allocPages(memory, ATOMIC, 1) !== NO_PFN);
+  const before = freePagesOf(memory);
+  expect.equal(ops.allocCoherent(dev, 3 * 4096, ATOMIC, 0, 0), null);
+  expect.equal(ops.allocCoherent(dev, 3 * 4096, KERNEL, DMA_ATTR_FORCE_CONTIGUOUS, 0), null);
+  expect.equal(ops.lastRefusal?.reason, "no memory");
+  const block = ops.allocCoherent(dev, 3 * 4096 - 5, KERNEL, 0, 0);
+  expect.ok(block !== null);
+  expect.deepEqual(
+    block.runs.map(({ length }) => length),
+    [4096, 4096, 4096],
+  );
+  expect.equal(before - freePagesOf(memory), 3);
+  for (const [i, { physical }] of block.runs.entries()) {
+    expect.equal(ops.translate(dev, block.dma + i * 4096, true), physical);
+  }
+  ops.freeCoherent(dev, block, 0, 0);
+  expect.equal(freePagesOf(memory), before);
+});
+
+test("an identity domain without ops of its own refuses everything", () => {
+  const { ops } = rig({ mode: "identity" });
+  const dev = device();
+  const entry = { physical: 0, length: 8, dma: 0, dmaLength: 0 };
+  expect.equal(ops.mapPhysical(dev, 0, 8, DMA_TO_DEVICE, 0, 0), DMA_MAPPING_ERROR);
+  expect.equal(ops.mapSg(dev, [entry], DMA_TO_DEVICE, 0, 0), 0);
+  expect.equal(ops.allocCoherent(dev, 8, KERNEL, 0, 0), null);
+  expect.equal(ops.maskSupported(dev, 0xffffffff), false);
+  expect.equal(typeof ops.translate(dev, 0, false), "object");
 });

@@ -21,6 +21,7 @@ import {
   reserveIova,
   verifyIovaDomain,
 } from "../../../src/dma/iommu/iova-domain.ts";
+import { rangeCount } from "../../../src/dma/iommu/range-tree.ts";
 import { IOVA_RULES, iovaRule } from "../../../src/kernels/iommu.ts";
 import { createImage, equal, restore, snapshot } from "../../../src/mm/image.ts";
 import { NaiveIova } from "../../support/naive-iova.ts";
@@ -179,4 +180,25 @@ test("a domain's whole state is in the image", () => {
   expect.equal(restore(image, saved), null);
   expect.equal(allocIovaFast(d, 3, LIMIT32, false, 0), next);
   expect.equal(equal(saved, snapshot(image)), false);
+});
+
+test("S10: since 6.7 a depot with more than a magazine a CPU gives one back each 100 ms", () => {
+  const rule = { ...iovaRule("6.12"), magazineSize: 2 };
+  const d = domain({ rule, granuleShift: 24 });
+  const held = Array.from({ length: 12 }, () => allocIovaFast(d, 1, 255, false, 0));
+  const give = (count: number): void => {
+    for (const pfn of held.splice(0, count)) freeIovaFast(d, pfn, 1, 0);
+  };
+  // Two loaded magazines, one in the depot: as many as there are CPUs.
+  give(6);
+  ageCaches(d, 1000);
+  expect.equal(rangeCount(d.tree), 12);
+  give(6);
+  ageCaches(d, 1099);
+  expect.equal(rangeCount(d.tree), 12);
+  ageCaches(d, 1100);
+  expect.equal(rangeCount(d.tree), 10);
+  ageCaches(d, 5000);
+  expect.equal(rangeCount(d.tree), 6);
+  expect.deepEqual(verifyIovaDomain(d), []);
 });
