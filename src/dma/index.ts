@@ -1,7 +1,6 @@
 /** The DMA layer: what drivers call, on real memory; and what stands between a device and it. */
 export { DECLARED_AS_PROPOSED, type DmaPolicy, dmaPolicy } from "../kernels/dma.ts";
 export { type GartRule, gartRule } from "../kernels/gart.ts";
-export { type SwiotlbRule, swiotlbRule } from "../kernels/swiotlb.ts";
 export * from "./bounce.ts";
 export { isFault } from "./bus.ts";
 export type { DmaBuffer } from "./coherent.ts";
@@ -35,6 +34,5 @@ export type * from "./ops.ts";
 export type { DmaPool, PoolBlock } from "./pool.ts";
 export type { DmaRefusal, Misuse, Reports } from "./reports.ts";
 export { Device } from "./runtime-device.ts";
-export type { SwiotlbSpec } from "./swiotlb/own.ts";
-export { createSwiotlb, Swiotlb } from "./swiotlb/swiotlb.ts";
+export * from "./swiotlb/index.ts";
 export * from "./words.ts";

@@ -255,11 +255,9 @@ export class IommuOps implements DmaOps {
   }
 
   landing(device: DmaDevice, dma: number): number {
-    const group = this.#group(device);
-    if (group === null) return -1;
-    if (group.domain !== null) return physicalAt(group.domain, dma);
-    const identity = this.#identity();
-    return identity?.landing?.(device, dma) ?? dmaToPhys(device, dma);
+    const domain = this.#group(device)?.domain ?? null;
+    if (domain !== null) return physicalAt(domain, dma);
+    return this.#identity()?.landing?.(device, dma) ?? dmaToPhys(device, dma);
   }
 
   /** For a call that may refuse. */
