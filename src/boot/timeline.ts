@@ -288,7 +288,7 @@ function assemble(
     const own = marks[i] ?? { min: 0, low: 0, high: 0, promo: 0 };
     const pageset = pagesetSize(
       {
-        managed: pages,
+        managed: staysSmall(input, i) ? Math.min(pages, SECTION_PAGES) : pages,
         lowMark: own.low,
         cpus: cpusOf(zone.node, input.cpus),
         pageSize: input.build.pageSize,
@@ -299,6 +299,16 @@ function assemble(
     return { marks: own, atMarks: pages, protection: protection[i] ?? [], pageset };
   });
   return { settings, zones };
+}
+
+/** Pages of one section, all that a zone set up late begins with. Linux: PAGES_PER_SECTION */
+const SECTION_PAGES = 32768;
+
+/** Whether a zone keeps the pageset of its first section: the last one of a node, set up late. */
+function staysSmall({ layout, build, policy }: TimelineInput, i: number): boolean {
+  if (!policy.pageset.deferredStaysSmall || build.deferredStructPages !== true) return false;
+  const node = layout.zones[i]?.node;
+  return i === layout.zones.findLastIndex((zone) => zone.node === node && zone.present > 0);
 }
 
 /** CPUs that share a node's pagesets: its own, or all where it has none. Linux: zone_highsize() */

@@ -195,7 +195,8 @@ function reading(lines: readonly NumberedLine[], glued: boolean): SentenceReadin
   for (const { words, pattern, read } of SENTENCES) {
     if (!all.includes(words)) continue;
     const match = pattern.exec(all);
-    if (match === null || match.index > first.length || isSource(match[0])) continue;
+    if (match === null || match.index > first.length) continue;
+    if (isSource(all.slice(match.index, match.index + match[0].length + SOURCE_TAIL))) continue;
     const body = read(match, all);
     if (body === null) continue;
     const end = Math.max(match.index + match[0].length, first.length);
@@ -204,6 +205,9 @@ function reading(lines: readonly NumberedLine[], glued: boolean): SentenceReadin
   }
   return null;
 }
+
+/** How far behind a sentence its source would show itself. */
+const SOURCE_TAIL = 24;
 
 /** The kernel's source, quoted: `"swiotlb buffer is full (sz: %zd bytes)\n"`. */
 function isSource(text: string): boolean {

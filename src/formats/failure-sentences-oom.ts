@@ -70,7 +70,7 @@ export const KILLER_SENTENCES: readonly Sentence[] = [
   ...["nable to allocate memory", "annot allocate memory"].map(
     (words): Sentence => ({
       words,
-      pattern: new RegExp(words),
+      pattern: /(?:SLUB: )?(?:[Uu]nable to|[Cc]annot) allocate memory/,
       read: () => ({ kind: "unknown-report", device: null }),
     }),
   ),

@@ -36,6 +36,19 @@ export const DESCRIBED_ARCHES = [
   "mips64",
   "custom",
 ] as const;
+/** What `uname -m` and distributions call them. */
+const OTHER_NAMES: ReadonlyMap<string, DescribedArch> = new Map<string, DescribedArch>([
+  ["amd64", "x86_64"],
+  ["i686", "i386"],
+  ["aarch64", "arm64"],
+  ["riscv64", "riscv"],
+  ["powerpc64", "powerpc"],
+  ["ppc64", "powerpc"],
+  ["ppc64le", "powerpc"],
+  ["ppc", "powerpc32"],
+  ["s390x", "s390"],
+]);
+
 export type DescribedArch = (typeof DESCRIBED_ARCHES)[number];
 
 export interface DescribedNode {
@@ -119,7 +132,7 @@ function assemble(
     const field = fields.get(key);
     return field === undefined ? undefined : (read(field) ?? undefined);
   };
-  const arch = take("arch", (field) => parts.oneOf(field, DESCRIBED_ARCHES));
+  const arch = take("arch", (field) => parts.oneOf(field, DESCRIBED_ARCHES, OTHER_NAMES));
   const kernel = take("kernel", (field) => parts.kernel(field));
   const ram = take("ram", (field) => parts.positiveBytes(field, "ram"));
   const base = take("base", (field) => parts.bytes(field));

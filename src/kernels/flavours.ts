@@ -22,6 +22,8 @@ export interface ConfigFacts {
   readonly thp: boolean;
   readonly thpDefault: "always" | "madvise" | "never";
   readonly numa: boolean;
+  /** CONFIG_DEFERRED_STRUCT_PAGE_INIT: each node's last zone is set up late. Absent: no. */
+  readonly deferredStructPages?: boolean;
   /** Pages in a pageblock: 512 with 2 MiB huge pages, 1024 without PAE, … */
   readonly pageblockPages: number;
   /** x86-32: end of the vmalloc area (virtual address), build dependent. */

@@ -45,6 +45,7 @@ export function configured(base: Build, arch: Arch, config: KernelConfig, excerp
     thp: on("TRANSPARENT_HUGEPAGE", base.thp),
     thpDefault: on("TRANSPARENT_HUGEPAGE_NEVER", base.thpDefault === "never") ? "never" : always,
     numa: on("NUMA", base.numa),
+    deferredStructPages: on("DEFERRED_STRUCT_PAGE_INIT", base.deferredStructPages ?? false),
     pageOffset: pageOffsetOf(arch, config) ?? base.pageOffset,
   };
 }

@@ -187,7 +187,7 @@ function rowsOf(zones: readonly PrintedZone[], { settings, marks, reserves }: Fi
     const size = printedPageset(zones, i, marks.counts, own.low, settings);
     const promo = settings.policy.watermarks.promo ? own.promo : null;
     const fields = [
-      ...comparedMarks(zone, own, hiddenBoost(zone, own, settings.policy)),
+      ...comparedMarks(zone, own, hiddenBoost(zone, own, settings)),
       ...comparedReserve(zone, reserve, settings.names, zones),
       ...comparedPagesets(zone, size),
     ];

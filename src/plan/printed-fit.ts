@@ -204,7 +204,7 @@ function tryMarks(
       const marks = printedMarks(input.zones, counts, tried);
       const fields = input.zones.flatMap((zone, i) => {
         const own = marks[i] ?? NO_MARKS;
-        return comparedMarks(zone, own, hiddenBoost(zone, own, tried.policy));
+        return comparedMarks(zone, own, hiddenBoost(zone, own, tried));
       });
       const equal = equalOf(fields);
       if (best !== null && equal <= best.marks.equal) continue;

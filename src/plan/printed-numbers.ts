@@ -98,12 +98,19 @@ export function printedPageset(
   return pagesetSize({ managed, lowMark, cpus: own, pageSize, fraction }, policy);
 }
 
+/** A boost is a pageblock at the least, which is 2 MiB at the least. Linux: boost_watermark(), mm/page_alloc.c */
+const BOOST_LEAST_BYTES = 2 * 2 ** 20;
+
 /** What a zone's three marks are all too high by; 0 where they are not, or where the boost was printed. */
-export function hiddenBoost(zone: PrintedZone, marks: Marks, policy: Policy): number {
+export function hiddenBoost(
+  zone: PrintedZone,
+  marks: Marks,
+  { policy, pageSize }: Pick<PrintedSettings, "policy" | "pageSize">,
+): number {
   if (zone.boostTold || !policy.watermarks.boost) return 0;
   const boost = zone.min - marks.min;
   const alike = zone.low - marks.low === boost && zone.high - marks.high === boost;
-  return boost > 0 && alike ? boost : 0;
+  return alike && boost * pageSize >= BOOST_LEAST_BYTES ? boost : 0;
 }
 
 /** One field that was compared. */

@@ -89,10 +89,10 @@ function mayHideBoost(zone: PrintedZone, { policy }: PrintedSettings): boolean {
 export function boostsIn(
   zones: readonly PrintedZone[],
   marks: readonly Marks[],
-  { policy }: PrintedSettings,
+  settings: PrintedSettings,
 ): Inferred[] {
   return zones.flatMap((zone, i) => {
-    const boost = hiddenBoost(zone, marks[i] ?? NO_MARKS, policy);
+    const boost = hiddenBoost(zone, marks[i] ?? NO_MARKS, settings);
     if (boost === 0) return [];
     const why = `not printed: ${boost} pages in N${zone.node}/${zone.name} make its marks one set`;
     return [{ field: "boost", why }];

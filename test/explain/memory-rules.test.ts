@@ -440,6 +440,10 @@ describe("vmalloc's words", () => {
   test("of sizes beyond RAM, of addresses, and of pages", () => {
     const tail = reportLines({ header: "x", zones: [NORMAL] }).slice(1);
     const head = "a: vmalloc error: size";
+    match(
+      say("a: vmalloc: allocation failure: 0 bytes, mode:0xcc0(GFP_KERNEL)"),
+      /^vmalloc not-in/,
+    );
     const rest = "mode:0xcc0(GFP_KERNEL), nodemask=(null),cpuset=/,mems_allowed=0";
     equal(
       say(`${head} 9000000000000, exceeds total pages, ${rest}`),

@@ -449,6 +449,8 @@ describe("what is not a refusal of memory is not claimed:", () => {
     "Issues with kernel oom-killer:",
     "it logs a page allocation failure.",
     'pr_warn("swiotlb buffer is full (sz: %zd bytes), total %lu (slots)\\n", size);',
+    'printk(KERN_ERR "Unable to allocate memory\\n");',
+    'pr_warn("cannot allocate crashkernel (size:0x%llx)\\n", size);',
     'dev_err(dev, "Failed to get suitable pool for %s\\n", dev_name(dev));',
     "zswap: loaded using pool lzo/zbud",
     "oom_reaper: reaped process 454 (dbus-daemon), now anon-rss:0kB",

@@ -277,3 +277,34 @@ test("5.8 to 5.13: a zone without a ratio hides its pages from the zones below",
     [0, 0, 0, 0],
   ]);
 });
+
+test("4.9: the last zone keeps the pageset of its first section where struct pages come late", () => {
+  const config = new Map([["CONFIG_DEFERRED_STRUCT_PAGE_INIT", "y"]]);
+  const sizes = (kernel: string): unknown =>
+    planOf({ ...PC_8G, config, kernel }, { managed: GIVEN }).nodes[0]?.zones.map((zone) => [
+      zone.pageset?.high,
+      zone.pageset?.batch,
+    ]);
+  // 32768 / 1024 / 4 = 8, 12, then 7; six times that.
+  assert.deepEqual(sizes("4.9"), [
+    [0, 1],
+    [186, 31],
+    [42, 7],
+    [undefined, undefined],
+    [undefined, undefined],
+  ]);
+  assert.deepEqual(sizes("4.19.48"), [
+    [0, 1],
+    [378, 63],
+    [42, 7],
+    [undefined, undefined],
+    [undefined, undefined],
+  ]);
+  assert.deepEqual(sizes("4.19.108"), [
+    [0, 1],
+    [378, 63],
+    [378, 63],
+    [undefined, undefined],
+    [undefined, undefined],
+  ]);
+});

@@ -85,6 +85,13 @@ function lowMemoryBytes(
 ): number | null {
   const start = build.pageOffset ?? PAGE_OFFSET_DEFAULT;
   const end = policy.boot.x86VmallocEnd ?? build.vmallocEnd ?? VMALLOC_END_DEFAULT;
+  if (policy.boot.x86VmallocEnd !== null && end < VMALLOC_END_DEFAULT) {
+    issues.push({
+      severity: "note",
+      message:
+        "low memory ends where most builds of this era had it; a large NR_CPUS takes some MiB more",
+    });
+  }
   if (build.vmallocEnd === null && policy.boot.x86VmallocEnd === null) {
     issues.push({
       severity: "note",

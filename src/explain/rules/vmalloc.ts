@@ -1,6 +1,20 @@
 /** vmalloc failed before or beside its pages: the size, the addresses, or the list of pages. */
 import { formatBytes } from "../../base/units.ts";
+import type { Claim } from "../finding.ts";
 import type { MemoryRule } from "../memory-case.ts";
+
+const NOTHING: Claim = {
+  cause: "not-in-report",
+  sentence: "vmalloc was asked for 0 bytes, which it always refuses: no memory was missing.",
+  confidence: "proven",
+  advice: [
+    {
+      change: "look where the size comes from",
+      why: "the caller on the stack passed 0",
+      basis: "reasoned",
+    },
+  ],
+};
 
 export const vmalloc: MemoryRule = {
   name: "vmalloc",
@@ -11,6 +25,7 @@ export const vmalloc: MemoryRule = {
     const { vmalloc: words } = report;
     if (words === null) return null;
     const { line } = words.size;
+    if (words.size.value === 0) return NOTHING;
     const size = formatBytes(words.size.value);
     const ram = report.ram === null ? null : report.ram.value * (report.pageKib ?? 4) * 1024;
     const evidence = [{ line, text: `vmalloc of ${words.size.value} bytes: ${words.what}` }];

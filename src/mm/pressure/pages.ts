@@ -100,6 +100,9 @@ export interface Pages {
   /** By place of the node. */
   readonly node: Int32Array;
   readonly counts: ReclaimCounts;
+  /** By zone: pages looked at, and pages freed, by all reclaim. */
+  readonly scanned: Float64Array;
+  readonly freed: Float64Array;
   readonly store: PageStore | null;
   readonly owners: PageOwner[];
   /** Whether pages are ever moved: some kernels are built without. */
@@ -176,6 +179,8 @@ export function managePages(m: Memory, options: PageOptions = {}): Pages {
       compactFail: 0,
       kswapdWakes: 0,
     },
+    scanned: new Float64Array(m.zoneCount),
+    freed: new Float64Array(m.zoneCount),
     store: options.store ?? null,
     owners: [],
     migration: options.migration ?? true,
