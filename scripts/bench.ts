@@ -1,8 +1,8 @@
 /**
  * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…] [OPTION…]    all without a NAME: frames, boot, off, shared, replay,
- *                                              explain, dma, swiotlb, iova, mask-pool
+ *   node scripts/bench.ts [NAME…] [OPTION…]    all without a NAME: frames, boot, off, balance, shared,
+ *                                              replay, explain, dma, swiotlb, iova, mask-pool
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it
@@ -15,6 +15,7 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { runBalance } from "../bench/balance.ts";
 import { runBoot } from "../bench/boot.ts";
 import { bundleWorkers } from "../bench/bundle.ts";
 import { runDma } from "../bench/dma.ts";
@@ -33,6 +34,7 @@ const BENCHMARKS = {
   frames: { run: runFrames, workers: ["worker"] },
   boot: { run: runBoot, workers: ["boot-worker", "worker"] },
   off: { run: runOff, workers: ["worker-whole", "worker-bare"] },
+  balance: { run: runBalance, workers: [] },
   shared: { run: runShared, workers: ["shared-worker", "worker"] },
   replay: { run: runReplay, workers: [] },
   explain: { run: runExplain, workers: [] },

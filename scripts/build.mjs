@@ -8,6 +8,7 @@
  *                               module, but loads imported ones each time they are used
  *   dist/dma/layer.js           the DMA layer in the same way
  *   dist/vendor/*.js            third parties of the library, see vendor.mjs
+ *   dist/wasm/*.wasm            the C parser and its grammar, which src/host/c-parser.ts opens
  *
  * The bundle is made from src/ and needs no tsc, so bin/zonewright can refresh it in a moment. It
  * is stale when the fingerprint of src/ (count, bytes, newest change) is not the one in its stamp.
@@ -16,6 +17,7 @@
  */
 import { spawnSync } from "node:child_process";
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -25,7 +27,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -36,6 +38,10 @@ const outFile = join(root, "dist/cli/zonewright.js");
 const MODULES = [
   [join(root, "src/mm/index.ts"), join(root, "dist/mm/allocator.js")],
   [join(root, "src/dma/index.ts"), join(root, "dist/dma/layer.js")],
+];
+const wasm = [
+  "node_modules/web-tree-sitter/web-tree-sitter.wasm",
+  "node_modules/tree-sitter-c/tree-sitter-c.wasm",
 ];
 const stamp = join(root, "dist/cli/.zonewright.stamp");
 
@@ -57,6 +63,12 @@ export async function bundle() {
   renameSync(fresh, outFile);
   writeFileSync(stamp, print);
   return packages;
+}
+
+/** Copies what is loaded at run time and is no module. */
+function copyWasm() {
+  mkdirSync(join(root, "dist/wasm"), { recursive: true });
+  for (const path of wasm) copyFileSync(join(root, path), join(root, "dist/wasm", basename(path)));
 }
 
 /** Writes dist/mm/allocator.js and dist/dma/layer.js. */
@@ -123,6 +135,7 @@ async function main(options) {
     return;
   }
   const { vendorAll } = await import("./vendor.mjs");
+  copyWasm();
   await vendorAll(await bundle());
   await bundleModules();
 }

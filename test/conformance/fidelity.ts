@@ -1,4 +1,7 @@
 // docs/fidelity.md, made of the scores: what is exact, what is not and why.
+
+import { ERAS, resolveEra } from "../../src/kernels/eras.ts";
+import { EVERY_ARCH } from "../../src/kernels/policy.ts";
 import { type DmaRow, dmaTable } from "./dma-score.ts";
 import { iovaSection } from "./iova-table.ts";
 import { type Miss, QUESTIONS, type Question, type Score } from "./score.ts";
@@ -65,7 +68,7 @@ export function fidelityPage(
   );
   for (const miss of rest) parts.push(`- ${miss.capture}, ${miss.question}: ${miss.words}`);
   parts.push(...REPLAYED, ...traceTable(traces), ...MAPPED, ...dmaTable(dma));
-  parts.push(...iovaSection(traces), ...UNVERIFIED);
+  parts.push(...iovaSection(traces), ...UNVERIFIED, ...eraTable());
   return `${parts.join("\n").trimEnd()}\n`;
 }
 
@@ -119,13 +122,41 @@ const UNVERIFIED = [
   "",
   "## Not verified by any capture",
   "",
-  "- Kernels other than 5.10, 6.1 and 6.12: the nearest older era's rules are used, and `plan` says",
-  "  *unverified*. So it does for an era on an architecture that was not captured in it.",
+  "- Kernels other than 5.10, 6.1 and 6.12: `plan` says *unverified* for every era and architecture that",
+  "  the table below does not call captured. A version that is not listed uses the nearest older era.",
   "- Firmware other than SeaBIOS, EDK II and a plain devicetree.",
   "- Mirrored memory (`kernelcore=mirror` is shown without any); hot-pluggable memory;",
   "  arm64 with a narrower DMA zone than 4 GiB; arm boards with a DMA zone of their own: written from",
   "  the rules, shown on worked examples, not on captures.",
 ];
+
+/** Every era on every architecture, by how its rules are known. */
+function eraTable(): string[] {
+  const rows = ERAS.map(({ name, readIn }) => {
+    const cells = EVERY_ARCH.map((arch) => {
+      const era = resolveEra(name, arch);
+      const never = /Linux (?:runs on|left)/.test(era?.remark ?? "");
+      return never ? "–" : (era?.basis ?? "");
+    });
+    return `| ${name} | ${readIn} | ${cells.join(" | ")} |`;
+  });
+  return [
+    "",
+    "## How each era is known",
+    "",
+    "*captured*: reproduced above. *read*: from the source of the release named, with worked numbers in",
+    "`test/plan/eras-worked.test.ts` and `test/boot/architectures.test.ts`. *inferred*: from other",
+    "architectures or eras. –: Linux did not run there.",
+    "",
+    `| era | read in | ${EVERY_ARCH.join(" | ")} |`,
+    `| --- | --- | ${EVERY_ARCH.map(() => "---").join(" | ")} |`,
+    ...rows,
+    "",
+    "Numbers that a kernel printed, in a lone zoneinfo or a report, are checked against the formulas of its",
+    "era without the machine (`test/plan/check-printed.test.ts`): settings that are not told and counts of",
+    "the boot are inferred from the numbers themselves, and said. One wrong number is still noticed.",
+  ];
+}
 
 function table(scores: readonly Score[]): string[] {
   const groups = [...new Set(scores.map((score) => score.group))].sort((a, b) =>

@@ -79,7 +79,7 @@ describe("the tarball", () => {
 
   test("holds no corpus, no test, no tool of ours", () => {
     const allowed =
-      /^(LICENSE|README\.md|CHANGELOG\.md|package\.json|bin\/(zonewright|package\.json)|examples\/.+\.(yaml|dtb|ts|md|tar\.gz)|src\/.+\.ts|dist\/.+\.(js|d\.ts|map)|dist\/.+\.html|dist\/THIRD-PARTY\.md)$/;
+      /^(LICENSE|README\.md|CHANGELOG\.md|package\.json|bin\/(zonewright|package\.json)|examples\/.+\.(yaml|dtb|ts|md|tar\.gz)|src\/.+\.ts|dist\/.+\.(js|d\.ts|map)|dist\/.+\.html|dist\/wasm\/(web-tree-sitter|tree-sitter-c)\.wasm|dist\/THIRD-PARTY\.md)$/;
     deepEqual(
       paths.filter((path) => !allowed.test(path)),
       [],
@@ -94,7 +94,8 @@ describe("the tarball", () => {
       ok(file !== undefined && (file.mode & 0o111) === 0o111, `${path} is not executable`);
     }
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
-    ok(bytes < 8_000_000, `${bytes} bytes unpacked`);
+    // The grammar of C as WebAssembly is nearly a megabyte of it.
+    ok(bytes < 12_000_000, `${bytes} bytes unpacked`);
   });
 });
 
