@@ -11,6 +11,7 @@
  * drivers/iommu/amd/amd_iommu_types.h; ARM_LPAE_PTE_*, drivers/iommu/io-pgtable-arm.c
  */
 import type { IommuVendor } from "../../kernels/iommu.ts";
+import { type DmaDirection, fromDevice, toDevice } from "../words.ts";
 
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
@@ -79,3 +80,8 @@ export const PTE_FORMATS: Readonly<Record<IommuVendor, PteFormat>> = {
   amd: AMD,
   "smmu-v3": SMMU,
 };
+
+/** What a device may do in this direction. Linux: dma_info_to_prot() */
+export function protOf(direction: DmaDirection): number {
+  return (toDevice(direction) ? PROT_READ : 0) | (fromDevice(direction) ? PROT_WRITE : 0);
+}

@@ -8,7 +8,7 @@
 import type { DmaDevice } from "../dma-device.ts";
 import type { BusFault, CoherentBlock, DmaOps, SgEntry } from "../ops.ts";
 import { dmaToPhys } from "../translate.ts";
-import { DMA_MAPPING_ERROR, type DmaDirection, fromDevice, NO_LIMIT, toDevice } from "../words.ts";
+import { DMA_MAPPING_ERROR, type DmaDirection, NO_LIMIT } from "../words.ts";
 import { access } from "./access.ts";
 import { freeBlock, takeBlock } from "./coherent.ts";
 import {
@@ -24,7 +24,7 @@ import {
   takeAddresses,
   unmapBlock,
 } from "./domain.ts";
-import { PROT_READ, PROT_WRITE } from "./formats.ts";
+import { protOf } from "./formats.ts";
 import type { Iommu, IommuGroup } from "./iommu.ts";
 import { pressureWords } from "./pressure.ts";
 import { finaliseSg } from "./sg.ts";
@@ -342,9 +342,4 @@ export class IommuOps implements DmaOps {
     const { bounce = null } = this.iommu.spec;
     return physical >= 0 && bounce?.holds(physical) === true ? bounce : null;
   }
-}
-
-/** What a device may do in this direction. Linux: dma_info_to_prot() */
-function protOf(direction: DmaDirection): number {
-  return (toDevice(direction) ? PROT_READ : 0) | (fromDevice(direction) ? PROT_WRITE : 0);
 }
