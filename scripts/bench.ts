@@ -1,8 +1,8 @@
 /**
  * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…] [OPTION…]    all without a NAME: frames, boot, off, balance, shared,
- *                                              replay, explain, dma, swiotlb, iova, mask-pool
+ *   node scripts/bench.ts [NAME…] [OPTION…]    all without a NAME: frames, boot, off, balance,
+ *                                              shared, replay, explain, dma, swiotlb, iova, mask-pool
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it

@@ -22,10 +22,13 @@ export { createGart, type Gart, type GartSpec } from "./gart/gart.ts";
 export { GartOps } from "./gart/gart-ops.ts";
 export {
   type Aperture,
+  type ApertureAsk,
+  findAperture,
   GART_DEFAULTS,
   type GartOptions,
   parseGartOptions,
 } from "./gart/options.ts";
+export { type IommuEvent, iommuEventText } from "./iommu/events.ts";
 export { type GroupChoice, Iommu, type IommuSpec } from "./iommu/iommu.ts";
 export { IommuOps } from "./iommu/iommu-ops.ts";
 export { sgList } from "./lists.ts";

@@ -1,5 +1,4 @@
 // docs/fidelity.md, made of the scores: what is exact, what is not and why.
-
 import { ERAS, resolveEra } from "../../src/kernels/eras.ts";
 import { EVERY_ARCH } from "../../src/kernels/policy.ts";
 import { type DmaRow, dmaTable } from "./dma-score.ts";

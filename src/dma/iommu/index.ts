@@ -13,7 +13,9 @@ export {
   createIovaDomain,
   freeIovaFast,
   type IovaDomain,
+  isFree,
   reserveIova,
+  roundedSize,
 } from "./iova-domain.ts";
 export { mapRange, unmapRange, walk } from "./page-table.ts";
 export { coherentOrders, granulesOf } from "./size.ts";

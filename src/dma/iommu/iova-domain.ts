@@ -122,6 +122,11 @@ export function reserveIova(d: IovaDomain, lo: number, hi: number): boolean {
   return true;
 }
 
+/** Whether nobody has any of the pages lo to hi, inclusive. */
+export function isFree({ tree }: IovaDomain, lo: number, hi: number): boolean {
+  return rangeAt(tree, lo) === NONE && tree.lo[firstFrom(tree, lo)] > hi;
+}
+
 /**
  * A block of `size` pages, none above `limitPfn` (inclusive), with the caches
  * first: its first page, or 0. `flush`: where nothing is left, the caches are

@@ -19,8 +19,10 @@ import {
   flushTimerArmed,
   freeIovaFast,
   type IovaDomain,
+  isFree,
   queueIova,
   reserveIova,
+  roundedSize,
 } from "../../dma/iommu/index.ts";
 import { iovaRule } from "../../kernels/iommu.ts";
 import { createImage } from "../../mm/image.ts";
@@ -43,6 +45,8 @@ export interface IovaRun {
   /** Our answers, in the order of the requests. */
   readonly answers: readonly number[];
   readonly domains: ReadonlyMap<string, IovaDomain>;
+  /** Blocks that were there before the recording began, as their frees tell. */
+  readonly earlier: number;
 }
 
 const GRANULE_SHIFT = 12;
@@ -60,6 +64,7 @@ interface Space {
 export function runIova(calls: readonly IovaCall[], options: RunOptions): IovaRun {
   const spaces = new Map<string, Space>();
   const answers: number[] = [];
+  let earlier = 0;
   const clock = new TickClock(options.facts.hz, options.phase);
   const spaceOf = (name: string): Space => {
     let space = spaces.get(name);
@@ -73,14 +78,17 @@ export function runIova(calls: readonly IovaCall[], options: RunOptions): IovaRu
     if (options.frees === "predicted") fireDue(spaces, clock, call.time, call.cpu);
     if (call.kind === "alloc") answers.push(request(spaceOf(call.domain), call, options));
     else if (options.frees === "given") {
-      if (call.kind === "free") giveBack(spaceOf(call.domain), call.pfn, call.pages, call.cpu);
+      if (call.kind === "free") {
+        const known = giveBack(spaceOf(call.domain), call.pfn, call.pages, call.cpu);
+        if (!known) earlier++;
+      }
     } else if (call.kind === "unmap") {
       const name = call.domain ?? holder(spaces, call.pfn);
       if (name !== null) unmap(spaceOf(name), call.pfn, call.pages, call.cpu, call.time);
     }
   }
   const domains = new Map([...spaces].map(([name, { domain }]) => [name, domain]));
-  return { answers, domains };
+  return { answers, domains, earlier };
 }
 
 function createSpace(name: string, options: RunOptions): Space {
@@ -122,11 +130,19 @@ function request({ domain, ours }: Space, call: AllocCall, options: RunOptions):
   return pfn;
 }
 
-function giveBack({ domain, ours }: Space, recorded: number, pages: number, cpu: number): void {
+/** False for a block that the recording did not see given out: it is taken where it was, and freed. */
+function giveBack({ domain, ours }: Space, recorded: number, pages: number, cpu: number): boolean {
   const pfn = ours.get(recorded);
-  if (pfn === undefined) return;
   ours.delete(recorded);
-  freeIovaFast(domain, pfn, pages, cpu);
+  if (pfn !== undefined) {
+    freeIovaFast(domain, pfn, pages, cpu);
+    return true;
+  }
+  const last = recorded + roundedSize(domain, pages) - 1;
+  if (isFree(domain, recorded, last) && reserveIova(domain, recorded, last)) {
+    freeIovaFast(domain, recorded, pages, cpu);
+  }
+  return false;
 }
 
 function unmap(space: Space, recorded: number, pages: number, cpu: number, time: number): void {

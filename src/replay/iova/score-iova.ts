@@ -92,8 +92,12 @@ export function scoreIova(calls: IovaCalls, evidence: IovaEvidence): IovaScore |
     coherent: coherent(requests),
     tables: scoreTables(calls.calls, evidence.tables),
     domains: names.scores(requests, given),
-    assumed: names.assumed(),
+    assumed: [...earlierWords(given.earlier), ...names.assumed()],
   };
+}
+
+function earlierWords(blocks: number): string[] {
+  return blocks === 0 ? [] : [`${blocks} blocks were taken before the recording began`];
 }
 
 function compare(
@@ -123,7 +127,10 @@ function predicted(
     return compare(requests, run).allocations.equal;
   };
   const tick = 1e6 / options.facts.hz;
-  const all = Array.from({ length: PHASES }, (_, i) => equalAt((i * tick) / PHASES));
+  // Where nothing waits for a tick, its place does not matter.
+  const lazy = requests.some(({ domain }) => options.modeOf(domain) === "lazy");
+  const places = lazy ? PHASES : 1;
+  const all = Array.from({ length: places }, (_, i) => equalAt((i * tick) / PHASES));
   const [equal = 0] = all;
   return { recorded: requests.length, equal, low: Math.min(...all), high: Math.max(...all) };
 }

@@ -310,6 +310,7 @@ test("S10: iommu= is read by beginnings, as the kernel does", () => {
   expect.deepEqual(of("memaper=3,noagp"), { memaper: true, order: 3, noagp: true });
   expect.deepEqual(of("134217728,soft"), { size: 128 * MIB, soft: true });
   expect.deepEqual(of("noforce,nonsense"), { merge: false });
+  expect.deepEqual(of("panic,nopanic"), {});
 });
 
 test("S10: an aperture comes from the firmware, or costs RAM below 4 GiB", () => {
@@ -384,4 +385,16 @@ test("S10: borders: 128 KiB is not too large, an empty list is no list, the part
   expect.equal(ops.mapSg(card, list([GIB, 4]), DMA_TO_DEVICE), 0);
   expect.equal(ops.lastRefusal?.reason, "panicked");
   expect.equal(ops.allocCoherent(card, 4096, 0xcc0), null);
+});
+
+test("S10: a forced list that fails for good is flushed, and never panics", () => {
+  const ops = new GartOps(gart({ options: { size: 2 * MIB, force: true } }));
+  const before = gartCounts(ops.gart).flushes;
+  const big = list([HIGH, 4096], [HIGH + MIB, 4 * MIB]);
+  expect.equal(ops.mapSg(card, big, DMA_FROM_DEVICE), 0);
+  expect.equal(ops.panicked, null);
+  expect.equal(gartCounts(ops.gart).used, 0);
+  // Once for the merged try, once for the single ones.
+  expect.equal(gartCounts(ops.gart).flushes - before, 2);
+  expect.equal(ops.lastRefusal?.reason, "aperture full");
 });

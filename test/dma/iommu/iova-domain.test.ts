@@ -182,12 +182,18 @@ test("a domain's whole state is in the image", () => {
   expect.equal(equal(saved, snapshot(image)), false);
 });
 
-test("S10: since 6.7 a depot with more than a magazine a CPU gives one back each 100 ms", () => {
+for (const size of [1, 2, 4]) {
+  test(`S10: since 6.7 a depot too full gives a magazine back each 100 ms, ${size} pages`, () => {
+    depotAges(size);
+  });
+}
+
+function depotAges(size: number): void {
   const rule = { ...iovaRule("6.12"), magazineSize: 2 };
   const d = domain({ rule, granuleShift: 24 });
-  const held = Array.from({ length: 12 }, () => allocIovaFast(d, 1, 255, false, 0));
+  const held = Array.from({ length: 12 }, () => allocIovaFast(d, size, 255, false, 0));
   const give = (count: number): void => {
-    for (const pfn of held.splice(0, count)) freeIovaFast(d, pfn, 1, 0);
+    for (const pfn of held.splice(0, count)) freeIovaFast(d, pfn, size, 0);
   };
   // Two loaded magazines, one in the depot: as many as there are CPUs.
   give(6);
@@ -201,4 +207,43 @@ test("S10: since 6.7 a depot with more than a magazine a CPU gives one back each
   ageCaches(d, 5000);
   expect.equal(rangeCount(d.tree), 6);
   expect.deepEqual(verifyIovaDomain(d), []);
+}
+
+test("verify names what is broken", () => {
+  const broken = (spoil: (d: IovaDomain) => void): string => {
+    const d = domain();
+    for (let i = 0; i < 9; i++) allocIovaFast(d, 1 + i, LIMIT32, false, 0);
+    freeIovaFast(d, 0xfffff, 1, 0);
+    expect.deepEqual(verifyIovaDomain(d), []);
+    spoil(d);
+    return verifyIovaDomain(d)[0]?.slice(0, 2) ?? "";
+  };
+  expect.equal(
+    broken((d) => d.ints.set([77], 0)),
+    "V2",
+  );
+  expect.equal(
+    broken((d) => d.ints.set([77], 1)),
+    "V2",
+  );
+  expect.equal(
+    broken((d) => d.tree.lo.set([3], 4)),
+    "T1",
+  );
+  expect.equal(
+    broken((d) => d.tree.gap.set([1], 5)),
+    "T3",
+  );
+  expect.equal(
+    broken((d) => d.tree.words.set([2], 3)),
+    "T4",
+  );
+  expect.equal(
+    broken((d) => d.rcache.pfns.set([5], (d.rcache.loaded[0] ?? 0) * 127)),
+    "V3",
+  );
+  expect.equal(
+    broken((d) => d.rcache.unused.set([0])),
+    "C1",
+  );
 });
