@@ -7,8 +7,17 @@
  */
 import * as z from "zod";
 import type { Issue } from "../base/issue.ts";
-import type { Divergence, FreePages, ListCount, Replay, Run, StartKind } from "../replay/index.ts";
+import type {
+  Divergence,
+  DmaReplay,
+  FreePages,
+  ListCount,
+  Replay,
+  Run,
+  StartKind,
+} from "../replay/index.ts";
 import { issueList, issueSchema } from "./common.ts";
+import { type DmaDocument, dmaDocument, dmaSchema } from "./dma-document.ts";
 import { type WhatIfDocument, whatIfDocument, whatIfSchema } from "./what-if-document.ts";
 
 const count = z.number().int().min(0);
@@ -93,6 +102,8 @@ export interface ReplayDocument {
   readonly final: ReplayFinal | null;
   /** null without --set, or when the run was stopped. */
   readonly whatIf: WhatIfDocument | null;
+  /** null where no driver's calls were recorded, or an IOMMU translated them. */
+  readonly dma: DmaDocument | null;
   /** The run was stopped: the counts are of what was done. */
   readonly stopped: boolean;
   readonly issues: readonly Issue[];
@@ -132,6 +143,7 @@ export const replaySchema: z.ZodType<ReplayDocument> = z.object({
   }),
   final: finalSchema,
   whatIf: whatIfSchema.nullable().describe("the same demand on a changed machine: --set"),
+  dma: dmaSchema.nullable().describe("null where no calls were recorded, or an IOMMU translated"),
   stopped: z.boolean(),
   issues: z.array(issueSchema),
 });
@@ -140,6 +152,7 @@ export const replaySchema: z.ZodType<ReplayDocument> = z.object({
 export interface ReplayOrigin {
   readonly trace: string;
   readonly lost: number;
+  readonly dma: DmaReplay | null;
   readonly issues: readonly Issue[];
 }
 
@@ -176,6 +189,7 @@ export function replayDocument(replay: Replay, origin: ReplayOrigin): ReplayDocu
     },
     final: finalOf(repaired),
     whatIf: replay.whatIf === null ? null : whatIfDocument(replay.whatIf),
+    dma: origin.dma === null ? null : dmaDocument(origin.dma),
     stopped: replay.stopped,
     issues: issueList(origin.issues),
   };

@@ -7,6 +7,7 @@
  *
  * Linux: arch/ia64/lib/swiotlb.c (2.6.9), lib/swiotlb.c (2.6.12-4.20), kernel/dma/swiotlb.c
  */
+import { versionRank } from "./gfp.ts";
 
 export interface SwiotlbRule {
   readonly name: string;
@@ -126,17 +127,7 @@ export const SWIOTLB_RULES: readonly SwiotlbRule[] = [
 
 /** The rule of a kernel `version` such as "6.1.0-50-amd64": that of its era or of the one before; null for none. */
 export function swiotlbRule(version: string): SwiotlbRule | null {
-  const wanted = rank(version);
-  return wanted === null
-    ? null
-    : (SWIOTLB_RULES.findLast(({ name }) => (rank(name) ?? 0) <= wanted) ?? null);
-}
-
-/** 2.6 counts its third number, later kernels do not. */
-function rank(version: string): number | null {
-  const [, major, minor, patch = "0"] =
-    /^v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?/.exec(version) ?? [];
-  if (major === undefined) return null;
-  const third = major === "2" ? Number(patch) : 0;
-  return Number(major) * 1e6 + Number(minor) * 1e3 + third;
+  const wanted = versionRank(version);
+  if (wanted === null) return null;
+  return SWIOTLB_RULES.findLast(({ name }) => (versionRank(name) ?? 0) <= wanted) ?? null;
 }

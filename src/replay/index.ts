@@ -2,7 +2,14 @@
 export { type AssumptionOptions, Assumptions, type FreeAtEnd } from "./assumptions.ts";
 export { bootMoments } from "./boot-moments.ts";
 export { type BootEvidence, type BootStart, bootStart } from "./boot-start.ts";
-export { type Change, NOT_SETTABLE, parseChange, SETTING_NAMES, type Setting } from "./change.ts";
+export {
+  type Change,
+  NOT_SETTABLE,
+  pageChange,
+  parseChange,
+  SETTING_NAMES,
+  type Setting,
+} from "./change.ts";
 export type { CheckCount } from "./checks.ts";
 export {
   type Comparison,
@@ -13,6 +20,15 @@ export {
   type ListDifference,
 } from "./compare.ts";
 export { type Divergence, divergenceOf } from "./divergence.ts";
+export type { DmaCall } from "./dma/call.ts";
+export type { CoherentScore } from "./dma/coherent.ts";
+export { DmaCollector, type DmaSources, dmaSources } from "./dma/collect.ts";
+export type { FirstRefusal } from "./dma/driver.ts";
+export { type DmaFacts, type DmaPool, type DmaTexts, dmaFacts } from "./dma/facts.ts";
+export { type DmaReplay, type DmaTask, replayDma } from "./dma/replay-dma.ts";
+export type { CutCount } from "./dma/reshape.ts";
+export type { DmaDeviceScore, DmaPhase, DmaScore } from "./dma/score.ts";
+export type { DmaWhatIf, DmaWhatIfDevice, SwiotlbChange } from "./dma/what-if.ts";
 export { Driver } from "./drive.ts";
 export type { DriveOptions } from "./drive-options.ts";
 export type { BulkCall, ReplayEvent, ReplayKind } from "./event.ts";

@@ -51,6 +51,7 @@ import {
   C_MISUSE,
   C_SPINS,
   C_UNMAPS,
+  C_USED,
   createState,
   P_AREAS,
   P_FIRST,
@@ -101,6 +102,15 @@ export class Swiotlb implements Bounce {
   /** Whether every streaming mapping is to bounce. */
   get force(): boolean {
     return this.#own.spec.force === true;
+  }
+
+  /** Slots in use, and at most so far. */
+  get used(): number {
+    return this.#own.s.counts[C_USED];
+  }
+
+  get highWater(): number {
+    return this.#own.s.counts[C_HIGH];
   }
 
   get stats(): SwiotlbStats {

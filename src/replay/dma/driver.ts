@@ -1,0 +1,279 @@
+/**
+ * Runs a recording's DMA calls through the engine: decides what bounces, looks
+ * for slots, and compares with what the kernel answered. Nothing is mended: a
+ * wrong slot stays, and spoils later ones.
+ *
+ * Linux: dma_direct_map_page(), dma_capable(), include/linux/dma-direct.h, kernel/dma/direct.h
+ */
+import type { DmaDevice } from "../../dma/dma-device.ts";
+import { createSwiotlb, type Swiotlb } from "../../dma/swiotlb/swiotlb.ts";
+import { DMA_MAPPING_ERROR, type DmaDirection } from "../../dma/words.ts";
+import { gfpEra } from "../../kernels/gfp.ts";
+import type { GfpEra } from "../../kernels/gfp-era.ts";
+import { createImage } from "../../mm/image.ts";
+import type {
+  DmaCall,
+  EndCall,
+  EndListCall,
+  EventCall,
+  ListCall,
+  MapCall,
+  SgPart,
+} from "./call.ts";
+import { newCoherentScore, scoreCoherent } from "./coherent.ts";
+import { ReplayDevices } from "./devices.ts";
+import type { DmaFacts, DmaPool } from "./facts.ts";
+import { type LiveMap, LiveMaps } from "./live.ts";
+import { type DmaDeviceScore, type DmaScore, newDeviceScore } from "./score.ts";
+
+const SLOT_BYTES = 2048;
+const PAGE_BYTES = 4096;
+/** Entries that dma_map_sg lists; dma_unmap_sg lists all. Linux: DMA_TRACE_MAX_ENTRIES */
+const LISTED = 128;
+
+/** What of the recorded machine is otherwise. */
+export interface DmaVariant {
+  readonly pool: DmaPool | null;
+  readonly force: boolean;
+}
+
+/** The first mapping that the engine refused. */
+export interface FirstRefusal {
+  readonly line: number;
+  readonly time: number;
+  readonly device: string;
+  readonly bytes: number;
+  /** Slots in use then. */
+  readonly used: number;
+}
+
+export class DmaDriver {
+  readonly score: DmaScore;
+  readonly swiotlb: Swiotlb | null;
+  firstRefusal: FirstRefusal | null = null;
+  readonly #facts: DmaFacts;
+  readonly devices: ReplayDevices;
+  readonly #era: GfpEra;
+  readonly #force: boolean;
+  readonly #maps: LiveMaps<LiveMap> = new LiveMaps();
+  readonly #lists: LiveMaps<readonly LiveMap[]> = new LiveMaps();
+
+  constructor(facts: DmaFacts, { pool, force }: DmaVariant) {
+    this.#facts = facts;
+    this.#force = force;
+    this.devices = new ReplayDevices(facts, force);
+    this.#era = gfpEra(facts.upstream);
+    const { rule } = facts;
+    this.swiotlb =
+      pool === null
+        ? null
+        : createSwiotlb(createImage(false), null, { rule, ...pool, pageSize: PAGE_BYTES, force });
+    this.score = {
+      devices: new Map(),
+      coherent: newCoherentScore(),
+      events: { recorded: 0, maskEqual: 0, forceEqual: 0 },
+      open: 0,
+      unknownEnds: 0,
+      missing: 0,
+      phases: [],
+    };
+  }
+
+  take(call: DmaCall): void {
+    switch (call.kind) {
+      case "mask":
+        this.devices.setMask(call.device, call.limit, call.coherent);
+        break;
+      case "event":
+        this.#event(call);
+        break;
+      case "map":
+        this.#single(call);
+        break;
+      case "map-sg":
+        this.#list(call);
+        break;
+      case "bounced":
+        this.#bounced(call);
+        break;
+      case "unmap":
+      case "release":
+        this.#end(call);
+        break;
+      case "unmap-sg":
+        this.#endList(call);
+        break;
+      case "alloc": {
+        const device = this.devices.get(call.device);
+        scoreCoherent(this.score.coherent, call, device, this.#facts, this.#era);
+        break;
+      }
+      case "phase":
+        this.#closePhase();
+        this.score.phases.push({ name: call.name, peak: 0, slots: 0 });
+    }
+  }
+
+  end(): void {
+    this.#closePhase();
+    this.score.open = this.#maps.count + this.#lists.count;
+  }
+
+  /** Most slots in use so far. */
+  get peak(): number {
+    return this.swiotlb?.highWater ?? 0;
+  }
+
+  get used(): number {
+    return this.swiotlb?.used ?? 0;
+  }
+
+  #closePhase(): void {
+    const phase = this.score.phases.at(-1);
+    if (phase !== undefined) phase.peak = this.peak;
+  }
+
+  scoreOf(name: string): DmaDeviceScore {
+    const known = this.score.devices.get(name);
+    if (known !== undefined) return known;
+    const score = newDeviceScore(name, this.devices.get(name).driver);
+    this.score.devices.set(name, score);
+    return score;
+  }
+
+  #event(call: EventCall): void {
+    const { events } = this.score;
+    const device = this.devices.get(call.device);
+    events.recorded++;
+    if (!this.devices.isTold(call.device)) {
+      this.devices.setMask(call.device, call.limit, false);
+    }
+    if (device.streamingLimit === call.limit) events.maskEqual++;
+    if (this.#force === call.force) events.forceEqual++;
+  }
+
+  #single(call: MapCall): void {
+    const score = this.scoreOf(call.device);
+    score.maps++;
+    const own = this.#map(call, call, call.direction);
+    this.#maps.add(`${call.device} ${call.dma}`, own);
+    this.#compare(score, call, own);
+  }
+
+  #list(call: ListCall): void {
+    const score = this.scoreOf(call.device);
+    this.score.missing += call.missing;
+    const own: LiveMap[] = [];
+    for (const part of call.parts) {
+      score.entries++;
+      const map = this.#map(call, part, call.direction);
+      own.push(map);
+      this.#compare(score, part, map);
+    }
+    this.#lists.add(
+      listName(
+        call.device,
+        call.parts.map(({ physical }) => physical),
+      ),
+      own,
+    );
+  }
+
+  /** A bounce that no call tells: the decision is the recording's. */
+  #bounced(call: MapCall): void {
+    const score = this.scoreOf(call.device);
+    const device = this.devices.get(call.device);
+    score.entries++;
+    score.decisions++;
+    if (this.#mustBounce(device, call)) score.decisionsEqual++;
+    const own = this.#bounce(call, device, call, call.direction);
+    score.bounces++;
+    if (Number.isNaN(call.dma)) return;
+    score.dmas++;
+    if (own.dma === call.dma) {
+      score.dmaEqual++;
+      score.slotsEqual++;
+    }
+    this.#maps.add(`${call.device} ${call.dma}`, own);
+  }
+
+  #compare(score: DmaDeviceScore, { physical, dma }: SgPart, own: LiveMap): void {
+    const isBounce = this.#isInPool(dma) || dma === DMA_MAPPING_ERROR;
+    score.decisions++;
+    if (isBounce === own.bounced) score.decisionsEqual++;
+    score.dmas++;
+    const isEqual = dma === DMA_MAPPING_ERROR ? own.dma < 0 : own.dma === dma;
+    if (isEqual) score.dmaEqual++;
+    if (!isBounce || physical === dma) return;
+    score.bounces++;
+    if (isEqual) score.slotsEqual++;
+  }
+
+  /** Whether the recording's machine had its pool there. */
+  #isInPool(dma: number): boolean {
+    const { pool } = this.#facts;
+    return pool !== null && dma >= pool.start && dma < pool.start + pool.slots * SLOT_BYTES;
+  }
+
+  #mustBounce(device: DmaDevice, { physical, bytes }: SgPart): boolean {
+    if (this.#force) return true;
+    return physical + bytes - 1 > Math.min(device.streamingLimit, device.busLimit);
+  }
+
+  #map(call: MapCall | ListCall, part: SgPart, direction: DmaDirection): LiveMap {
+    const device = this.devices.get(call.device);
+    if (this.#mustBounce(device, part)) return this.#bounce(call, device, part, direction);
+    return { dma: part.physical, bytes: part.bytes, bounced: false };
+  }
+
+  #bounce(
+    call: MapCall | ListCall,
+    device: DmaDevice,
+    { physical, bytes }: SgPart,
+    direction: DmaDirection,
+  ): LiveMap {
+    const score = this.scoreOf(device.name);
+    const { swiotlb } = this;
+    const before = this.used;
+    score.bounced++;
+    const dma =
+      swiotlb === null || bytes === 0
+        ? DMA_MAPPING_ERROR
+        : swiotlb.map(device, physical, bytes, bytes, 0, direction, 0, call.cpu);
+    if (dma < 0 || swiotlb === null) {
+      score.refused++;
+      const { line, time } = call;
+      this.firstRefusal ??= { line, time, device: device.name, bytes, used: before };
+      return { dma, bytes, bounced: true };
+    }
+    const slots = swiotlb.used - before;
+    score.slots += slots;
+    score.bytes += bytes;
+    const phase = this.score.phases.at(-1);
+    if (phase !== undefined) phase.slots += slots;
+    return { dma, bytes, bounced: true };
+  }
+
+  #end(call: EndCall): void {
+    const own = this.#maps.take(`${call.device} ${call.dma}`);
+    if (own !== null) this.#unmap(call.device, own, call.direction);
+    // The driver's unmap was told already, and did it.
+    else if (call.kind === "unmap") this.score.unknownEnds++;
+  }
+
+  #endList(call: EndListCall): void {
+    const own = this.#lists.take(listName(call.device, call.physicals));
+    if (own === null) this.score.unknownEnds++;
+    else for (const map of own) this.#unmap(call.device, map, call.direction);
+  }
+
+  #unmap(name: string, own: LiveMap, direction: DmaDirection): void {
+    if (!own.bounced || own.dma < 0 || this.swiotlb === null) return;
+    this.swiotlb.unmap(this.devices.get(name), own.dma, own.bytes, direction, 0);
+  }
+}
+
+/** What a scatterlist is known by: the addresses that both of its events list. */
+export function listName(device: string, physicals: readonly number[]): string {
+  return `${device} ${physicals.slice(0, LISTED).join()}`;
+}
