@@ -1,7 +1,8 @@
 /**
  * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, shared, replay, explain; all without a NAME
+ *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, shared, replay, explain, swiotlb;
+ *                                              all without a NAME
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it
@@ -21,6 +22,7 @@ import { runOff } from "../bench/off.ts";
 import { runReplay } from "../bench/replay.ts";
 import { FULL_ROUNDS, runFrames } from "../bench/run.ts";
 import { runShared } from "../bench/shared.ts";
+import { runSwiotlb } from "../bench/swiotlb.ts";
 import { WORKLOADS } from "../bench/workloads.ts";
 
 const BENCHMARKS = {
@@ -30,6 +32,7 @@ const BENCHMARKS = {
   shared: runShared,
   replay: runReplay,
   explain: runExplain,
+  swiotlb: runSwiotlb,
 };
 const QUICK_ROUNDS = 3;
 
@@ -62,7 +65,14 @@ async function main(): Promise<number> {
     json: values.json ?? null,
     say: progress,
   };
-  await bundleWorkers(["worker", "shared-worker", "boot-worker", "worker-whole", "worker-bare"]);
+  await bundleWorkers([
+    "worker",
+    "shared-worker",
+    "boot-worker",
+    "worker-whole",
+    "worker-bare",
+    "swiotlb-worker",
+  ]);
   const passed = wanted.map(([name, run]) => {
     console.log(`# ${name}`);
     return run(options);
