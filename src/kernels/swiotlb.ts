@@ -53,8 +53,12 @@ export interface SwiotlbRule {
   readonly grows: boolean;
   /** Pages for restricted devices are aligned to their order (6.9). */
   readonly alignsPages: boolean;
-  /** io_tlb_used_hiwater in debugfs (6.4). */
-  readonly hiwater: boolean;
+  /** The pool lies as high as it can (memblock), or as low (the boot allocator before 2.6.39). */
+  readonly placed: "high" | "low";
+  /** A pool that finds no place is halved, down to 1 MiB (5.17), or there is none. */
+  readonly halves: boolean;
+  /** An encrypted guest gets 6 % of its memory (5.11; x86). */
+  readonly encryptedShare: boolean;
 }
 
 const V2_6_9: SwiotlbRule = {
@@ -76,7 +80,9 @@ const V2_6_9: SwiotlbRule = {
   padSlots: false,
   grows: false,
   alignsPages: false,
-  hiwater: false,
+  placed: "low",
+  halves: false,
+  encryptedShare: false,
 };
 const V2_6_18: SwiotlbRule = { ...V2_6_9, name: "2.6.18", unit: "slots", bidirectionalSync: true };
 const V2_6_39: SwiotlbRule = {
@@ -86,6 +92,7 @@ const V2_6_39: SwiotlbRule = {
   partial: "offset",
   reach: "whole",
   unreachable: "refuse",
+  placed: "high",
 };
 const V4_19: SwiotlbRule = {
   ...V2_6_39,
@@ -101,7 +108,14 @@ const V5_10: SwiotlbRule = {
   copyIn: "always",
   full: "counts",
 };
-const V6_1: SwiotlbRule = { ...V5_10, name: "6.1", areas: true, partial: "checked" };
+const V6_1: SwiotlbRule = {
+  ...V5_10,
+  name: "6.1",
+  areas: true,
+  partial: "checked",
+  halves: true,
+  encryptedShare: true,
+};
 const V6_6: SwiotlbRule = {
   ...V6_1,
   name: "6.6",
@@ -109,7 +123,6 @@ const V6_6: SwiotlbRule = {
   refusesLarge: true,
   grows: true,
   alignsPages: true,
-  hiwater: true,
 };
 const V6_12: SwiotlbRule = { ...V6_6, name: "6.12", partial: "signed", padSlots: true };
 
