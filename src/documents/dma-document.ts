@@ -51,6 +51,7 @@ export interface DmaDocument {
   readonly open: number;
   readonly unknownEnds: number;
   readonly missingEntries: number;
+  readonly unplaced: number;
   readonly devices: readonly DeviceDocument[];
   readonly phases: readonly {
     readonly name: string;
@@ -146,6 +147,7 @@ export const dmaSchema: z.ZodType<DmaDocument> = z.object({
   open: count.describe("mappings that do not end in the recording"),
   unknownEnds: count.describe("ends of mappings that the recording does not begin"),
   missingEntries: count.describe("entries of scatterlists that the kernel does not print"),
+  unplaced: count.describe("mappings whose address or size is not told: left out"),
   devices: z.array(
     z.object({
       name: z.string(),
@@ -200,6 +202,7 @@ export function dmaDocument({ facts, sources, score, ...run }: DmaReplay): DmaDo
     open: score.open,
     unknownEnds: score.unknownEnds,
     missingEntries: score.missing,
+    unplaced: score.unplaced,
     devices,
     phases: score.phases.map((phase) => ({ ...phase })),
     whatIf: run.whatIf,

@@ -57,6 +57,8 @@ export interface Own {
   readonly rule: SwiotlbRule;
   readonly spec: SwiotlbSpec;
   readonly memory: PhysicalBytes | null;
+  /** The line of the last refusal; null where it has none. */
+  lastLine: (() => string) | null;
 }
 
 export const WARN_BEFORE = 1;

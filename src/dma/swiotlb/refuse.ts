@@ -25,24 +25,29 @@ export const SWIOTLB_ATTR_ENTRY = 0x10000;
 
 /** No slots for `bytes`, `total` with what alignment adds: a BOUNCE_* reason, or the overflow buffer. */
 export function refuse(
-  { s, rule, spec }: Own,
+  own: Own,
   device: DmaDevice,
   bytes: number,
   total: number,
   direction: DmaDirection,
   attrs: number,
 ): number {
+  const { s, rule, spec } = own;
   const isLarge = total > SEGMENT * SLOT_BYTES;
+  const used = s.counts[C_USED];
   s.counts[isLarge ? C_TOO_LARGE : C_FULL]++;
-  if (spec.log !== undefined && (attrs & DMA_ATTR_NO_WARN) === 0) {
-    spec.log(fullLine(rule, device, bytes, statsOf(s).slots, s.counts[C_USED]));
+  own.lastLine = null;
+  if ((attrs & DMA_ATTR_NO_WARN) === 0) {
+    own.lastLine = () => fullLine(rule, device, bytes, statsOf(s).slots, used);
+    spec.log?.(own.lastLine());
   }
   if (rule.overflow && (attrs & SWIOTLB_ATTR_ENTRY) === 0 && spec.overflowStart !== undefined) {
     if (bytes <= OVERFLOW_BYTES) {
       s.counts[C_OVERFLOWS]++;
       return spec.overflowStart;
     }
-    spec.log?.(panicLine(direction));
+    own.lastLine = () => panicLine(direction);
+    spec.log?.(own.lastLine());
   }
   return isLarge ? BOUNCE_TOO_LARGE : BOUNCE_FULL;
 }
@@ -55,8 +60,8 @@ export function isInReach({ rule }: Own, device: DmaDevice, buffer: number, size
 
 export function unreachable(own: Own, device: DmaDevice, buffer: number, size: number): number {
   own.s.counts[C_UNREACHABLE]++;
-  if (isFirstWarning(own, WARN_UNREACHABLE)) {
-    own.spec.log?.(unreachableLine(own.rule, device, dmaAddressOf(device, buffer), size));
-  }
+  const dma = dmaAddressOf(device, buffer);
+  own.lastLine = () => unreachableLine(own.rule, device, dma, size);
+  if (isFirstWarning(own, WARN_UNREACHABLE)) own.spec.log?.(own.lastLine());
   return BOUNCE_UNREACHABLE;
 }

@@ -85,7 +85,7 @@ export function createSwiotlb(
     transient: grows ? (spec.grow?.transient ?? GROW_TRANSIENT) : 0,
   });
   if (slots > 0) openPool(s, 0, spec.start, slots, areas);
-  return new Swiotlb({ s, rule, spec, memory });
+  return new Swiotlb({ s, rule, spec, memory, lastLine: null });
 }
 
 export class Swiotlb implements Bounce {
@@ -102,6 +102,11 @@ export class Swiotlb implements Bounce {
   /** Whether every streaming mapping is to bounce. */
   get force(): boolean {
     return this.#own.spec.force === true;
+  }
+
+  /** What the kernel logs of the last refusal. */
+  get lastMessage(): string | null {
+    return this.#own.lastLine?.() ?? null;
   }
 
   /** Slots in use, and at most so far. */
@@ -130,13 +135,15 @@ export class Swiotlb implements Bounce {
     const own = this.#own;
     const { s, rule, spec } = own;
     if (s.pools[P_LIVE] === 0) {
-      spec.log?.(noPoolLine(device));
+      own.lastLine = () => noPoolLine(device);
+      spec.log?.(own.lastLine());
       return BOUNCE_NO_POOL;
     }
     assert(size > 0, "a mapping has bytes", size);
     if (size > allocSize) {
       s.counts[C_MISUSE]++;
-      if (isFirstWarning(own, WARN_SIZES)) spec.log?.(invalidSizesLine(device, size, allocSize));
+      own.lastLine = () => invalidSizesLine(device, size, allocSize);
+      if (isFirstWarning(own, WARN_SIZES)) spec.log?.(own.lastLine());
       return BOUNCE_TOO_LARGE;
     }
     let offset = keptOffset(own, device, orig);
@@ -150,7 +157,8 @@ export class Swiotlb implements Bounce {
       return refuse(own, device, rule.padSlots ? total : allocSize, total, direction, attrs);
     const row = this.#row;
     const pad = offset >>> SLOT_SHIFT;
-    s.orig[slot] = orig;
+    // Page 0 is never mapped: who says 0 wants slots without an original, as swiotlb_alloc() does.
+    s.orig[slot] = orig === 0 ? Number.NaN : orig;
     s.pad[slot] = pad;
     const start = slot - s.pools[row * POOL_WORDS + P_FIRST] + pad;
     const buffer = s.starts[row] + start * SLOT_BYTES + (offset & (SLOT_BYTES - 1));

@@ -35,12 +35,14 @@ export function scoreCoherent(
   { zones }: DmaFacts,
   era: GfpEra,
 ): void {
+  // It failed, or where the direct map begins is hidden.
+  if (!(call.physical >= 0)) return;
   const asked = typeof call.gfp === "number" ? call.gfp : parseGfp(call.gfp, era).value;
   const zone = zoneName(device.coherentLimit, zones);
   const bits = (asked & ~gfpBits(era.bits, ...ZONE_FLAGS)) | zoneBits(zone, era);
   score.recorded++;
   const pfn = Math.floor(call.physical / PAGE_BYTES);
-  if (call.physical >= 0 && zoneOf(pfn, zones) === reached(zone, zones)) score.zoneEqual++;
+  if (zoneOf(pfn, zones) === reached(zone, zones)) score.zoneEqual++;
   // One that failed, or was answered by something else, makes no single request.
   if (call.answers.length === 0) return;
   score.requests++;

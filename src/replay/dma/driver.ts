@@ -75,6 +75,7 @@ export class DmaDriver {
       open: 0,
       unknownEnds: 0,
       missing: 0,
+      unplaced: 0,
       phases: [],
     };
   }
@@ -152,7 +153,15 @@ export class DmaDriver {
     if (this.#force === call.force) events.forceEqual++;
   }
 
+  /** Whether the recording tells where the buffer lies, and how large it is. */
+  #isPlaced({ physical, bytes }: SgPart): boolean {
+    if (physical >= 0 && bytes > 0) return true;
+    this.score.unplaced++;
+    return false;
+  }
+
   #single(call: MapCall): void {
+    if (!this.#isPlaced(call)) return;
     const score = this.scoreOf(call.device);
     score.maps++;
     const own = this.#map(call, call, call.direction);
@@ -161,6 +170,8 @@ export class DmaDriver {
   }
 
   #list(call: ListCall): void {
+    // What the kernel refused as a whole is told without sizes.
+    if (!call.parts.every((part) => this.#isPlaced(part))) return;
     const score = this.scoreOf(call.device);
     this.score.missing += call.missing;
     const own: LiveMap[] = [];
@@ -181,6 +192,7 @@ export class DmaDriver {
 
   /** A bounce that no call tells: the decision is the recording's. */
   #bounced(call: MapCall): void {
+    if (!this.#isPlaced(call)) return;
     const score = this.scoreOf(call.device);
     const device = this.devices.get(call.device);
     score.entries++;
@@ -237,7 +249,7 @@ export class DmaDriver {
     const before = this.used;
     score.bounced++;
     const dma =
-      swiotlb === null || bytes === 0
+      swiotlb === null
         ? DMA_MAPPING_ERROR
         : swiotlb.map(device, physical, bytes, bytes, 0, direction, 0, call.cpu);
     if (dma < 0 || swiotlb === null) {

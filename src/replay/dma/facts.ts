@@ -52,6 +52,9 @@ export interface DmaTexts {
 }
 
 const SLOT_BYTES = 2048;
+const SEGMENT = 128;
+/** 4 GiB. */
+const MOST_SLOTS = 2 ** 21;
 
 /** Null for a kernel whose swiotlb is not known. */
 export function dmaFacts(
@@ -82,7 +85,11 @@ function poolOf({ swiotlb, memblock }: BootLog, rule: SwiotlbRule): DmaPool | nu
   const place = swiotlb.mapped ?? grantsOf(memblock, /^swiotlb_init/)[0]?.range ?? null;
   if (place === null) return null;
   const areas = rule.areas ? (swiotlb.areas ?? 1) : 1;
-  return { start: place.start, slots: (place.end - place.start) / SLOT_BYTES, areas };
+  const slots = (place.end - place.start) / SLOT_BYTES;
+  // A log that says something else is none of a kernel's.
+  const isPool = slots % SEGMENT === 0 && slots > 0 && slots <= MOST_SLOTS;
+  const isSplit = (areas & (areas - 1)) === 0 && areas > 0 && areas * SEGMENT <= slots;
+  return isPool && isSplit ? { start: place.start, slots, areas } : null;
 }
 
 const LINK = /\/devices\/(\S+)\/driver -> \S*\/([^/\s]+)\s*$/;

@@ -46,6 +46,7 @@ export async function replayDma(task: DmaTask): Promise<Outcome<DmaReplay | null
   driver.end();
   const { score, used, peak: highWater } = driver;
   if (score.missing > 0) issues.push(cutLists(score.missing));
+  if (score.unplaced > 0) issues.push(unplaced(score.unplaced));
   const value = { facts, sources, score, used, highWater, whatIf: whatIf?.end() ?? null };
   return { value, issues };
 }
@@ -73,5 +74,13 @@ function cutLists(missing: number): Issue {
     severity: "warning",
     message: `${missing} entries of scatterlists are not listed: the kernel prints 128 of each`,
     mend: "slots are exact up to the first of them",
+  };
+}
+
+function unplaced(count: number): Issue {
+  return {
+    severity: "warning",
+    message: `${count} mappings are left out: their pages' addresses or their sizes are not told`,
+    mend: "boot with nokaslr, or record the events dma:* (6.12)",
   };
 }

@@ -44,6 +44,8 @@ export interface DmaScore {
   unknownEnds: number;
   /** Entries of scatterlists that a line leaves out. */
   missing: number;
+  /** Mappings whose address or size is not told: these are left out. */
+  unplaced: number;
   readonly phases: DmaPhase[];
 }
 

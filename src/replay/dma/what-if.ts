@@ -4,6 +4,7 @@
  * how long copies take, so the peak has bounds beside it.
  */
 import type { DmaDevice } from "../../dma/dma-device.ts";
+import { sizeSwiotlb } from "../../dma/swiotlb/size.ts";
 import type { SwiotlbRule } from "../../kernels/swiotlb.ts";
 import type { DmaCall } from "./call.ts";
 import { DmaDriver, type DmaVariant, type FirstRefusal } from "./driver.ts";
@@ -59,6 +60,7 @@ export interface DmaWhatIf {
 
 const SEGMENT = 128;
 const SLOT_BYTES = 2048;
+const PAGE_BYTES = 4096;
 /** 1 GiB. */
 const MOST_SLOTS = 524288;
 const SEGMENT_BYTES = SEGMENT * SLOT_BYTES;
@@ -123,7 +125,6 @@ export class DmaWhatIfRun {
     }
     const { driver } = this.#main;
     const devices = this.#deviceResults();
-    const peaks = [this.#alone, this.#main, this.#together].map((branch) => branch.driver.peak);
     return {
       asked: this.#asked,
       pool: this.#variant.pool,
@@ -132,8 +133,8 @@ export class DmaWhatIfRun {
       peak: {
         recorded: this.#recorded.peak,
         changed: driver.peak,
-        low: Math.min(...peaks),
-        high: Math.max(...peaks),
+        low: this.#alone.driver.peak,
+        high: Math.max(driver.peak, this.#together.driver.peak),
       },
       firstRefusal: driver.firstRefusal,
       refused: devices.reduce((sum, own) => sum + own.refused, 0),
@@ -184,21 +185,23 @@ function smallestOf(branches: readonly Branch[]): number | null {
   return carries?.driver.swiotlb?.stats.slots ?? null;
 }
 
-/** Linux: setup_io_tlb_npages(), swiotlb_adjust_nareas(), kernel/dma/swiotlb.c */
+/** The pool that the kernel would make of it. */
 function variantOf(facts: DmaFacts, change: SwiotlbChange): DmaVariant {
   const { pool, rule } = facts;
   const force = change.force || facts.force;
   if (change.noforce) return { pool: null, force: false };
   if (pool === null && change.slots === null && !force) return { pool: null, force };
-  const areas = rule.areas ? powerOfTwo(change.areas ?? pool?.areas ?? 1) : 1;
-  let slots = Math.ceil((change.slots ?? pool?.slots ?? DEFAULT_SLOTS) / SEGMENT) * SEGMENT;
-  if (rule.areas) slots = powerOfTwo(Math.max(slots, areas * SEGMENT));
+  const unit = rule.unit === "pages" ? PAGE_BYTES / SLOT_BYTES : 1;
+  const asked = change.slots === null ? (pool?.slots ?? null) : change.slots * unit;
+  const areas = change.areas ?? pool?.areas ?? 1;
+  const size = sizeSwiotlb(
+    rule,
+    { slots: asked, areas, force, noforce: false },
+    { cpus: 1, ramBytes: 0, encrypted: false },
+  );
   const old = pool ?? { start: lowEnd(facts.zones), slots: 0, areas };
-  return { pool: resized(facts, { ...old, areas }, slots), force };
+  return { pool: resized(facts, { ...old, areas: size.areas }, size.slots), force };
 }
-
-/** 64 MiB. Linux: IO_TLB_DEFAULT_SIZE */
-const DEFAULT_SLOTS = 32768;
 
 /** A pool of `slots` that ends where this one does: memblock gives from the top. */
 function resized(
@@ -214,7 +217,7 @@ function resized(
 /** The end of memory below 4 GiB. */
 function lowEnd(zones: readonly DmaZone[]): number {
   const ends = zones
-    .map(({ startPfn, spanned }) => (startPfn + spanned) * 4096)
+    .map(({ startPfn, spanned }) => (startPfn + spanned) * PAGE_BYTES)
     .filter((end) => end <= 2 ** 32);
   return Math.max(0, ...ends);
 }
@@ -233,12 +236,6 @@ function sizesOf(rule: SwiotlbRule, areas: number): number[] {
   return sizes;
 }
 
-function powerOfTwo(value: number): number {
-  let power = 1;
-  while (power < value) power *= 2;
-  return power;
-}
-
 /** dma_max_mapping_size(): limited only where the device may bounce. */
 function maxMapping(
   device: DmaDevice,
@@ -255,6 +252,6 @@ function maxMapping(
 function requiredMask(zones: readonly DmaZone[]): number {
   const last = Math.max(0, ...zones.map(({ startPfn, spanned }) => startPfn + spanned)) - 1;
   let limit = 1;
-  while (limit <= last * 4096) limit *= 2;
+  while (limit <= last * PAGE_BYTES) limit *= 2;
   return limit - 1;
 }

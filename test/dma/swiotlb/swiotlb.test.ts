@@ -10,6 +10,7 @@ import {
   BOUNCE_TOO_LARGE,
   BOUNCE_UNREACHABLE,
 } from "../../../src/dma/bounce.ts";
+import { growPages } from "../../../src/dma/swiotlb/grow-pages.ts";
 import type { SwiotlbSpec } from "../../../src/dma/swiotlb/own.ts";
 import { SWIOTLB_ATTR_ENTRY } from "../../../src/dma/swiotlb/refuse.ts";
 import { createSwiotlb, type Swiotlb } from "../../../src/dma/swiotlb/swiotlb.ts";
@@ -19,9 +20,12 @@ import {
   DMA_FROM_DEVICE,
   DMA_TO_DEVICE,
   type DmaDirection,
+  NO_LIMIT,
 } from "../../../src/dma/words.ts";
 import { swiotlbRule } from "../../../src/kernels/swiotlb.ts";
+import { createMemory } from "../../../src/mm/create-memory.ts";
 import { createImage, equal, restore, snapshot } from "../../../src/mm/image.ts";
+import { Z_FREE, ZONE_WORDS } from "../../../src/mm/memory.ts";
 import { device } from "./machine.ts";
 
 const POOL = 0x10_0000;
@@ -159,6 +163,7 @@ test("refusals: the line of each era, and what a full pool comes to", () => {
     for (let i = 0; i < 4; i++) assert.ok(map(own, 262144, DMA_TO_DEVICE) > 0);
     assert.equal(map(own, 262144, DMA_TO_DEVICE), BOUNCE_FULL);
     assert.deepEqual(lines, [line]);
+    assert.equal(own.lastMessage, line);
     assert.equal(map(own, 262145, DMA_TO_DEVICE), BOUNCE_TOO_LARGE);
     assert.equal(own.stats.highWater, 512);
   }
@@ -229,6 +234,70 @@ test("6.6: a full pool grows, by a pool for the one mapping and by work that add
   assert.deepEqual(own.verify(), []);
 });
 
+test("pools grow by pages of the allocator, of a zone that the device reaches", () => {
+  const { engine } = createMemory({
+    zones: [
+      { name: "DMA", pages: 4096 },
+      { name: "DMA32", pages: 4096 },
+      { name: "Normal", pages: 4096, startPfn: 0x100000 },
+    ],
+  });
+  const free = () => engine.names.map((_, zone) => engine.zone[zone * ZONE_WORDS + Z_FREE]);
+  const before = free();
+  const grow = { pages: growPages(engine), limit: 2 ** 32 - 1 };
+  const { own } = bench("6.12", { grow, slots: 128 });
+  const buffers = [
+    DEV,
+    device({ streamingLimit: 2 ** 25 - 1 }),
+    device({ streamingLimit: NO_LIMIT }),
+  ].map((dev) => [dev, own.map(dev, ORIG, 262144, 262144, 0, DMA_TO_DEVICE, 0, 0)] as const);
+  // The first takes the pool's own slots, then one below 32 MiB, then one anywhere.
+  const [first, low, any] = buffers.map(([, buffer]) => buffer);
+  assert.equal(first, POOL);
+  assert.ok(low !== undefined && low >= 0 && low + 262144 <= 2 ** 25);
+  assert.ok(any !== undefined && any >= 2 ** 32);
+  assert.equal(own.work(), 128);
+  assert.deepEqual(own.verify(), []);
+  for (const [dev, buffer] of buffers) own.unmap(dev, buffer, 262144, DMA_TO_DEVICE, 0);
+  assert.equal(own.reclaim(), 2);
+  // Only the added pool of 256 KiB stays.
+  const after = free();
+  const sum = (counts: readonly (number | undefined)[]): number =>
+    counts.reduce<number>((total, count) => total + (count ?? 0), 0);
+  assert.equal(sum(before) - sum(after), 64);
+});
+
+test("10^5 mappings, filled to failure and back: no slot is lost", () => {
+  for (const [era, areas] of [
+    ["5.10", 1],
+    ["6.12", 4],
+  ] as const) {
+    const { own } = bench(era, { slots: 4096, areas });
+    let seed = 1;
+    const random = (below: number): number => {
+      seed = (seed * 1103515245 + 12345) % 2 ** 31;
+      return Math.floor((seed / 2 ** 31) * below);
+    };
+    for (let done = 0, refused = 0; done < 50_000 || refused < 10; refused++) {
+      const held: [number, number][] = [];
+      for (;;) {
+        const size = 1 + random(262144);
+        const buffer = own.map(DEV, ORIG, size, size, 0, DMA_TO_DEVICE, 0, done);
+        if (buffer < 0) break;
+        held.push([buffer, size]);
+        done++;
+      }
+      while (held.length > 0) {
+        const [[buffer, size] = [0, 0]] = held.splice(random(held.length), 1);
+        own.unmap(DEV, buffer, size, DMA_TO_DEVICE, 0);
+      }
+      assert.equal(own.used, 0);
+    }
+    assert.deepEqual(own.verify(), []);
+    assert.equal(map(own, 262144, DMA_TO_DEVICE) > 0, true);
+  }
+});
+
 test("a restricted device's pages come from its pool, aligned to their order from 6.9 on", () => {
   for (const [era, second] of [
     ["6.1", POOL + 0x3000],
@@ -244,6 +313,17 @@ test("a restricted device's pages come from its pool, aligned to their order fro
     assert.equal(own.freePages(DEV, pages), false);
     assert.deepEqual(own.verify(), []);
   }
+});
+
+test("slots without an original: nothing is copied in or back", () => {
+  const { own, bytes } = bench("6.12");
+  bytes.fill(8, 0, 4096);
+  const buffer = own.map(DEV, 0, 4096, 4096, 0, DMA_FROM_DEVICE, DMA_ATTR_SKIP_CPU_SYNC, 0);
+  assert.equal(bytes[buffer], 0);
+  bytes.fill(9, buffer, buffer + 4096);
+  own.syncForCpu(DEV, buffer, 4096, DMA_FROM_DEVICE);
+  own.unmap(DEV, buffer, 4096, DMA_FROM_DEVICE, 0);
+  assert.deepEqual([bytes[0], own.stats.bytesIn, own.stats.bytesOut, own.used], [8, 0, 0, 0]);
 });
 
 test("unmap of what is no mapping changes nothing and is counted", () => {
