@@ -33,6 +33,7 @@ export interface DmaDocument {
   readonly decisions: Pair;
   readonly slots: Pair;
   readonly addresses: Pair;
+  readonly refusals: Pair;
   readonly used: ModelAndKernel;
   readonly highWater: ModelAndKernel;
   readonly events: {
@@ -69,6 +70,7 @@ interface DeviceDocument {
   readonly decisions: Pair;
   readonly slots: Pair;
   readonly addresses: Pair;
+  readonly refusals: Pair;
   readonly slotsTaken: number;
   readonly bytes: number;
   readonly refused: number;
@@ -131,6 +133,7 @@ export const dmaSchema: z.ZodType<DmaDocument> = z.object({
   decisions: pair.describe("to bounce or not"),
   slots: pair.describe("the very slot of each recorded bounce"),
   addresses: pair.describe("what the driver got"),
+  refusals: pair.describe("calls that the kernel refused"),
   used: model.describe("slots in use at the end"),
   highWater: model,
   events: z
@@ -157,6 +160,7 @@ export const dmaSchema: z.ZodType<DmaDocument> = z.object({
       decisions: pair,
       slots: pair,
       addresses: pair,
+      refusals: pair,
       slotsTaken: count,
       bytes: count.describe("through buffers"),
       refused: count,
@@ -177,6 +181,7 @@ export function dmaDocument({ facts, sources, score, ...run }: DmaReplay): DmaDo
     decisions: { recorded: own.decisions, equal: own.decisionsEqual },
     slots: { recorded: own.bounces, equal: own.slotsEqual },
     addresses: { recorded: own.dmas, equal: own.dmaEqual },
+    refusals: { recorded: own.refusals, equal: own.refusalsEqual },
     slotsTaken: own.slots,
     bytes: own.bytes,
     refused: own.refused,
@@ -195,6 +200,7 @@ export function dmaDocument({ facts, sources, score, ...run }: DmaReplay): DmaDo
     decisions: all((own) => own.decisions),
     slots: all((own) => own.slots),
     addresses: all((own) => own.addresses),
+    refusals: all((own) => own.refusals),
     used: { model: run.used, kernel: facts.usedAfter },
     highWater: { model: run.highWater, kernel: facts.highWater },
     events: { ...score.events },

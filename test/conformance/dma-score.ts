@@ -15,7 +15,16 @@ export async function scoreDma(name: string): Promise<DmaRow> {
 /** Equal of compared, by what was asked. */
 function pairsOf({ score, used, highWater, facts }: DmaReplay): [string, number, number][] {
   const { coherent } = score;
-  const sums = { decisions: 0, right: 0, bounces: 0, slots: 0, dmas: 0, addresses: 0 };
+  const sums = {
+    decisions: 0,
+    right: 0,
+    bounces: 0,
+    slots: 0,
+    dmas: 0,
+    addresses: 0,
+    refusals: 0,
+    refused: 0,
+  };
   for (const own of score.devices.values()) {
     sums.decisions += own.decisions;
     sums.right += own.decisionsEqual;
@@ -23,6 +32,8 @@ function pairsOf({ score, used, highWater, facts }: DmaReplay): [string, number,
     sums.slots += own.slotsEqual;
     sums.dmas += own.dmas;
     sums.addresses += own.dmaEqual;
+    sums.refusals += own.refusals;
+    sums.refused += own.refusalsEqual;
   }
   const told = (kernel: number | null, ours: number): [number, number] =>
     kernel === null ? [0, 0] : [kernel === ours ? 1 : 0, 1];
@@ -30,6 +41,7 @@ function pairsOf({ score, used, highWater, facts }: DmaReplay): [string, number,
     ["bounce or not", sums.right, sums.decisions],
     ["slot", sums.slots, sums.bounces],
     ["address", sums.addresses, sums.dmas],
+    ["refused", sums.refused, sums.refusals],
     ["in use at the end", ...told(facts.usedAfter, used)],
     ["most in use", ...told(facts.highWater, highWater)],
     ["coherent: zone", coherent.zoneEqual, coherent.recorded],

@@ -62,6 +62,8 @@ export interface ListCall extends Place {
   readonly parts: readonly SgPart[];
   /** Entries that the line leaves out. */
   readonly missing: number;
+  /** The kernel mapped none: `parts` are those that it tried. */
+  readonly refused: boolean;
 }
 
 export interface EndCall extends Place {

@@ -44,6 +44,8 @@ const PAGE_STRUCT_BYTES = 64n;
 const PAGE_BYTES = 4096n;
 /** Calls within calls on one CPU; more are returns that were lost. */
 const DEEPEST = 32;
+/** Entries of the longest scatterlist that is kept. */
+const MOST_ENTRIES = 4096;
 
 interface Frame {
   readonly symbol: string;
@@ -63,6 +65,8 @@ export class DmaCollector {
   readonly #from: string | null;
   readonly #to: string | null;
   readonly #frames: Frame[][] = [];
+  /** By CPU: bounces since the last mapping that a tracepoint told. */
+  readonly #attempts: Frame[][] = [];
   /** By CPU: the last page request of a task. */
   readonly #lastPages: PageAlloc[] = [];
   #open: boolean;
@@ -187,7 +191,10 @@ export class DmaCollector {
       this.#put(e, { kind: "alloc", device, bytes, gfp, physical, answers });
       return;
     }
-    if (this.#sources?.tracepoints === true) return;
+    if (this.#sources?.tracepoints === true) {
+      if (e.symbol === "swiotlb_tbl_map_single") this.#tried(e.cpu, frame);
+      return;
+    }
     if (e.symbol === "swiotlb_tbl_map_single") {
       const outer = frames.at(-1);
       const dma = handleOf(numberOf(e, "tlb"));
@@ -206,6 +213,14 @@ export class DmaCollector {
     }
   }
 
+  /** A list that is refused is told without sizes; the probe has those that were tried. */
+  #tried(cpu: number, frame: Frame): void {
+    this.#attempts[cpu] ??= [];
+    const attempts = this.#attempts[cpu];
+    if (attempts.length > 0 && attempts[0].pid !== frame.pid) attempts.length = 0;
+    if (attempts.length < MOST_ENTRIES) attempts.push(frame);
+  }
+
   #tracepoint(e: Exclude<TraceEvent, { readonly name: "lost" | "probe" }>): void {
     switch (e.name) {
       case "dma_map_page":
@@ -214,6 +229,7 @@ export class DmaCollector {
         const dma = handleOf(e.dmaAddress);
         const kind = "map";
         this.#put(e, { kind, device, direction: named(e.direction), physical, bytes, dma });
+        this.#attempts[e.cpu] = [];
         return;
       }
       case "dma_unmap_page":
@@ -222,18 +238,32 @@ export class DmaCollector {
         this.#put(e, { kind: "unmap", device, dma, bytes, direction: named(e.direction) });
         return;
       }
-      case "dma_map_sg":
-      case "dma_map_sg_err": {
-        const isMapped = e.name === "dma_map_sg";
-        const bytes = isMapped ? e.bytes : [];
+      case "dma_map_sg": {
+        const { device, bytes, dmaAddresses: dmas } = e;
         const parts: SgPart[] = e.addresses.map((physical, i) => ({
           physical,
           bytes: bytes[i] ?? 0,
-          dma: isMapped ? handleOf(e.dmaAddresses[i] ?? DMA_MAPPING_ERROR) : DMA_MAPPING_ERROR,
+          dma: handleOf(dmas[i] ?? DMA_MAPPING_ERROR),
         }));
-        const missing = isMapped ? missingOf(e.entriesOf, parts.length) : 0;
+        const missing = missingOf(e.entriesOf, parts.length);
+        const kind = "map-sg";
+        const direct = named(e.direction);
+        this.#put(e, { kind, device, direction: direct, parts, missing, refused: false });
+        this.#attempts[e.cpu] = [];
+        return;
+      }
+      case "dma_map_sg_err": {
         const { device } = e;
-        this.#put(e, { kind: "map-sg", device, direction: named(e.direction), parts, missing });
+        const tried = this.#attempts[e.cpu] ?? [];
+        const dma = DMA_MAPPING_ERROR;
+        const parts: SgPart[] = tried.map((frame) => {
+          return { physical: numberOf(frame, "orig"), bytes: numberOf(frame, "mapsize"), dma };
+        });
+        if (parts.length === 0) parts.push({ physical: e.addresses[0] ?? 0, bytes: 0, dma });
+        const kind = "map-sg";
+        const direct = named(e.direction);
+        this.#put(e, { kind, device, direction: direct, parts, missing: 0, refused: true });
+        this.#attempts[e.cpu] = [];
         return;
       }
       case "dma_unmap_sg": {

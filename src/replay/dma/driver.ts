@@ -23,7 +23,7 @@ import type {
 import { newCoherentScore, scoreCoherent } from "./coherent.ts";
 import { ReplayDevices } from "./devices.ts";
 import type { DmaFacts, DmaPool } from "./facts.ts";
-import { type LiveMap, LiveMaps } from "./live.ts";
+import { EarlyEnds, type LiveMap, LiveMaps } from "./live.ts";
 import { type DmaDeviceScore, type DmaScore, newDeviceScore } from "./score.ts";
 
 const SLOT_BYTES = 2048;
@@ -57,6 +57,7 @@ export class DmaDriver {
   readonly #force: boolean;
   readonly #maps: LiveMaps<LiveMap> = new LiveMaps();
   readonly #lists: LiveMaps<readonly LiveMap[]> = new LiveMaps();
+  readonly #early: EarlyEnds = new EarlyEnds();
 
   constructor(facts: DmaFacts, { pool, force }: DmaVariant) {
     this.#facts = facts;
@@ -117,6 +118,7 @@ export class DmaDriver {
 
   end(): void {
     this.#closePhase();
+    this.score.unknownEnds = this.#early.unknown;
     this.score.open = this.#maps.count + this.#lists.count;
   }
 
@@ -165,29 +167,43 @@ export class DmaDriver {
     const score = this.scoreOf(call.device);
     score.maps++;
     const own = this.#map(call, call, call.direction);
-    this.#maps.add(`${call.device} ${call.dma}`, own);
     this.#compare(score, call, own);
+    this.#keep(call, own);
   }
 
+  /** Open until the recording ends it; what the kernel refused never was. */
+  #keep(call: MapCall, own: LiveMap): void {
+    const name = `${call.device} ${call.dma}`;
+    const isOver = call.dma === DMA_MAPPING_ERROR || this.#early.take(name, call);
+    if (isOver) this.#unmap(call.device, own, call.direction);
+    else this.#maps.add(name, own);
+  }
+
+  /** All entries or none: at the first refusal the others are given back. */
   #list(call: ListCall): void {
-    // What the kernel refused as a whole is told without sizes.
     if (!call.parts.every((part) => this.#isPlaced(part))) return;
     const score = this.scoreOf(call.device);
     this.score.missing += call.missing;
     const own: LiveMap[] = [];
+    let isRefused = false;
     for (const part of call.parts) {
       score.entries++;
       const map = this.#map(call, part, call.direction);
+      if (!call.refused) this.#compare(score, part, map);
+      isRefused = map.dma < 0;
+      if (isRefused) break;
       own.push(map);
-      this.#compare(score, part, map);
     }
-    this.#lists.add(
-      listName(
-        call.device,
-        call.parts.map(({ physical }) => physical),
-      ),
-      own,
+    if (call.refused) countRefusal(score, isRefused);
+    const name = listName(
+      call.device,
+      call.parts.map(({ physical }) => physical),
     );
+    const isOver = !call.refused && this.#early.take(name, call);
+    if (isOver || call.refused || isRefused) {
+      for (const map of own.splice(0)) this.#unmap(call.device, map, call.direction);
+    }
+    if (!call.refused && !isOver) this.#lists.add(name, own);
   }
 
   /** A bounce that no call tells: the decision is the recording's. */
@@ -199,24 +215,26 @@ export class DmaDriver {
     score.decisions++;
     if (this.#mustBounce(device, call)) score.decisionsEqual++;
     const own = this.#bounce(call, device, call, call.direction);
-    score.bounces++;
-    if (Number.isNaN(call.dma)) return;
-    score.dmas++;
-    if (own.dma === call.dma) {
-      score.dmaEqual++;
-      score.slotsEqual++;
-    }
-    this.#maps.add(`${call.device} ${call.dma}`, own);
+    if (!Number.isNaN(call.dma)) this.#compareAnswer(score, call.dma, own, true);
+    this.#keep(call, own);
   }
 
-  #compare(score: DmaDeviceScore, { physical, dma }: SgPart, own: LiveMap): void {
+  #compare(score: DmaDeviceScore, { dma }: SgPart, own: LiveMap): void {
     const isBounce = this.#isInPool(dma) || dma === DMA_MAPPING_ERROR;
     score.decisions++;
     if (isBounce === own.bounced) score.decisionsEqual++;
+    this.#compareAnswer(score, dma, own, isBounce);
+  }
+
+  #compareAnswer(score: DmaDeviceScore, dma: number, own: LiveMap, isBounce: boolean): void {
+    if (dma === DMA_MAPPING_ERROR) {
+      countRefusal(score, own.dma < 0);
+      return;
+    }
+    const isEqual = own.dma === dma;
     score.dmas++;
-    const isEqual = dma === DMA_MAPPING_ERROR ? own.dma < 0 : own.dma === dma;
     if (isEqual) score.dmaEqual++;
-    if (!isBounce || physical === dma) return;
+    if (!isBounce) return;
     score.bounces++;
     if (isEqual) score.slotsEqual++;
   }
@@ -267,15 +285,17 @@ export class DmaDriver {
   }
 
   #end(call: EndCall): void {
-    const own = this.#maps.take(`${call.device} ${call.dma}`);
+    const name = `${call.device} ${call.dma}`;
+    const own = this.#maps.take(name);
     if (own !== null) this.#unmap(call.device, own, call.direction);
-    // The driver's unmap was told already, and did it.
-    else if (call.kind === "unmap") this.score.unknownEnds++;
+    // Of a release: the driver's unmap was told already, and did it.
+    else this.#early.note(name, call, call.kind === "unmap");
   }
 
   #endList(call: EndListCall): void {
-    const own = this.#lists.take(listName(call.device, call.physicals));
-    if (own === null) this.score.unknownEnds++;
+    const name = listName(call.device, call.physicals);
+    const own = this.#lists.take(name);
+    if (own === null) this.#early.note(name, call, true);
     else for (const map of own) this.#unmap(call.device, map, call.direction);
   }
 
@@ -283,6 +303,11 @@ export class DmaDriver {
     if (!own.bounced || own.dma < 0 || this.swiotlb === null) return;
     this.swiotlb.unmap(this.devices.get(name), own.dma, own.bytes, direction, 0);
   }
+}
+
+function countRefusal(score: DmaDeviceScore, isOurs: boolean): void {
+  score.refusals++;
+  if (isOurs) score.refusalsEqual++;
 }
 
 /** What a scatterlist is known by: the addresses that both of its events list. */

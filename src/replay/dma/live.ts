@@ -27,3 +27,35 @@ export class LiveMaps<T> {
     return own;
   }
 }
+
+interface Moment {
+  readonly time: number;
+  readonly cpu: number;
+}
+
+/**
+ * Ends that are printed before their beginnings: two CPUs wrote at one moment of
+ * the clock, and the text has one after the other.
+ */
+export class EarlyEnds {
+  readonly #ends: Map<string, number> = new Map();
+  #time = 0;
+  /** Ends so far whose beginning is not told. */
+  unknown = 0;
+
+  /** `counts`: nothing else has ended it already. */
+  note(name: string, { time, cpu }: Moment, counts: boolean): void {
+    if (time !== this.#time) this.#ends.clear();
+    this.#time = time;
+    this.#ends.set(name, counts ? cpu : -1 - cpu);
+    if (counts) this.unknown++;
+  }
+
+  /** Whether what begins here has ended already. */
+  take(name: string, { time, cpu }: Moment): boolean {
+    const end = time === this.#time ? this.#ends.get(name) : undefined;
+    if (end === undefined || end === cpu || end === -1 - cpu) return false;
+    if (end >= 0) this.unknown--;
+    return this.#ends.delete(name);
+  }
+}

@@ -22,7 +22,11 @@ export interface DmaDeviceScore {
   slots: number;
   /** Bytes that went through buffers. */
   bytes: number;
+  /** Refused by the engine. */
   refused: number;
+  /** Calls that the kernel refused, and of those the engine too. */
+  refusals: number;
+  refusalsEqual: number;
 }
 
 export interface DmaPhase {
@@ -65,5 +69,7 @@ export function newDeviceScore(name: string, driver: string): DmaDeviceScore {
     slots: 0,
     bytes: 0,
     refused: 0,
+    refusals: 0,
+    refusalsEqual: 0,
   };
 }

@@ -105,6 +105,18 @@ test("a list of more than 128 entries is known by those that both of its events 
   });
 });
 
+test("at one moment of the clock, another CPU's end may be printed before its beginning", async () => {
+  const map = line("dma_map_page: d1 dir=TO_DEVICE dma_addr=5000 size=64 phys_addr=5000 attrs=");
+  const end = "dma_unmap_page: d1 dir=TO_DEVICE dma_addr=5000 size=64 attrs=";
+  const run = async (lines: readonly string[]) => {
+    const { score } = await runDma({ ...read(lines), facts: FACTS });
+    return [score.open, score.unknownEnds];
+  };
+  assert.deepEqual(await run([line(end, "dd-8", 1), map]), [0, 0]);
+  assert.deepEqual(await run([line(end, "dd-8", 0), map]), [1, 1]);
+  assert.deepEqual(await run([line(end, "dd-8", 1).replace("1.000001", "1.0"), map]), [1, 1]);
+});
+
 test("pages whose addresses are hidden are left out and counted", async () => {
   const { calls, sources } = read([line(MAP.replace("ffffea00", "ffffd123")), line(MAPPED)]);
   const { score } = await runDma({ calls, sources, facts: FACTS });

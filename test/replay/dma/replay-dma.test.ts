@@ -112,7 +112,8 @@ describe("the recordings tell models apart", () => {
 
   test("force, and no force", async () => {
     const normal = await changed("e-dma-6G-6.12", (facts) => ({ ...facts, force: true }));
-    assert.deepEqual(normal.decisions, [1722, 3134]);
+    // Segments of more than 256 KiB refuse their lists, whose rest is not looked at.
+    assert.deepEqual(normal.decisions, [1722, 3132]);
     const forced = await changed("e-dma-6G-swiotlbforce", (facts) => ({ ...facts, force: false }));
     assert.ok(forced.decisions[0] < 400, `${forced.decisions}`);
   });
