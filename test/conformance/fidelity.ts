@@ -111,8 +111,8 @@ const MAPPED = [
   "not* is the decision, *slot* the very slot of each bounce, *address* what the driver got; slots in",
   "use are compared with debugfs, where it tells them. *coherent* is the zone that memory for both came",
   "from, and the one request to the page allocator. A recorded address only names the mapping that an",
-  "unmap ends; nothing is mended. Never seen: several areas or CPUs, a full pool, masks of less than 32",
-  "bits. Those are held against a search written down slot by slot (`test/dma/swiotlb`).",
+  "unmap ends; nothing is mended. Never seen: masks of less than 32 bits, pools that grow. Those are held",
+  "against a search written down slot by slot (`test/dma/swiotlb`).",
   "",
 ];
 

@@ -9,10 +9,11 @@ import {
   placeSwiotlb,
   readSwiotlbParameter,
   type SwiotlbMachine,
+  type SwiotlbRule,
   sizeSwiotlb,
-} from "../../../src/dma/swiotlb/size.ts";
+  swiotlbRule,
+} from "../../../src/dma/swiotlb/index.ts";
 import { readCapture } from "../../../src/formats/capture.ts";
-import { type SwiotlbRule, swiotlbRule } from "../../../src/kernels/swiotlb.ts";
 import { captureFiles, corpusNames } from "../../support/corpus.ts";
 
 const MIB = 2 ** 20;

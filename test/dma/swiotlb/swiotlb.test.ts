@@ -10,10 +10,14 @@ import {
   BOUNCE_TOO_LARGE,
   BOUNCE_UNREACHABLE,
 } from "../../../src/dma/bounce.ts";
-import { growPages } from "../../../src/dma/swiotlb/grow-pages.ts";
-import type { SwiotlbSpec } from "../../../src/dma/swiotlb/own.ts";
-import { SWIOTLB_ATTR_ENTRY } from "../../../src/dma/swiotlb/refuse.ts";
-import { createSwiotlb, type Swiotlb } from "../../../src/dma/swiotlb/swiotlb.ts";
+import {
+  createSwiotlb,
+  growPages,
+  SWIOTLB_ATTR_ENTRY,
+  type Swiotlb,
+  type SwiotlbSpec,
+  swiotlbRule,
+} from "../../../src/dma/swiotlb/index.ts";
 import {
   DMA_ATTR_SKIP_CPU_SYNC,
   DMA_BIDIRECTIONAL,
@@ -22,7 +26,6 @@ import {
   type DmaDirection,
   NO_LIMIT,
 } from "../../../src/dma/words.ts";
-import { swiotlbRule } from "../../../src/kernels/swiotlb.ts";
 import { createMemory } from "../../../src/mm/create-memory.ts";
 import { createImage, equal, restore, snapshot } from "../../../src/mm/image.ts";
 import { Z_FREE, ZONE_WORDS } from "../../../src/mm/memory.ts";
