@@ -242,6 +242,7 @@ export class TraceRecording implements Recording {
     const { from = START, to = END, boot = false } = this.#paths;
     const window = new DmaCollector(this.dmaSources, boot ? null : momentOf(from), momentOf(to));
     yield* this.#take(await this.#reader(window.sink), window, true);
+    yield window.end();
   }
 
   async #reader(sink: (e: TraceEvent) => void): Promise<Reader<TraceSummary>> {

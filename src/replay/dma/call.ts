@@ -10,7 +10,7 @@
  *   bounced     that a mapping bounces (told by nothing else), physical, bytes, cpu     dma, where it is told
  *   release     which bounce: its recorded dma
  *   alloc       bytes, gfp                               what the page allocator was asked and gave
- *   event       -                                        mask and force of the kernel's decision
+ *   event       where no mapping came of it: the attempt   mask and force of the kernel's decision
  *   phase       a marker
  *
  * A recorded dma address is never looked at before the engine has answered; it
@@ -62,8 +62,6 @@ export interface ListCall extends Place {
   readonly parts: readonly SgPart[];
   /** Entries that the line leaves out. */
   readonly missing: number;
-  /** The kernel mapped none: `parts` are those that it tried. */
-  readonly refused: boolean;
 }
 
 export interface EndCall extends Place {
@@ -102,6 +100,8 @@ export interface EventCall extends Place {
   readonly force: boolean;
   readonly physical: number;
   readonly bytes: number;
+  /** No mapping came of it: it was of a list that the kernel refused. */
+  failed: boolean;
 }
 
 export interface PhaseCall extends Place {

@@ -5,9 +5,19 @@
  *
  * Linux: dma_map_page_attrs(), dma_alloc_attrs(), kernel/dma/mapping.c; swiotlb_tbl_map_single()
  */
-import { DMA_MAPPING_ERROR, type DmaDirection, NO_LIMIT } from "../../dma/words.ts";
+import { DMA_MAPPING_ERROR, NO_LIMIT } from "../../dma/words.ts";
 import type { PageAlloc, ProbeHit, TraceEvent, TraceHead } from "../../formats/ftrace-event.ts";
-import type { BareCall, DmaCall, PageAnswer, SgPart } from "./call.ts";
+import type { BareCall, DmaCall, EventCall, PageAnswer, SgPart } from "./call.ts";
+import {
+  direction,
+  handleOf,
+  missingOf,
+  named,
+  numberOf,
+  pageOf,
+  physicalOf,
+  textOf,
+} from "./values.ts";
 
 /** What the whole recording has; a first reading tells. */
 export interface DmaSources {
@@ -29,23 +39,11 @@ export function dmaSources(names: ReadonlySet<string>): DmaSources {
   };
 }
 
-const DIRECTIONS: ReadonlyMap<string, DmaDirection> = new Map([
-  ["BIDIRECTIONAL", 0],
-  ["TO_DEVICE", 1],
-  ["FROM_DEVICE", 2],
-  ["NONE", 3],
-]);
-
-/** First address of the direct map: x86-64 without KASLR. Linux: __PAGE_OFFSET_BASE_L4 */
-const PAGE_OFFSET = 0xffff888000000000n;
-/** struct page of pfn 0 and its size, there. Linux: __VMEMMAP_BASE_L4 */
-const VMEMMAP = 0xffffea0000000000n;
-const PAGE_STRUCT_BYTES = 64n;
-const PAGE_BYTES = 4096n;
 /** Calls within calls on one CPU; more are returns that were lost. */
 const DEEPEST = 32;
-/** Entries of the longest scatterlist that is kept. */
-const MOST_ENTRIES = 4096;
+
+/** Calls that wait at most for what follows them. */
+const MOST_WAITING = 1 << 15;
 
 interface Frame {
   readonly symbol: string;
@@ -65,8 +63,8 @@ export class DmaCollector {
   readonly #from: string | null;
   readonly #to: string | null;
   readonly #frames: Frame[][] = [];
-  /** By CPU: bounces since the last mapping that a tracepoint told. */
-  readonly #attempts: Frame[][] = [];
+  /** By CPU and context: attempts at bounces that no mapping has followed yet. */
+  readonly #attempts: Map<string, EventCall[]> = new Map();
   /** By CPU: the last page request of a task. */
   readonly #lastPages: PageAlloc[] = [];
   #open: boolean;
@@ -88,10 +86,18 @@ export class DmaCollector {
     return this.#calls.length;
   }
 
+  /** The calls since the last time; those whose attempts are not settled stay for the next. */
   take(): DmaCall[] {
-    const calls = this.#calls;
-    this.#calls = [];
-    return calls;
+    const open = [...this.#attempts.values()].flatMap((own) => own.slice(0, 1));
+    const firsts = open.map((call) => this.#calls.indexOf(call)).filter((at) => at >= 0);
+    const until = this.#done || this.#calls.length > MOST_WAITING ? [] : firsts;
+    return this.#calls.splice(0, Math.min(this.#calls.length, ...until));
+  }
+
+  /** No more events come. */
+  end(): DmaCall[] {
+    for (const open of this.#attempts.values()) failAll(open);
+    return this.#calls.splice(0);
   }
 
   readonly sink = (e: TraceEvent): void => {
@@ -107,7 +113,21 @@ export class DmaCollector {
       const { device, address: physical, bytes } = e;
       const limit = Math.min(e.dmaMask, NO_LIMIT);
       const force = e.force === "FORCE";
-      this.#put(e, { kind: "event", device, limit, force, physical, bytes });
+      const { line, time, cpu } = e;
+      const call: EventCall = {
+        kind: "event",
+        line,
+        time,
+        cpu,
+        device,
+        limit,
+        force,
+        physical,
+        bytes,
+        failed: false,
+      };
+      this.#calls.push(call);
+      if (this.#sources.tracepoints) this.#attempt(e, call);
       if (!this.#sources.tracepoints && !this.#sources.slotProbes) {
         this.#put(e, { kind: "bounced", device, direction: 0, physical, bytes, dma: Number.NaN });
       }
@@ -191,10 +211,7 @@ export class DmaCollector {
       this.#put(e, { kind: "alloc", device, bytes, gfp, physical, answers });
       return;
     }
-    if (this.#sources?.tracepoints === true) {
-      if (e.symbol === "swiotlb_tbl_map_single") this.#tried(e.cpu, frame);
-      return;
-    }
+    if (this.#sources?.tracepoints === true) return;
     if (e.symbol === "swiotlb_tbl_map_single") {
       const outer = frames.at(-1);
       const dma = handleOf(numberOf(e, "tlb"));
@@ -213,12 +230,28 @@ export class DmaCollector {
     }
   }
 
-  /** A list that is refused is told without sizes; the probe has those that were tried. */
-  #tried(cpu: number, frame: Frame): void {
-    this.#attempts[cpu] ??= [];
-    const attempts = this.#attempts[cpu];
-    if (attempts.length > 0 && attempts[0].pid !== frame.pid) attempts.length = 0;
-    if (attempts.length < MOST_ENTRIES) attempts.push(frame);
+  /**
+   * What an attempt at a bounce belongs to is told by the mapping that follows it;
+   * attempts that none follows were of a list that the kernel refused.
+   */
+  #attempt(e: TraceHead, call: EventCall): void {
+    const place = contextOf(e);
+    const open = this.#attempts.get(place) ?? [];
+    const [first] = open;
+    if (first !== undefined && first.device !== call.device) failAll(open);
+    open.push(call);
+    this.#attempts.set(place, open);
+  }
+
+  /** A mapping of these pages was made: the last attempts were its own. */
+  #made(e: TraceHead, device: string, parts: readonly SgPart[]): void {
+    const open = this.#attempts.get(contextOf(e));
+    if (open === undefined) return;
+    for (let i = parts.length - 1; i >= 0; i--) {
+      const last = open.at(-1);
+      if (last?.device === device && last.physical === parts[i].physical) open.pop();
+    }
+    failAll(open);
   }
 
   #tracepoint(e: Exclude<TraceEvent, { readonly name: "lost" | "probe" }>): void {
@@ -228,8 +261,8 @@ export class DmaCollector {
         const { device, bytes, address: physical } = e;
         const dma = handleOf(e.dmaAddress);
         const kind = "map";
+        this.#made(e, device, [{ physical, bytes, dma }]);
         this.#put(e, { kind, device, direction: named(e.direction), physical, bytes, dma });
-        this.#attempts[e.cpu] = [];
         return;
       }
       case "dma_unmap_page":
@@ -248,24 +281,13 @@ export class DmaCollector {
         const missing = missingOf(e.entriesOf, parts.length);
         const kind = "map-sg";
         const direct = named(e.direction);
-        this.#put(e, { kind, device, direction: direct, parts, missing, refused: false });
-        this.#attempts[e.cpu] = [];
+        this.#made(e, device, parts);
+        this.#put(e, { kind, device, direction: direct, parts, missing });
         return;
       }
-      case "dma_map_sg_err": {
-        const { device } = e;
-        const tried = this.#attempts[e.cpu] ?? [];
-        const dma = DMA_MAPPING_ERROR;
-        const parts: SgPart[] = tried.map((frame) => {
-          return { physical: numberOf(frame, "orig"), bytes: numberOf(frame, "mapsize"), dma };
-        });
-        if (parts.length === 0) parts.push({ physical: e.addresses[0] ?? 0, bytes: 0, dma });
-        const kind = "map-sg";
-        const direct = named(e.direction);
-        this.#put(e, { kind, device, direction: direct, parts, missing: 0, refused: true });
-        this.#attempts[e.cpu] = [];
+      case "dma_map_sg_err":
+        this.#made(e, e.device, []);
         return;
-      }
       case "dma_unmap_sg": {
         const { device, addresses: physicals } = e;
         this.#put(e, { kind: "unmap-sg", device, physicals, direction: named(e.direction) });
@@ -287,41 +309,11 @@ export class DmaCollector {
   }
 }
 
-function missingOf(all: number | null, listed: number): number {
-  return all === null ? 0 : Math.max(0, all - listed);
+/** Interrupts map, too, in the middle of a task's list. */
+function contextOf({ cpu, flags }: TraceHead): string {
+  return `${cpu} ${flags?.context ?? "task"}`;
 }
 
-function named(text: string): DmaDirection {
-  return DIRECTIONS.get(text) ?? 0;
-}
-
-function direction(value: number): DmaDirection {
-  return value === 1 || value === 2 || value === 3 ? value : 0;
-}
-
-/** What a driver gets for no. */
-function handleOf(value: number): number {
-  return value > NO_LIMIT ? DMA_MAPPING_ERROR : value;
-}
-
-function textOf(e: Pick<ProbeHit, "values">, name: string): string {
-  const value = e.values.get(name);
-  return typeof value === "string" ? value : "";
-}
-
-function numberOf(e: Pick<ProbeHit, "values">, name: string): number {
-  const value = e.values.get(name);
-  return typeof value === "bigint" ? Number(value) : 0;
-}
-
-/** Physical address of a page, by the address of its struct page. */
-function pageOf(value: unknown): number {
-  if (typeof value !== "bigint" || value < VMEMMAP) return Number.NaN;
-  return Number(((value - VMEMMAP) / PAGE_STRUCT_BYTES) * PAGE_BYTES);
-}
-
-/** Physical address of memory in the direct map. */
-function physicalOf(value: unknown): number {
-  if (typeof value !== "bigint" || value < PAGE_OFFSET) return DMA_MAPPING_ERROR;
-  return Number(value - PAGE_OFFSET);
+function failAll(open: EventCall[]): void {
+  for (const call of open.splice(0)) call.failed = true;
 }

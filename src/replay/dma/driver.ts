@@ -7,7 +7,7 @@
  */
 import type { DmaDevice } from "../../dma/dma-device.ts";
 import { createSwiotlb, type Swiotlb } from "../../dma/swiotlb/swiotlb.ts";
-import { DMA_MAPPING_ERROR, type DmaDirection } from "../../dma/words.ts";
+import { DMA_BIDIRECTIONAL, DMA_MAPPING_ERROR, type DmaDirection } from "../../dma/words.ts";
 import { gfpEra } from "../../kernels/gfp.ts";
 import type { GfpEra } from "../../kernels/gfp-era.ts";
 import { createImage } from "../../mm/image.ts";
@@ -58,6 +58,8 @@ export class DmaDriver {
   readonly #maps: LiveMaps<LiveMap> = new LiveMaps();
   readonly #lists: LiveMaps<readonly LiveMap[]> = new LiveMaps();
   readonly #early: EarlyEnds = new EarlyEnds();
+  /** Entries of a list that the kernel refused, so far. */
+  readonly #tried: { readonly device: string; readonly own: LiveMap }[] = [];
 
   constructor(facts: DmaFacts, { pool, force }: DmaVariant) {
     this.#facts = facts;
@@ -82,6 +84,10 @@ export class DmaDriver {
   }
 
   take(call: DmaCall): void {
+    // Another mapping begins, and the engine did not refuse what the kernel did.
+    if (this.#tried.length > 0 && (call.kind === "map" || call.kind === "map-sg")) {
+      this.#giveUp(this.#tried[0].device, false);
+    }
     switch (call.kind) {
       case "mask":
         this.devices.setMask(call.device, call.limit, call.coherent);
@@ -153,6 +159,22 @@ export class DmaDriver {
     }
     if (device.streamingLimit === call.limit) events.maskEqual++;
     if (this.#force === call.force) events.forceEqual++;
+    if (call.failed) this.#attempt(call, device);
+  }
+
+  /** An entry of a list that the kernel refused: it ends where the engine refuses. */
+  #attempt(call: EventCall, device: DmaDevice): void {
+    if (!this.#isPlaced({ ...call, dma: DMA_MAPPING_ERROR })) return;
+    const own = this.#bounce(call, device, call, DMA_BIDIRECTIONAL);
+    if (own.dma >= 0) this.#tried.push({ device: call.device, own });
+    else this.#giveUp(call.device, true);
+  }
+
+  #giveUp(name: string, isOurs: boolean): void {
+    countRefusal(this.scoreOf(name), isOurs);
+    for (const { device, own } of this.#tried.splice(0)) {
+      this.#unmap(device, own, DMA_BIDIRECTIONAL);
+    }
   }
 
   /** Whether the recording tells where the buffer lies, and how large it is. */
@@ -189,21 +211,20 @@ export class DmaDriver {
     for (const part of call.parts) {
       score.entries++;
       const map = this.#map(call, part, call.direction);
-      if (!call.refused) this.#compare(score, part, map);
+      this.#compare(score, part, map);
       isRefused = map.dma < 0;
       if (isRefused) break;
       own.push(map);
     }
-    if (call.refused) countRefusal(score, isRefused);
     const name = listName(
       call.device,
       call.parts.map(({ physical }) => physical),
     );
-    const isOver = !call.refused && this.#early.take(name, call);
-    if (isOver || call.refused || isRefused) {
+    const isOver = this.#early.take(name, call);
+    if (isOver || isRefused) {
       for (const map of own.splice(0)) this.#unmap(call.device, map, call.direction);
     }
-    if (!call.refused && !isOver) this.#lists.add(name, own);
+    if (!isOver) this.#lists.add(name, own);
   }
 
   /** A bounce that no call tells: the decision is the recording's. */
@@ -257,9 +278,9 @@ export class DmaDriver {
   }
 
   #bounce(
-    call: MapCall | ListCall,
+    call: MapCall | ListCall | EventCall,
     device: DmaDevice,
-    { physical, bytes }: SgPart,
+    { physical, bytes }: Pick<SgPart, "physical" | "bytes">,
     direction: DmaDirection,
   ): LiveMap {
     const score = this.scoreOf(device.name);

@@ -115,6 +115,8 @@ export class DmaWhatIfRun {
   }
 
   take(call: DmaCall): void {
+    // What was tried because the recorded pool was full is not what another one would see.
+    if (call.kind === "event" && call.failed) return;
     for (const { reshaper } of this.#branches()) reshaper.take(call);
   }
 

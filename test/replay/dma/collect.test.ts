@@ -27,7 +27,7 @@ function read(lines: readonly string[]): { sources: DmaSources; calls: readonly 
   const sources = dmaSources(names.names);
   const collector = new DmaCollector(sources, null, null);
   readText(ftraceReader(collector.sink), text);
-  return { sources, calls: collector.take() };
+  return { sources, calls: collector.end() };
 }
 
 const MAP =
@@ -85,6 +85,24 @@ test("with tracepoints the probes on the same functions say nothing new", () => 
     calls.map(({ kind }) => kind),
     ["map", "unmap"],
   );
+});
+
+test("attempts that no mapping follows were of a list that the kernel refused", () => {
+  const bounced = (at: string, device = "d1"): string =>
+    `swiotlb_bounced: dev_name: ${device} dma_mask=ffffffff dev_addr=${at} size=4096 NORMAL`;
+  const sg = (at: string): string =>
+    `dma_map_sg: d1 dir=TO_DEVICE nents=2/2 ents=2/2 dma_addrs={0xb000,0xc000} sizes={0x1000,0x1000} phys_addrs={0x${at},0x5000} attrs=`;
+  const { calls } = read([
+    line(bounced("100000000")),
+    // An interrupt on the same CPU maps in the middle.
+    `   dd-7   [000] ..s.. 1.000001: ${bounced("200000000", "d2")}`,
+    "   dd-7   [000] ..s.. 1.000001: dma_map_page: d2 dir=TO_DEVICE dma_addr=a000 size=4096 phys_addr=200000000 attrs=",
+    line(bounced("100001000")),
+    line(bounced("100000000")),
+    line(sg("100000000")),
+  ]);
+  const failed = calls.flatMap((call) => (call.kind === "event" && call.failed ? [call.line] : []));
+  assert.deepEqual(failed, [1, 4]);
 });
 
 test("a list of more than 128 entries is known by those that both of its events print", () => {

@@ -48,7 +48,7 @@ export async function recordedDma(
   const upstream = start.version?.numbers.join(".") ?? "";
   const facts = dmaFacts(upstream, start, end, texts, zones);
   ok(facts !== null, `${name}: facts`);
-  return { facts, sources, calls: read(sources).take() };
+  return { facts, sources, calls: read(sources).end() };
 }
 
 async function captureOf(files: ReadonlyMap<string, string>, below: string) {
