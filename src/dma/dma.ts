@@ -7,10 +7,8 @@
  *   const address = dma.mapSingle(nic, physical, 1500, DMA_TO_DEVICE);
  *   if (dma.mappingError(nic, address)) …            dma.reports.lastRefusal says why
  *   nic.read(address, 1500)                          what the card gets, or the fault it meets
- *   dma.unmapSingle(nic, address, 1500, DMA_TO_DEVICE);
  *
- * Names are the kernel's. Physical addresses take the place of pointers. What is
- * refused says why, and lines of the kernel's log are collected.
+ * Names are the kernel's; physical addresses take the place of pointers.
  *
  * Linux: include/linux/dma-mapping.h, kernel/dma/mapping.c
  */
@@ -37,14 +35,14 @@ import {
 } from "./declared-api.ts";
 import type { DeviceSpec } from "./device.ts";
 import { mapSg, unmapSg } from "./lists.ts";
-import { isRam, zoneNameOf } from "./machine.ts";
+import { ramOutsideWindows, zoneNameOf } from "./machine.ts";
 import type { DmaOps, SgEntry } from "./ops.ts";
 import { DmaPool, type PoolBackend, poolShape } from "./pool.ts";
 import type { Reports } from "./reports.ts";
 import { Device, type DeviceBus, hasRestrictedPool } from "./runtime-device.ts";
 import { bindStreaming, type Streaming } from "./streaming.ts";
 import { syncSg, syncSingle } from "./syncs.ts";
-import { physToDma, streamingLast } from "./translate.ts";
+import { streamingLast } from "./translate.ts";
 import { DMA_MAPPING_ERROR, type DmaDirection, NO_LIMIT } from "./words.ts";
 
 export class Dma {
@@ -225,16 +223,8 @@ export class Dma {
   /** Whether some memory is out of the device's reach. Linux: dma_addressing_limited() */
   addressingLimited(device: Device): boolean {
     if (streamingLast(device) < this.requiredMask(device)) return true;
-    return this.#core.policy.masks.limitedByMap && this.#ramOutsideWindows(device);
-  }
-
-  /** Linux: dma_direct_all_ram_mapped(), kernel/dma/direct.c */
-  #ramOutsideWindows(device: Device): boolean {
-    if (device.windows === null || device.ops !== this.direct) return false;
-    const { machine } = this.#core;
-    const ends = device.windows.flatMap(({ cpuStart, size }) => [cpuStart - 1, cpuStart + size]);
-    const suspects = [0, machine.ramEnd - 1, ...ends];
-    return suspects.some((at) => isRam(machine, at) && physToDma(device, at) < 0);
+    if (!this.#core.policy.masks.limitedByMap || device.ops !== this.direct) return false;
+    return ramOutsideWindows(this.#core.machine, device);
   }
 
   // Memory for long ---------------------------------------------------------
@@ -262,6 +252,15 @@ export class Dma {
 
   freePages(device: Device, buffer: DmaBuffer, direction: DmaDirection): void {
     freePagesOf(this.#core, device, buffer, direction);
+  }
+
+  /** The same by its other name. Linux: dma_alloc_noncoherent() */
+  allocNoncoherent(...wish: Parameters<Dma["allocPages"]>): DmaBuffer | null {
+    return this.allocPages(...wish);
+  }
+
+  freeNoncoherent(...given: Parameters<Dma["freePages"]>): void {
+    this.freePages(...given);
   }
 
   /** See declared-api.ts for what is returned. `flags` are DMA_MEMORY_*. */

@@ -4,7 +4,8 @@
  */
 import type { Range } from "../base/range.ts";
 import { type Memory, rowOf, Z_PRESENT, Z_SPANNED, ZONE_WORDS, zoneOf } from "../mm/memory.ts";
-import { maskCovering } from "./translate.ts";
+import type { DmaDevice } from "./dma-device.ts";
+import { maskCovering, physToDma } from "./translate.ts";
 
 export const GFP_DMA = 0x01;
 export const GFP_DMA32 = 0x04;
@@ -91,6 +92,18 @@ function zoneBitsOf(
 export function isRam(machine: Machine, physical: number): boolean {
   if (!(physical >= 0)) return false;
   return zoneNameOf(machine, physical) !== null;
+}
+
+/**
+ * Whether some RAM lies in no window of a device's bus.
+ *
+ * Linux: dma_direct_all_ram_mapped(), kernel/dma/direct.c
+ */
+export function ramOutsideWindows(machine: Machine, device: DmaDevice): boolean {
+  if (device.windows === null) return false;
+  const edges = device.windows.flatMap(({ cpuStart, size }) => [cpuStart - 1, cpuStart + size]);
+  const suspects = [0, machine.ramEnd - 1, ...edges];
+  return suspects.some((at) => isRam(machine, at) && physToDma(device, at) < 0);
 }
 
 /** Name of the zone of a physical address, "aside" for RAM that none has; null for no RAM. */

@@ -45,8 +45,8 @@ export interface SwiotlbRule {
   readonly reach: "start" | "whole";
   /** A buffer out of reach is a panic (until 2.6.38), or a refusal. */
   readonly unreachable: "panic" | "refuse";
-  /** The line of a refusal. */
-  readonly full: "space" | "size" | "counts";
+  /** The line of a refusal; "space" with "PCI-DMA: " before it, later "DMA: ". */
+  readonly full: "pci-space" | "space" | "size" | "counts";
   /** Slots before the buffer, for alignments above a slot (6.10). */
   readonly padSlots: boolean;
   /** Pools can be added at run time, where it is configured (6.6). */
@@ -76,7 +76,7 @@ const V2_6_9: SwiotlbRule = {
   overflow: true,
   reach: "start",
   unreachable: "panic",
-  full: "space",
+  full: "pci-space",
   padSlots: false,
   grows: false,
   alignsPages: false,
@@ -92,6 +92,7 @@ const V2_6_39: SwiotlbRule = {
   partial: "offset",
   reach: "whole",
   unreachable: "refuse",
+  full: "space",
   placed: "high",
 };
 const V4_19: SwiotlbRule = {
@@ -101,20 +102,14 @@ const V4_19: SwiotlbRule = {
   overflow: false,
   full: "size",
 };
-const V5_10: SwiotlbRule = {
-  ...V4_19,
-  name: "5.10",
-  minAlign: true,
-  copyIn: "always",
-  full: "counts",
-};
+const V5_4: SwiotlbRule = { ...V4_19, name: "5.4", full: "counts" };
+const V5_10: SwiotlbRule = { ...V5_4, name: "5.10", minAlign: true, copyIn: "always" };
+const V5_15: SwiotlbRule = { ...V5_10, name: "5.15", partial: "checked", encryptedShare: true };
 const V6_1: SwiotlbRule = {
-  ...V5_10,
+  ...V5_15,
   name: "6.1",
   areas: true,
-  partial: "checked",
   halves: true,
-  encryptedShare: true,
 };
 const V6_6: SwiotlbRule = {
   ...V6_1,
@@ -132,7 +127,9 @@ export const SWIOTLB_RULES: readonly SwiotlbRule[] = [
   V2_6_18,
   V2_6_39,
   V4_19,
+  V5_4,
   V5_10,
+  V5_15,
   V6_1,
   V6_6,
   V6_12,

@@ -8,6 +8,10 @@ import type { SwiotlbRule } from "../../kernels/swiotlb.ts";
 import type { DmaDevice } from "../dma-device.ts";
 import { DMA_BIDIRECTIONAL, DMA_FROM_DEVICE, type DmaDirection, NO_LIMIT } from "../words.ts";
 
+function prefix({ full }: SwiotlbRule): string {
+  return full === "pci-space" ? "PCI-DMA" : "DMA";
+}
+
 function by({ driver, name }: DmaDevice, text: string): string {
   return `${driver} ${name}: ${text}`.trimStart();
 }
@@ -20,8 +24,8 @@ export function fullLine(
   total: number,
   used: number,
 ): string {
-  if (rule.full === "space") {
-    return `PCI-DMA: Out of SW-IOMMU space for ${bytes} bytes at device ${device.name}`;
+  if (rule.full === "pci-space" || rule.full === "space") {
+    return `${prefix(rule)}: Out of SW-IOMMU space for ${bytes} bytes at device ${device.name}`;
   }
   const head = `swiotlb buffer is full (sz: ${bytes} bytes)`;
   if (rule.full === "size") return by(device, head);
@@ -29,10 +33,10 @@ export function fullLine(
 }
 
 /** What a kernel with an overflow buffer dies of when the mapping is larger than that. */
-export function panicLine(direction: DmaDirection): string {
+export function panicLine(rule: SwiotlbRule, direction: DmaDirection): string {
   const isRead = direction === DMA_FROM_DEVICE || direction === DMA_BIDIRECTIONAL;
   const what = isRead ? "Memory would be corrupted" : "Random memory would be DMAed";
-  return `Kernel panic - not syncing: PCI-DMA: ${what}`;
+  return `Kernel panic - not syncing: ${prefix(rule)}: ${what}`;
 }
 
 export function noPoolLine(device: DmaDevice): string {

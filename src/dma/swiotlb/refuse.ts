@@ -46,7 +46,7 @@ export function refuse(
       s.counts[C_OVERFLOWS]++;
       return spec.overflowStart;
     }
-    own.lastLine = () => panicLine(direction);
+    own.lastLine = () => panicLine(rule, direction);
     spec.log?.(own.lastLine());
   }
   return isLarge ? BOUNCE_TOO_LARGE : BOUNCE_FULL;

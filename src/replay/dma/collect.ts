@@ -21,6 +21,8 @@ import {
 
 /** What the whole recording has; a first reading tells. */
 export interface DmaSources {
+  /** There are calls at all. */
+  readonly any: boolean;
   /** Tracepoints of the DMA API: then probes on mapping functions say the same a second time. */
   readonly tracepoints: boolean;
   /** Probes on swiotlb_tbl_map_single: then swiotlb_bounced is no call of its own. */
@@ -29,10 +31,14 @@ export interface DmaSources {
   readonly translated: boolean;
 }
 
+/** Events, and functions of probes, that a call is made of. */
+const CALL = /^(?:dma_(?:map|unmap|alloc|set)_?\w*|swiotlb_(?:bounced|tbl_map_single))$/;
+
 /** From the names of all events of the recording, probes by their functions. */
 export function dmaSources(names: ReadonlySet<string>): DmaSources {
   const some = (...wanted: readonly string[]): boolean => wanted.some((name) => names.has(name));
   return {
+    any: [...names].some((name) => CALL.test(name)),
     tracepoints: some("dma_map_page", "dma_map_phys", "dma_map_sg"),
     slotProbes: some("swiotlb_tbl_map_single"),
     translated: some("alloc_iova_fast", "map", "attach_device_to_domain"),

@@ -29,7 +29,7 @@ export interface DmaTask {
 export async function replayDma(task: DmaTask): Promise<Outcome<DmaReplay | null>> {
   const { facts, sources, calls } = task;
   const issues: Issue[] = [];
-  if (sources.translated) return { value: null, issues: untold(task) };
+  if (sources.translated || !sources.any) return { value: null, issues: untold(task) };
   const driver = new DmaDriver(facts, facts);
   if (task.whatIf?.force === true && !facts.force && !sources.tracepoints) issues.push(NOT_TOLD);
   const asked = issues.length > 0 ? null : task.whatIf;

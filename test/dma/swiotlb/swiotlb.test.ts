@@ -158,7 +158,10 @@ test("2.6.9 knows only a mapping's start, and no sync of a bidirectional one", (
 test("refusals: the line of each era, and what a full pool comes to", () => {
   const full = "e1000 0000:00:04.0: swiotlb buffer is full (sz: 262144 bytes)";
   for (const [era, line] of [
+    ["2.6.18", "PCI-DMA: Out of SW-IOMMU space for 262144 bytes at device 0000:00:04.0"],
+    ["3.10", "DMA: Out of SW-IOMMU space for 262144 bytes at device 0000:00:04.0"],
     ["4.19", full],
+    ["5.4", `${full}, total 512 (slots), used 512 (slots)`],
     ["6.1", `${full}, total 512 (slots), used 512 (slots)`],
     ["6.12", `${full}, total 512 (slots), used 512 (slots)`],
   ] as const) {

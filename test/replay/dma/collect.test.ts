@@ -48,7 +48,7 @@ test("a bounce within a map is that map's, one outside is a call; an interrupt m
     line(BOUNCE.replace("orig=0x100001100", "orig=0x100009000")),
     line(BOUNCED.replace("bbcd6000", "bbcd7000")),
   ]);
-  assert.deepEqual(sources, { tracepoints: false, slotProbes: true, translated: false });
+  assert.deepEqual(sources, { any: true, tracepoints: false, slotProbes: true, translated: false });
   assert.deepEqual(
     calls.map(({ line: at, time, cpu, ...call }) => call),
     [
@@ -109,7 +109,7 @@ test("a list of more than 128 entries is known by those that both of its events 
   const pages = Array.from({ length: 130 }, (_, i) => `0x${(0x10000 + i * 4096).toString(16)}`);
   const listed = pages.slice(0, 128);
   const sizes = listed.map(() => "0x1000");
-  const { calls } = read([
+  const { calls, sources } = read([
     line(
       `dma_map_sg: d1 dir=TO_DEVICE nents=128/130 ents=128/130 [TRUNCATED] dma_addrs={${listed}} sizes={${sizes}} phys_addrs={${listed}} attrs=`,
     ),
@@ -118,7 +118,7 @@ test("a list of more than 128 entries is known by those that both of its events 
   const [map] = calls;
   assert.ok(map?.kind === "map-sg");
   assert.deepEqual([map.parts.length, map.missing], [128, 2]);
-  return runDma({ ...read([]), calls, facts: FACTS }).then(({ score }) => {
+  return runDma({ sources, calls, facts: FACTS }).then(({ score }) => {
     assert.deepEqual([score.open, score.unknownEnds, score.missing], [0, 0, 2]);
   });
 });
@@ -216,7 +216,8 @@ test("whatever the lines say, a replay and every what-if come to an end", async 
           time: 0,
           cpu: 0,
         };
-        await runDma({ ...own, calls: [first, map, ...own.calls], facts: FACTS }, whatIf);
+        const sources = { ...own.sources, any: true };
+        await runDma({ sources, calls: [first, map, ...own.calls], facts: FACTS }, whatIf);
       },
     ),
     { numRuns: 300 },

@@ -117,6 +117,7 @@ describe("recordings", () => {
   test("6.12 without any probe tells the same", async () => {
     const recorded = await recordedDma("e-dma-6G-6.12", (line) => !IS_PROBE.test(line));
     assert.deepEqual(recorded.sources, {
+      any: true,
       tracepoints: true,
       slotProbes: false,
       translated: false,
