@@ -159,7 +159,7 @@ const answer = {
   fillAreas: fill(maps, 4),
   empty: empty(maps),
   full: full(maps),
-  copy64: copy(65536, 200),
-  copy256: copy(262144, 60),
+  copy64: copy(65536, 800),
+  copy256: copy(262144, 200),
 };
 console.log(JSON.stringify(answer));

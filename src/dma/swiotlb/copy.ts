@@ -94,7 +94,8 @@ function checkedSize(
   return rest;
 }
 
-function copy(own: Own, buffer: number, orig: number, size: number, isIn: boolean): void {
+/** The copy itself: to the buffer, or back to the original. */
+export function copy(own: Own, buffer: number, orig: number, size: number, isIn: boolean): void {
   own.s.counts[isIn ? C_BYTES_IN : C_BYTES_OUT] += size;
   if (own.memory === null || own.memory.bytes === null) return;
   if (isIn) copyBytes(own.memory, buffer, orig, size);

@@ -93,9 +93,9 @@ export function fillWanted(
   wanted.boundarySlots = isBound ? Math.ceil((segmentBoundary + 1) / SLOT_BYTES) : 0;
 }
 
-/** The low 32 bits of an address. */
+/** The low 32 bits of an address: what `|` makes of any number. */
 function lowBits(address: number): number {
-  return (address % 2 ** 32) | 0;
+  return address | 0;
 }
 
 /** First slot (of all pools') for the request in `area` of pool `row`, or NOT_FOUND, or SPINS. */
@@ -137,7 +137,7 @@ export function findSlots(
       const run = freeRun(s.used, slot);
       if (run >= slots && index + slots <= fit) {
         if (boundarySlots === 0) return slot;
-        const into = (shift + before + index) % boundarySlots;
+        const into = (shift + before + index) & (boundarySlots - 1);
         if (into + slots <= boundarySlots) return slot;
       }
       unit = stride;
@@ -170,9 +170,10 @@ function fittingSlots(limit: number, start: number): number {
   return Math.floor((limit + 1 - start) / SLOT_BYTES);
 }
 
-/** Where in its boundary the pool starts, slots. */
+/** Where in its boundary the pool starts, slots. A boundary is a power of two less one. */
 function boundaryShift(start: number, boundary: number): number {
-  return Math.ceil((start % (boundary + 1)) / SLOT_BYTES);
+  const into = boundary <= 0xffffffff ? (start & boundary) >>> 0 : start % (boundary + 1);
+  return Math.ceil(into / SLOT_BYTES);
 }
 
 /**

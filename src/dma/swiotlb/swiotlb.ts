@@ -24,7 +24,7 @@ import {
 } from "../words.ts";
 import { reachOf } from "./address.ts";
 import { SEGMENT, SLOT_BYTES, SLOT_SHIFT } from "./bits.ts";
-import { bounce, keptOffset } from "./copy.ts";
+import { bounce, copy, keptOffset } from "./copy.ts";
 import {
   addedSlots,
   areaAt,
@@ -164,9 +164,8 @@ export class Swiotlb implements Bounce {
     const buffer = s.starts[row] + start * SLOT_BYTES + (offset & (SLOT_BYTES - 1));
     s.counts[C_MAPS]++;
     const skips = (attrs & DMA_ATTR_SKIP_CPU_SYNC) !== 0;
-    if (rule.copyIn === "always" || (toDevice(direction) && !skips)) {
-      bounce(own, device, buffer, size, true);
-    }
+    const copiesIn = rule.copyIn === "always" || (toDevice(direction) && !skips);
+    if (copiesIn && orig !== 0) copy(own, buffer, orig, size, true);
     // An IOMMU translates what it aligns, so that the buffer may lie anywhere.
     if (alignMask === 0 && !isInReach(own, device, buffer, size)) {
       this.unmap(device, buffer, size, direction, attrs | DMA_ATTR_SKIP_CPU_SYNC);
