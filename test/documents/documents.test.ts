@@ -78,7 +78,10 @@ test("an inspection shows the kernel's zones beside the plan", async () => {
 
 test("schemas are published, named, and open to later fields", () => {
   const schemas = jsonSchemas();
-  assert.deepEqual([...schemas.keys()], ["plan", "check", "inspect", "diff", "replay", "explain"]);
+  assert.deepEqual(
+    [...schemas.keys()],
+    ["plan", "check", "inspect", "diff", "replay", "explain", "audit"],
+  );
   for (const [name, schema] of schemas) {
     assert.equal(schema["$id"], `zonewright/${name}/1`);
     assert.doesNotMatch(JSON.stringify(schema), /"additionalProperties":false/);
