@@ -14,7 +14,7 @@
  * for itself without saying so in its map, and debugging options that cost memory.
  */
 import type { Issue, Outcome } from "../base/issue.ts";
-import type { Range } from "../base/range.ts";
+import { type Range, rangeList, subtract } from "../base/range.ts";
 import type { Policy } from "../kernels/policy.ts";
 import type { CommandLine } from "./command-line.ts";
 import { typicalLate } from "./estimate-late.ts";
@@ -110,6 +110,15 @@ function takeAll(
   takeFrom(taken, image.pages, image.slots, image.best);
   for (const { start, end } of hardware.unmapped ?? []) {
     takeFixed(taken, "unmapped", { start: start / pageSize, end: end / pageSize });
+  }
+  for (const { kind, start, bytes } of pools.reserved ?? []) {
+    // What the kernel found a place for may lie lower than computed, but hardly in another zone.
+    if (kind === "cma" || start === null) continue;
+    const range = { start, end: start + bytes };
+    // What is seen not to be mapped was taken above.
+    for (const own of subtract([range], rangeList(hardware.unmapped ?? []))) {
+      takeFixed(taken, kind, { start: own.start / pageSize, end: own.end / pageSize });
+    }
   }
   for (const range of pools.crashkernel) takeCrashkernel(taken, range, commandLine, pageSize);
   const parts = allocatedParts(hardware, commandLine, layout, pools, policy, constants);

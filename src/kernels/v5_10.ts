@@ -20,5 +20,9 @@ export const V5_10: Policy = {
     slotMetadataBytes: { bits64: 12, bits32: 12 }, // the list and orig_addr arrays: measured
     alwaysOnArm64: false,
   },
-  boot: { ...V6_1.boot, reservesFirstMib: false },
+  boot: {
+    ...V6_1.boot,
+    reservesFirstMib: false,
+    cmaAlignsToMaxOrder: true, // rmem_cma_setup(): the larger of MAX_ORDER - 1 and pageblock_order
+  },
 };

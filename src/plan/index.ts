@@ -15,6 +15,7 @@ export {
   type MachineDescription,
   machineFromDescription,
 } from "./machine-from-description.ts";
+export { machineFromDevicetree } from "./machine-from-devicetree.ts";
 export type { Moment, Plan, PlannedManaged, PlannedNode, PlannedZone } from "./plan.ts";
 export { type PlanOptions, planMachine } from "./plan-machine.ts";
 export { KNOWN_SYSCTLS, resolveShares, type SysctlShare, type SysctlWrite } from "./sysctls.ts";

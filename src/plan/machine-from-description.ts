@@ -19,15 +19,16 @@ import {
 import { memoryOfSize, resizeMemory } from "./memory-size.ts";
 
 /** Architectures by the names a description uses; the suffix says which addresses a 32-bit one has. */
-const ARCHES: ReadonlyMap<string, { readonly arch: Arch; readonly extended: boolean }> = new Map([
-  ["x86_64", { arch: "x86_64", extended: false }],
-  ["i386", { arch: "i386", extended: false }],
-  ["i386-pae", { arch: "i386", extended: true }],
-  ["arm", { arch: "arm", extended: false }],
-  ["arm-lpae", { arch: "arm", extended: true }],
-  ["arm64", { arch: "arm64", extended: false }],
-  ["custom", { arch: "custom", extended: false }],
-]);
+export const ARCHES: ReadonlyMap<string, { readonly arch: Arch; readonly extended: boolean }> =
+  new Map([
+    ["x86_64", { arch: "x86_64", extended: false }],
+    ["i386", { arch: "i386", extended: false }],
+    ["i386-pae", { arch: "i386", extended: true }],
+    ["arm", { arch: "arm", extended: false }],
+    ["arm-lpae", { arch: "arm", extended: true }],
+    ["arm64", { arch: "arm64", extended: false }],
+    ["custom", { arch: "custom", extended: false }],
+  ]);
 
 export interface DescribedNode {
   readonly id: number;

@@ -52,7 +52,7 @@ export function planMachine(input: MachineInput, options: PlanOptions = {}): Out
   const ram = ramByZone(layout);
   const nodes = plannedNodes(input, layout, managed, numbers, ram);
   const memory = reachMemory(input, layout, pools.value, ram);
-  const devices = devicesOf(input).map((device) => deviceReach(device, memory));
+  const devices = devicesOf(input, pools.value).map((device) => deviceReach(device, memory));
   const plan: Plan = {
     machine: input.name,
     kernel: era.kernel,
