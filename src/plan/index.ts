@@ -8,6 +8,13 @@ export {
   type Effect,
   type PlanDiff,
 } from "./diff.ts";
+export {
+  type Bounds,
+  type ClassHeadroom,
+  type Headroom,
+  headroomOf,
+  type ZoneFragmentation,
+} from "./headroom.ts";
 export type { MachineInput, MachineOptions } from "./machine.ts";
 export { machineFromCapture } from "./machine-from-capture.ts";
 export {

@@ -51,9 +51,9 @@ function shells(folder: string): Shell[] {
   const programs = join(folder, "busybox");
   const path = spawnSync("sh", ["-c", "command -v busybox"], { encoding: "utf8" }).stdout.trim();
   mkdirSync(programs);
-  const list = spawnSync("busybox", ["--list"], { encoding: "utf8" }).stdout.trim().split("\n");
+  const list = spawnSync(path, ["--list"], { encoding: "utf8" }).stdout.trim().split("\n");
   for (const name of list) symlinkSync(path, join(programs, name));
-  return [...all, { name: "busybox", command: ["busybox", "sh"], programs }];
+  return [...all, { name: "busybox", command: [path, "sh"], programs }];
 }
 
 async function script(folder: string): Promise<string> {
