@@ -53,7 +53,7 @@ export function planCma(
   if (chosen.some(({ name }) => own.some((area) => area.name === name))) {
     return { value: areas, issues };
   }
-  const standard = defaultArea(hardware, commandLine, issues);
+  const standard = defaultArea(hardware, commandLine, layout, issues);
   if (standard !== null) areas.push(standard);
   return { value: areas, issues };
 }
@@ -61,6 +61,7 @@ export function planCma(
 function defaultArea(
   hardware: Hardware,
   commandLine: CommandLine,
+  layout: Layout,
   issues: Issue[],
 ): CmaArea | null {
   const { build } = hardware;
@@ -86,7 +87,28 @@ function defaultArea(
     });
     return null;
   }
-  return { name: DEFAULT_AREA, start: fixed ? base : null, bytes };
+  if (fixed || hasRoom(hardware, layout, bytes, limit)) {
+    return { name: DEFAULT_AREA, start: fixed ? base : null, bytes };
+  }
+  issues.push({
+    severity: "warning",
+    message: `no RAM below the DMA limit has ${bytes / 2 ** 20} MiB in one piece, so the kernel reserves no CMA area`,
+    source: "cma",
+  });
+  return null;
+}
+
+/** arm and arm64 look below what every device reaches. Linux: dma_contiguous_reserve(arm64_dma_phys_limit) */
+function hasRoom(
+  { arch, build }: Hardware,
+  { memory, dmaLimitPfn }: Layout,
+  bytes: number,
+  limit: number,
+): boolean {
+  if (memory.length === 0 || (arch !== "arm64" && arch !== "arm")) return true;
+  const ends = [dmaLimitPfn ?? Infinity, limit === 0 ? Infinity : limit / build.pageSize];
+  const end = Math.min(...ends);
+  return memory.some((ram) => (Math.min(ram.end, end) - ram.start) * build.pageSize >= bytes);
 }
 
 /**

@@ -63,6 +63,8 @@ export interface ReservedRequest {
   readonly align: number;
   /** Where to look, in order, bytes; empty for anywhere. */
   readonly within: readonly Range[];
+  /** A region of its own in the kernel's list; not so /memreserve/ and second ranges. */
+  readonly listed: boolean;
   /** linux,cma-default: all devices' area, in place of the build's. */
   readonly isDefault: boolean;
 }

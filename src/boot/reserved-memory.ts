@@ -21,6 +21,7 @@ import type {
   ReservedRegion,
   ReservedRequest,
 } from "./hardware.ts";
+import { heapSorted } from "./heap-sort.ts";
 
 /** Linux: SMP_CACHE_BYTES, which is asked for where no alignment is given */
 const ALIGN_DEFAULT = 64;
@@ -48,18 +49,39 @@ export function planReserved(
   // The first page is never given out.
   const page = { start: 0, end: pageSize };
   let free = subtract(ram, rangeList([...fixed, ...(hardware.unmapped ?? []), page]));
-  const regions = requests.map((request): ReservedRegion => {
-    const { name, kind, bytes } = request;
-    if (request.start !== null) return { name, kind, start: request.start, bytes, fixed: true };
+  const found = new Map<ReservedRequest, number>();
+  for (const request of placingOrder(requests, policy)) {
     const start = highestPlace(free, request, alignOf(request, hardware, policy));
-    if (start !== null) free = subtract(free, [{ start, end: start + bytes }]);
-    else issues.push(nowhere(request));
-    return { name, kind, start, bytes, fixed: false };
+    if (start === null) {
+      issues.push(nowhere(request));
+      continue;
+    }
+    found.set(request, start);
+    free = subtract(free, [{ start, end: start + request.bytes }]);
+  }
+  const regions = requests.map((request): ReservedRegion => {
+    const { name, kind, bytes, start } = request;
+    return { name, kind, start: start ?? found.get(request) ?? null, bytes, fixed: start !== null };
   });
   const computed = regions.filter((region) => !region.fixed && region.start !== null);
   if (computed.length > 0) issues.push(placesComputed(computed));
   const told = seen.filter(({ start }) => !regions.some((region) => region.start === start));
   return { value: [...regions, ...told], issues };
+}
+
+/** Those that need a place, in the order in which they get one. */
+function placingOrder(
+  requests: readonly ReservedRequest[],
+  { boot }: Policy,
+): readonly ReservedRequest[] {
+  if (boot.sortsReservedMemory !== true) return requests.filter(({ start }) => start === null);
+  const listed = requests.filter((request) => request.listed);
+  // Without a place they count as of size 0 at 0, all alike: the sort leaves them in an order of its own.
+  const sorted = heapSorted(listed, (a, b) => {
+    const at = (a.start ?? 0) - (b.start ?? 0);
+    return at !== 0 ? at : (a.start === null ? 0 : a.bytes) - (b.start === null ? 0 : b.bytes);
+  });
+  return sorted.filter(({ start }) => start === null);
 }
 
 /** What a log says was set aside; of two lines about one region the first tells its use. */

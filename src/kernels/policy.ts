@@ -69,6 +69,8 @@ export interface Policy {
     readonly nodesStartAtRam?: boolean;
     /** Whether CMA areas are aligned to the largest block rather than to a pageblock (before 5.18). Absent: no. */
     readonly cmaAlignsToMaxOrder?: boolean;
+    /** Whether regions of /reserved-memory are placed after a sort that does not keep their order (before 6.12). Absent: no. */
+    readonly sortsReservedMemory?: boolean;
     /** Whether kernelcore=mirror does nothing on a machine without mirrored memory (6.6+). Absent: no. */
     readonly mirrorNeedsMirrors?: boolean;
   };

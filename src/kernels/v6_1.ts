@@ -26,5 +26,6 @@ export const V6_1: Policy = {
     memoryLineAfterAlternatives: false,
     arm64ZoneDma: "bits",
     arm64ZoneDevice: false,
+    sortsReservedMemory: true, // __rmem_check_for_overlap(), drivers/of/of_reserved_mem.c
   },
 };

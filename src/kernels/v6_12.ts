@@ -17,6 +17,7 @@ export const V6_12: Policy = {
     reservesFirstMib: true,
     memoryLineAfterAlternatives: true,
     arm64ZoneDma: "limit",
+    sortsReservedMemory: false, // captured: the tree's order
     arm64ZoneDevice: true,
     nodesStartAtRam: true,
     mirrorNeedsMirrors: true,

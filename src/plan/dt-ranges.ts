@@ -18,6 +18,7 @@ import {
   cellsBelow,
   cellsOf,
   isAvailable,
+  nodesBelow,
   number,
   phandleList,
   sound,
@@ -27,6 +28,8 @@ import {
 
 /** Buses above a node; a tree whose interconnects go in a circle ends here. */
 const BUSES_MAX = 64;
+/** Windows of one bus that are looked at; boards have a handful, and each is looked up bus by bus. */
+const WINDOWS_MAX = 128;
 /** Memory or I/O space. Linux: of_bus_pci_get_flags() */
 const PCI_SPACE = 0x0300_0000;
 const PCI_TYPES: readonly string[] = ["pci", "pciex", "vci", "ht"];
@@ -83,7 +86,8 @@ export function windowsOf(board: Board, node: FdtNode): DmaWindow[] {
   const flagCells = isPci(node) ? 1 : 0;
   const step = own.address + above.address + own.size;
   const windows: (DmaWindow & { readonly flags: number })[] = [];
-  for (let at = 0; at + step <= bytes.length / 4; at += step) {
+  const end = Math.min(bytes.length / 4, step * WINDOWS_MAX);
+  for (let at = 0; at + step <= end; at += step) {
     const flags = flagCells === 0 ? 0 : number(bytes, at, 1);
     const dmaStart = number(bytes, at + flagCells, own.address - flagCells);
     const parent = addressAt(bytes, at + own.address, above.address, node.parent);
@@ -129,6 +133,15 @@ export function registerAddress(board: Board, node: FdtNode): number | null {
   return translated(board, node, addressAt(reg, 0, own.address, parent), "ranges");
 }
 
+/** The buses with more windows than are looked at. */
+export function crowdedBuses({ root }: Board): FdtNode[] {
+  return [...nodesBelow(root)].filter((node) => {
+    const bytes = node.properties.get("dma-ranges");
+    const step = cellsBelow(node).address + cellsOf(node).address + cellsBelow(node).size;
+    return bytes !== undefined && bytes.length / 4 > step * WINDOWS_MAX;
+  });
+}
+
 function addressAt(bytes: Uint8Array, at: number, count: number, bus: FdtNode | null): Address {
   if (bus === null || !isPci(bus) || count < 2)
     return { value: number(bytes, at, count), flags: 0 };
@@ -170,7 +183,8 @@ function upOneBus(bus: FdtNode, at: Address, property: "ranges" | "dma-ranges"):
   if (ranges === undefined) return property === "ranges" ? null : at;
   if (ranges.length === 0) return at;
   const step = own.address + above.address + own.size;
-  for (let from = 0; from + step <= ranges.length / 4; from += step) {
+  const end = Math.min(ranges.length / 4, step * WINDOWS_MAX);
+  for (let from = 0; from + step <= end; from += step) {
     const start = addressAt(ranges, from, own.address, bus);
     const size = number(ranges, from + own.address + above.address, own.size);
     if (((start.flags ^ at.flags) & PCI_SPACE) !== 0) continue;

@@ -125,7 +125,7 @@ function regionsOf(node: FdtNode, cells: Cells, arch: Arch, issues: Issue[]): Re
     );
     // Only the first range is the region; the others are set aside without a use.
     const others = rest.map(
-      (one) => ({ ...one, kind: one.noMap ? "no-map" : "reserved" }) as const,
+      (one) => ({ ...one, listed: false, kind: one.noMap ? "no-map" : "reserved" }) as const,
     );
     return first === undefined ? [] : [first, ...others];
   }
@@ -177,6 +177,7 @@ function regionOf(
     ...place,
     align: 0,
     within: [],
+    listed: true,
     isDefault: kind === "cma" && has(node, "linux,cma-default"),
   };
 }
@@ -187,7 +188,17 @@ function fixedRegion(
   start: number,
   bytes: number,
 ): ReservedRequest {
-  return { name, kind, noMap: false, start, bytes, align: 0, within: [], isDefault: false };
+  return {
+    name,
+    kind,
+    noMap: false,
+    start,
+    bytes,
+    align: 0,
+    within: [],
+    listed: false,
+    isDefault: false,
+  };
 }
 
 function rootCells(root: FdtNode): Cells {

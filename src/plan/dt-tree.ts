@@ -10,6 +10,8 @@ import type { Devicetree, FdtNode } from "../formats/fdt.ts";
 const CELLS_DEFAULT = 1;
 /** Linux: OF_MAX_ADDR_CELLS, drivers/of/address.c */
 const CELLS_MAX = 4;
+/** Entries of one property: no board comes near, and lists of lists must not take for ever. */
+export const ENTRIES_MAX = 1024;
 
 /** A devicetree with its phandles looked up once. */
 export interface Board {
@@ -95,12 +97,18 @@ export function cells(node: FdtNode, name: string): number[] | null {
   return Array.from({ length: Math.floor(bytes.length / 4) }, (_, i) => number(bytes, i, 1));
 }
 
-/** `count` cells as one number, from cell `at` on. Linux: of_read_number() keeps the last 64 bits. */
+/** `count` cells as one number, from cell `at` on. Linux: of_read_number() keeps the last 64 bits */
 export function number(bytes: Uint8Array, at: number, count: number): number {
-  let value = 0n;
-  for (let i = 4 * at; i < 4 * (at + count); i++) value = (value << 8n) | BigInt(bytes[i] ?? 0);
-  value &= 0xffff_ffff_ffff_ffffn;
-  return value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value);
+  if (count <= 0) return 0;
+  const low = wordAt(bytes, at + count - 1);
+  if (count === 1) return low;
+  return Math.min(wordAt(bytes, at + count - 2) * 2 ** 32 + low, Number.MAX_SAFE_INTEGER);
+}
+
+function wordAt(bytes: Uint8Array, cellAt: number): number {
+  const at = 4 * cellAt;
+  const high = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
+  return high * 256 + (bytes[at + 3] ?? 0);
 }
 
 /** Cells of an address or a size: those that the children of `node` have in `reg`. */
@@ -142,7 +150,7 @@ export function pairs(
 ): { readonly address: number; readonly size: number }[] {
   const step = address + size;
   if (step <= 0 || address > CELLS_MAX || size > CELLS_MAX) return [];
-  const count = Math.floor(bytes.length / 4 / step);
+  const count = Math.min(ENTRIES_MAX, Math.floor(bytes.length / 4 / step));
   return Array.from({ length: count }, (_, i) => ({
     address: number(bytes, i * step, address),
     size: number(bytes, i * step + address, size),
@@ -158,7 +166,7 @@ export function phandleList(
 ): (FdtNode | null)[] {
   const list = cells(node, name) ?? [];
   const found: (FdtNode | null)[] = [];
-  for (let i = 0; i < list.length; ) {
+  for (let i = 0; i < list.length && found.length < ENTRIES_MAX; ) {
     const target = phandles.get(list[i] ?? 0) ?? null;
     found.push(target);
     const count = target === null || cellsName === null ? 0 : (cell(target, cellsName) ?? 0);

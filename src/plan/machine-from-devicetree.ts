@@ -11,7 +11,7 @@ import type { DeviceSpec } from "../dma/device.ts";
 import type { Devicetree, FdtNode } from "../formats/fdt.ts";
 import type { Arch } from "../kernels/policy.ts";
 import { devicesIn } from "./dt-devices.ts";
-import { lowestReach } from "./dt-ranges.ts";
+import { crowdedBuses, lowestReach } from "./dt-ranges.ts";
 import { affinityOf, banksOf, reservedOf } from "./dt-reserved.ts";
 import { ARM_DMA_ZONES, archOfCore } from "./dt-tables.ts";
 import {
@@ -21,6 +21,7 @@ import {
   cells,
   childNamed,
   isAvailable,
+  pathOf,
   text,
   texts,
 } from "./dt-tree.ts";
@@ -110,6 +111,10 @@ export function machineFromDevicetree(
 export function boardFacts(board: Board, arch: Arch, issues: Issue[]): BoardFacts {
   const banks = banksOf(board);
   const last = arch === "arm64" ? lowestReach(board) : null;
+  for (const bus of crowdedBuses(board)) {
+    const message = "dma-ranges has more windows than are looked at";
+    issues.push({ severity: "warning", source: pathOf(bus), message });
+  }
   return {
     memory: banks.map(({ start, end }) => ({ start, end, type: "usable" })),
     affinity: affinityOf(banks),

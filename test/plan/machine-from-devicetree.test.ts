@@ -180,20 +180,63 @@ describe("reserved memory", () => {
   const pool = (name: string, properties: Record<string, number[] | string | true>): Node =>
     node(name, { compatible: "shared-dma-pool", ...properties });
 
-  test("places are found from the top, in order, aligned (openbmc issue 3871)", () => {
+  test("places are found from the top, aligned (openbmc issue 3871: an FP5280G2, 5.15)", () => {
+    // The regions of arch/arm/boot/dts/aspeed-bmc-inspur-fp5280g2.dts, the RAM that its kernel keeps.
+    const fixed = (name: string, start: number, size: number): Node =>
+      node(name, { reg: [...wide(start), ...wide(size)], "no-map": true });
     const region = (name: string, size: number): Node =>
       pool(name, { size: wide(size), alignment: wide(16 * MIB), reusable: true });
-    const tree = treeOf(
-      boardOf(
-        memory(0x80000000, 384 * MIB),
-        reservedMemory(region("framebuffer", 16 * MIB), region("jpegbuffer", 32 * MIB)),
-      ),
+    const regions = reservedMemory(
+      fixed("framebuffer@9f000000", 0x9f000000, 16 * MIB),
+      fixed("region@98000000", 0x98000000, 64 * MIB),
+      fixed("codefire_memory@9ef00000", 0x9ef00000, MIB),
+      region("framebuffer", 16 * MIB),
+      region("jpegbuffer", 32 * MIB),
     );
+    const tree = treeOf(boardOf(memory(0x80000000, 384 * MIB), regions));
     const { pools } = boardPlan(tree, { kernel: "6.1" });
     deepEqual(pools.cma.map(({ name, start }) => [name, start]).slice(0, 2), [
       ["framebuffer", 0x97000000],
       ["jpegbuffer", 0x95000000],
     ]);
+  });
+
+  test("what has no place gets it after a sort up to 6.1, and in the tree's order in 6.12", () => {
+    // Booted with both of Debian's kernels under QEMU, 2 GiB at 1 GiB; the places are memblock's dump.
+    const regions = reservedMemory(
+      node("f0@adc00000", { reg: [0, 0xadc00000, 0, 2 * MIB], "no-map": true }),
+      node("f1@81c00000", { reg: [0, 0x81c00000, 0, 2 * MIB] }),
+      pool("d0", {
+        size: wide(2 * MIB),
+        "alloc-ranges": [...wide(GIB), ...wide(GIB / 2)],
+        reusable: true,
+      }),
+      pool("d1", { size: wide(32 * MIB), alignment: wide(MIB), "no-map": true }),
+      pool("d2", { size: wide(4 * MIB), alignment: wide(16 * MIB), "no-map": true }),
+    );
+    const tree = treeOf(boardOf(memory(GIB, 2 * GIB), regions));
+    const places = (kernel: string): (number | null | undefined)[] => {
+      const { pools } = boardPlan(tree, { kernel });
+      return ["d0", "d1", "d2"].map(
+        (name) => pools.reserved?.find((one) => one.name === name)?.start,
+      );
+    };
+    deepEqual(places("6.1"), [0x5fe00000, 0xbd000000, 0xbf000000]);
+    deepEqual(places("6.12"), [0x5fe00000, 0xbe000000, 0xbd000000]);
+  });
+
+  test("a default area needs room below the DMA limit", () => {
+    const bus = node("soc", {
+      ...CELLS,
+      compatible: "simple-bus",
+      ranges: true,
+      "dma-ranges": [...wide(0), ...wide(0), ...wide(GIB)],
+    });
+    const { pools, issues } = boardPlan(treeOf(boardOf(memory(GIB, 2 * GIB), bus)), {
+      kernel: "6.12",
+    });
+    deepEqual(pools.cma, []);
+    ok(issues.some(({ source, severity }) => source === "cma" && severity === "warning"));
   });
 
   test("each kind is told apart, and one that contradicts itself is ordinary memory", () => {
