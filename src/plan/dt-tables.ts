@@ -102,7 +102,7 @@ function twoGib(name: string): [string, ArmDmaZone] {
 const ARM_32 =
   /^(?:arm,(?:arm\d|cortex-a(?:5|7|8|9|12|15|17|32)$|cortex-[mr]|sa1100)|marvell,(?:feroceon|mohawk|pj4|sheeva|xsc3)|qcom,(?:scorpion|krait)|faraday,|intel,sa1|brcm,brahma-b15)/;
 const ARM_64 =
-  /^(?:arm,(?:armv8|arm-v8|cortex-[axs]\d|neoverse|foundation|rtsm)|apple,|cavium,|marvell,(?:cortex|thunder)|qcom,(?:kryo|oryon|saphira|falkor)|nvidia,(?:denver|carmel|tegra\d+-denver|tegra\d+-carmel)|brcm,(?:vulcan|brahma-b53)|samsung,(?:exynos-m|mongoose)|ampere,|apm,|fujitsu,|hisilicon,|phytium,|ftc\d|qemu,)/;
+  /^(?:arm,(?:armv8|arm-v8|kryo|cortex-[axs]\d|neoverse|foundation|rtsm)|apple,|cavium,|marvell,(?:cortex|thunder)|qcom,(?:kryo|oryon|saphira|falkor)|nvidia,(?:denver|carmel|tegra\d+-denver|tegra\d+-carmel)|brcm,(?:vulcan|brahma-b53)|samsung,(?:exynos-m|mongoose)|ampere,|apm,|fujitsu,|hisilicon,|phytium,|ftc\d|qemu,)/;
 
 /** The architecture that a core's compatible tells; null for one that is not known. */
 export function archOfCore(compatible: string): Arch | null {

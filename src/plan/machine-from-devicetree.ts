@@ -16,9 +16,11 @@ import { affinityOf, banksOf, reservedOf } from "./dt-reserved.ts";
 import { ARM_DMA_ZONES, archOfCore } from "./dt-tables.ts";
 import {
   type Board,
+  baseName,
   boardOf,
   cell,
   cells,
+  cellsBelow,
   childNamed,
   isAvailable,
   pathOf,
@@ -56,7 +58,7 @@ export function machineFromDevicetree(
 ): Outcome<MachineInput | null> {
   const issues: Issue[] = [];
   const board = boardOf(tree);
-  const known = archFor(board, name, options);
+  const known = archFor(board, name, options, issues);
   if ("severity" in known) return { value: null, issues: [known] };
   const { arch, extended } = known;
   const kernel = options.kernel ?? KERNEL_DEFAULT;
@@ -142,6 +144,7 @@ function archFor(
   board: Board,
   name: string,
   { arch: asked }: MachineOptions,
+  issues: Issue[],
 ): { readonly arch: Arch; readonly extended: boolean } | Issue {
   if (asked !== undefined) {
     const known = ARCHES.get(asked);
@@ -150,11 +153,19 @@ function archFor(
     const mend = `use one of ${[...ARCHES.keys()].join(", ")}`;
     return { severity: "error", source: "arch", message, mend };
   }
-  for (const core of coresOf(board)) {
+  const cores = coresOf(board);
+  for (const core of cores) {
     for (const compatible of texts(core, "compatible")) {
       const arch = archOfCore(compatible);
       if (arch !== null) return { arch, extended: false };
     }
+  }
+  if (cores.length === 0) {
+    // Excerpts and old 32-bit boards have none; addresses of two cells are those of 64-bit ones.
+    const arch = cellsBelow(board.root).address > 1 ? "arm64" : "arm";
+    const message = `it names no CPU: ${arch} is planned, by the width of its addresses; --arch names another`;
+    issues.push({ severity: "warning", source: "arch", message });
+    return { arch, extended: false };
   }
   const message = `which architecture ${name} has does not follow from its CPUs`;
   const mend = "say which kernel it runs: --arch arm64, arm-lpae or arm";
@@ -165,7 +176,7 @@ function archFor(
 function coresOf({ root }: Board): FdtNode[] {
   const folder = childNamed(root, "cpus");
   return (folder?.children ?? []).filter(
-    (node) => text(node, "device_type") === "cpu" && isAvailable(node),
+    (node) => (text(node, "device_type") ?? baseName(node)) === "cpu" && isAvailable(node),
   );
 }
 

@@ -175,7 +175,8 @@ describe("files", () => {
     const path = join(scratch(t), "board.bin");
     writeFileSync(path, Uint8Array.of(0xd0, 0x0d, 0xfe, 0xed, 0, 0, 0, 72));
     complains(await run(["plan", path]), 3, /board.bin: the header is cut at 8 bytes; copy/);
-    writeFileSync(path, blob(node("", {})));
+    const core = node("cpu@0", { device_type: "cpu", compatible: "example,core" });
+    writeFileSync(path, blob(node("", {}, node("cpus", {}, core))));
     complains(await run(["plan", path]), 3, /which architecture .*; say which .*--arch arm64/);
     complains(await run(["plan", path, "--arch", "vax"]), 2, /--arch: "vax" is not/);
     complains(await run(["plan", path, "--arch", "arm64"]), 3, /names no memory: .*--ram/);

@@ -333,12 +333,16 @@ describe("reserved memory", () => {
 
 describe("the machine", () => {
   test("needs an architecture, and memory", () => {
-    const strange = blob(node("", CELLS, memory(0, GIB)));
+    const core = node("cpu@0", { device_type: "cpu", compatible: "example,core" });
+    const strange = blob(node("", CELLS, node("cpus", {}, core), memory(0, GIB)));
     match(boardMachine(treeOf(strange)).issues[0]?.mend ?? "", /--arch/);
     equal(boardMachine(treeOf(strange), { arch: "arm64" }).value?.hardware.arch, "arm64");
     match(boardMachine(treeOf(boardOf())).issues[0]?.mend ?? "", /--ram/);
     equal(boardPlan(treeOf(boardOf()), { ramBytes: GIB }).arch, "arm64");
     equal(boardMachine(treeOf(strange), { arch: "vax" }).issues[0]?.source, "arch");
+    const without = boardMachine(treeOf(blob(node("", CELLS, memory(0, GIB))))).value;
+    equal(without?.hardware.arch, "arm64");
+    ok(without.issues.some(({ source, severity }) => source === "arch" && severity === "warning"));
   });
 
   test("nodes and distances follow numa-node-id and the distance map", () => {
