@@ -34,7 +34,7 @@ const MEASURED_PAGE = 4096; // bytes of a page on every build measured
 const SECTION_BYTES = 2 ** 27; // SECTION_SIZE_BITS of x86-64, and of arm64 with 4 KiB pages
 const LARGE_SECTION_BYTES = 2 ** 29; // of arm64 with 64 KiB pages
 
-/** Pages of the devicetree that is inside the constants of arm64; QEMU's FDT_MAX_SIZE. */
+/** Pages of the devicetree that is inside the constants of arm and arm64; QEMU's FDT_MAX_SIZE. */
 const DEVICETREE = 256;
 
 /** Stands in for a build that was never measured: between the smallest and largest seen. */
@@ -145,7 +145,7 @@ export function allocatedParts(
   }
   parts.push(exactly("rest", values.rest));
   const { devicetreeBytes } = hardware;
-  if (hardware.arch === "arm64" && devicetreeBytes !== undefined) {
+  if (devicetreeBytes !== undefined) {
     const best = Math.ceil(devicetreeBytes / pageSize) - DEVICETREE;
     const own = { best, min: best, max: Math.max(0, best) };
     parts.push({ ...exactly("devicetree", 0), ...own, limitPfn: nearImage(layout, pageSize) });

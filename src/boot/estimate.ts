@@ -93,7 +93,8 @@ function takeAll(
   const { pageSize } = hardware.build;
   const is32 = is32Bit(hardware.arch);
   // High memory is not mapped yet, so nothing is taken of it.
-  const stretches = zoneStretches(layout)
+  const everywhere = zoneStretches(layout);
+  const stretches = everywhere
     .filter((one) => !is32 || one.start < layout.maxLowPfn)
     .map((one) => (is32 ? { ...one, end: Math.min(one.end, layout.maxLowPfn) } : one));
   let elsewhere = UNKNOWN_BYTES;
@@ -117,7 +118,7 @@ function takeAll(
     const range = { start, end: start + bytes };
     // What is seen not to be mapped was taken above.
     for (const own of subtract([range], rangeList(hardware.unmapped ?? []))) {
-      takeFixed(taken, kind, { start: own.start / pageSize, end: own.end / pageSize });
+      takeFixed(taken, kind, { start: own.start / pageSize, end: own.end / pageSize }, everywhere);
     }
   }
   for (const range of pools.crashkernel) takeCrashkernel(taken, range, commandLine, pageSize);
@@ -159,10 +160,15 @@ function takeCrashkernel(
   takePart(taken, { ...exactly("crashkernel", end - start), limitPfn });
 }
 
-/** Takes pages whose place is known, in pfns. */
-function takeFixed(taken: Taken, what: string, range: Range): void {
+/** Takes pages whose place is known, in pfns; of high memory too where `stretches` has it. */
+function takeFixed(
+  taken: Taken,
+  what: string,
+  range: Range,
+  stretches: readonly ZoneStretch[] = taken.stretches,
+): void {
   const here = new Float64Array(taken.best.length);
-  countPages(taken.stretches, range, here);
+  countPages(stretches, range, here);
   here.forEach((pages, slot) => {
     if (pages > 0) takeFrom(taken, exactly(what, pages), [slot], slot);
   });
