@@ -20,6 +20,9 @@ export interface FreeZone {
   readonly blocks: readonly Blocks[];
 }
 
+/** What a word holds: 8 TiB of 4 KiB pages in one zone. */
+const PAGES_MAX = 2 ** 31 - 1;
+
 /** One request, many times. */
 export interface RequestClass {
   readonly order: number;
@@ -51,7 +54,8 @@ export function allocationsLeft(
   const pieces = usable.map((type) => piecesIn(zone.blocks[type] ?? [], request.order));
   const words = zone.words.slice();
   let least = 0;
-  let most = pieces.reduce((sum, count) => sum + count, 0);
+  const all = pieces.reduce((sum, count) => sum + count, 0);
+  let most = Math.min(all, PAGES_MAX);
   // Each allocation makes the next no likelier, so what is granted is a first part of the row.
   while (least < most) {
     const middle = Math.floor((least + most) / 2);

@@ -26,6 +26,8 @@ import {
 const HIGHATOMIC_SHARE = 100;
 const PAGEBLOCK_PAGES = 512;
 const RESERVE_COLUMNS = 8;
+/** What a word of the image holds. */
+const WORD_MAX = 2 ** 31 - 1;
 
 export interface FreePair {
   readonly zone: ZoneinfoZone;
@@ -62,17 +64,20 @@ export function freeZones(capture: Capture, names: readonly string[]): FreePair[
 
 function wordsOf(zone: ZoneinfoZone, highatomic: number): Int32Array {
   const words = new Int32Array(ZONE_WORDS);
+  const put = (word: number, pages: number): void => {
+    words[word] = Math.max(-WORD_MAX, Math.min(WORD_MAX, pages));
+  };
   const boost = zone.boost ?? 0;
-  words[Z_FREE] = zone.free;
-  words[Z_BOOST] = boost;
+  put(Z_FREE, zone.free);
+  put(Z_BOOST, boost);
   // What is printed has the boost in it.
-  words[Z_MIN] = zone.min - boost;
-  words[Z_LOW] = zone.low - boost;
-  words[Z_HIGH] = zone.high - boost;
-  words[Z_HIGHATOMIC] = highatomic;
-  words[Z_FREE_CMA] = zone.counters.get("nr_free_cma") ?? 0;
+  put(Z_MIN, zone.min - boost);
+  put(Z_LOW, zone.low - boost);
+  put(Z_HIGH, zone.high - boost);
+  put(Z_HIGHATOMIC, highatomic);
+  put(Z_FREE_CMA, zone.counters.get("nr_free_cma") ?? 0);
   for (const [index, pages] of zone.protection.slice(0, RESERVE_COLUMNS).entries()) {
-    words[Z_RESERVE + index] = pages;
+    put(Z_RESERVE + index, pages);
   }
   return words;
 }

@@ -216,6 +216,33 @@ describe("what is missing", () => {
     }
   });
 
+  test("damaged tables are survived", () => {
+    const m = bootMemory({ zones: [{ name: "Normal", startPfn: 0, pages: 8192 }] });
+    const zone = must(zoneinfoOf(m).zones[0]);
+    const huge = fc.oneof(fc.nat(), fc.constantFrom(0, 2 ** 31, 2 ** 40, Number.MAX_SAFE_INTEGER));
+    fc.assert(
+      fc.property(
+        huge,
+        huge,
+        huge,
+        fc.array(huge, { maxLength: 14 }),
+        (free, min, boost, blocks) => {
+          const capture = {
+            ...captureOf(m),
+            pagetypeinfo: null,
+            zoneinfo: { ...zoneinfoOf(m), zones: [{ ...zone, free, min, boost }] },
+            buddyinfo: { zones: [{ node: 0, name: "Normal", line: 1, free: blocks }] },
+          };
+          for (const { orders } of headroom(capture).classes) {
+            for (const { beforeRefusal } of orders) {
+              assert.ok(beforeRefusal.low >= 0 && beforeRefusal.low <= beforeRefusal.high);
+            }
+          }
+        },
+      ),
+    );
+  });
+
   test("zones that old kernels do not print are known from the columns of the reserve", () => {
     const row = (name: string, columns: number) => ({
       ...must(
