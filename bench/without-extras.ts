@@ -13,7 +13,7 @@ const CUTS: readonly Cut[] = [
   { what: "calls of the sink", pattern: /^ *m\.events\?\.\w+\(.*\);$/gm },
   {
     what: "the loop that wakes every zone",
-    pattern: /^ {2}if \(m\.events !== null &&[^\n]*\{\n(?: {4}[^\n]*\n)+ {2}\}$/gm,
+    pattern: /^ *if \(m\.gfp\.kswapd === 0 [^\n]*\) wakeAll\([^\n]*\);$/gm,
   },
   { what: "zeroing", pattern: /^ *if \(\(gfp & (?:m\.gfp\.)?zero\) !== 0\) zeroPages\(.*\);$/gm },
   { what: "the question for zeroing", pattern: / \| \(gfp & zero\)/g },

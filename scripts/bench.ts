@@ -1,7 +1,7 @@
 /**
  * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, shared, replay, explain; all without a NAME
+ *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, balance, shared, replay, explain; all without a NAME
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it
@@ -14,6 +14,7 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { runBalance } from "../bench/balance.ts";
 import { runBoot } from "../bench/boot.ts";
 import { bundleWorkers } from "../bench/bundle.ts";
 import { runExplain } from "../bench/explain.ts";
@@ -27,6 +28,7 @@ const BENCHMARKS = {
   frames: runFrames,
   boot: runBoot,
   off: runOff,
+  balance: runBalance,
   shared: runShared,
   replay: runReplay,
   explain: runExplain,

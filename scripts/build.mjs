@@ -7,6 +7,7 @@
  *   dist/mm/allocator.js        the page allocator as one module: V8 folds the constants of a
  *                               module, but loads imported ones each time they are used
  *   dist/vendor/*.js            third parties of the library, see vendor.mjs
+ *   dist/wasm/*.wasm            the C parser and its grammar, which src/host/c-parser.ts opens
  *
  * The bundle is made from src/ and needs no tsc, so bin/zonewright can refresh it in a moment. It
  * is stale when the fingerprint of src/ (count, bytes, newest change) is not the one in its stamp.
@@ -15,6 +16,7 @@
  */
 import { spawnSync } from "node:child_process";
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -24,7 +26,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -32,6 +34,10 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const entry = join(root, "src/cli/main.ts");
 const outFile = join(root, "dist/cli/zonewright.js");
 const allocatorFile = join(root, "dist/mm/allocator.js");
+const wasm = [
+  "node_modules/web-tree-sitter/web-tree-sitter.wasm",
+  "node_modules/tree-sitter-c/tree-sitter-c.wasm",
+];
 const stamp = join(root, "dist/cli/.zonewright.stamp");
 
 /** Whether dist/cli/zonewright.js is older than the sources. */
@@ -52,6 +58,12 @@ export async function bundle() {
   renameSync(fresh, outFile);
   writeFileSync(stamp, print);
   return packages;
+}
+
+/** Copies what is loaded at run time and is no module. */
+function copyWasm() {
+  mkdirSync(join(root, "dist/wasm"), { recursive: true });
+  for (const path of wasm) copyFileSync(join(root, path), join(root, "dist/wasm", basename(path)));
 }
 
 /** Writes dist/mm/allocator.js. */
@@ -112,6 +124,7 @@ async function main(options) {
     return;
   }
   const { vendorAll } = await import("./vendor.mjs");
+  copyWasm();
   await vendorAll(await bundle());
   await bundleAllocator();
 }

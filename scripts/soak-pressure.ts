@@ -41,7 +41,11 @@ function draw(below: number): number {
 
 function step(): Step {
   const at = draw(2 ** 30);
-  switch (draw(24)) {
+  switch (draw(26)) {
+    case 24:
+      return draw(4) === 0 ? { offline: at } : { online: at };
+    case 25:
+      return { online: at };
     case 0:
     case 1:
       return { make: draw(2) === 0 ? "anon" : "file", count: 1 + draw(4) };

@@ -4,7 +4,7 @@
  */
 import type { Constants } from "./estimate-parts.ts";
 import type { Hardware, Layout, Pools } from "./hardware.ts";
-import { isGigantic } from "./managed-late.ts";
+import { isGigantic, type MarksInitcall, stepFor } from "./managed-late.ts";
 import { slotOf, type ZoneStretch } from "./placement.ts";
 
 /** Late pages of each step and slot, as a boot typically frees them. */
@@ -14,14 +14,20 @@ export interface LateGuess {
   readonly end: Float64Array;
 }
 
+export interface LatePlaces {
+  readonly stretches: readonly ZoneStretch[];
+  /** Slot of the zone with the kernel's image; -1 for none. */
+  readonly imageSlot: number;
+  readonly initcall?: MarksInitcall;
+}
+
 /** What is freed late when no log tells: parts of the image, the initrd, CMA and gigantic pages. */
 export function typicalLate(
   hardware: Hardware,
   layout: Layout,
   pools: Pools,
   constants: Constants,
-  stretches: readonly ZoneStretch[],
-  imageSlot: number,
+  { stretches, imageSlot, initcall = "postcore" }: LatePlaces,
 ): LateGuess {
   const { pageSize } = hardware.build;
   const { values } = constants;
@@ -32,19 +38,19 @@ export function typicalLate(
   const lowLimit = Math.min(2 ** 32 / pageSize, layout.maxLowPfn);
   // x86 boot loaders put the initrd at the top of low RAM, those of arm near its start.
   const initrdSlot = isX86 ? (highestBelow(stretches, lowLimit)?.slot ?? -1) : lowest;
-  add(late.end, initrdSlot, values.initrd);
+  add(late[stepFor("initrd", "end", initcall)], initrdSlot, values.initrd);
   add(late.end, imageSlot, values.imageFreed);
   add(late.t1, imageSlot, values.alternatives);
   const dmaLimit = layout.dmaLimitPfn ?? Infinity;
   for (const { start, bytes } of pools.cma) {
     const guess = hardware.arch === "arm" ? stretches.at(-1) : highestBelow(stretches, dmaLimit);
     const slot = start === null ? (guess?.slot ?? -1) : slotOf(stretches, start / pageSize);
-    add(late.t1, slot, bytes / pageSize);
+    add(late[stepFor("CMA", "t1", initcall)], slot, bytes / pageSize);
   }
   for (const { pageBytes, count } of pools.hugePages) {
     if (!isGigantic(pageBytes, hardware)) continue;
     for (const { slot } of giganticPlaces(stretches, pageBytes / pageSize, count)) {
-      add(late.t2, slot, pageBytes / pageSize);
+      add(late[stepFor("huge page", "t2", initcall)], slot, pageBytes / pageSize);
     }
   }
   return late;

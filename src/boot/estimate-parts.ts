@@ -10,7 +10,7 @@
 
 import type { BuildConstants } from "../kernels/builds.ts";
 import { knownBuild } from "../kernels/builds.ts";
-import type { Arch, Policy } from "../kernels/policy.ts";
+import { type Arch, is32Bit, type Policy } from "../kernels/policy.ts";
 import type { CommandLine } from "./command-line.ts";
 import type { Build, Hardware, Layout, Pools } from "./hardware.ts";
 
@@ -169,10 +169,6 @@ export function doubtOf(hardware: Hardware, layout: Layout, constants: Constants
   const perGib = constants.known === "no" ? 1024 : 1;
   const own = perGib * gib + 16 * layout.nodes.length + 4 * hardware.cpus.possible;
   return Math.ceil(constants.spread + own);
-}
-
-export function is32Bit(arch: Arch): boolean {
-  return arch === "i386" || arch === "arm";
 }
 
 /** Bytes of `log_buf_len=`, or what many CPUs make of it. Linux: log_buf_add_cpu(), kernel/printk/printk.c */

@@ -15,11 +15,11 @@
  */
 import type { Issue, Outcome } from "../base/issue.ts";
 import { type Range, rangeList, subtract } from "../base/range.ts";
-import type { Policy } from "../kernels/policy.ts";
+import { is32Bit, type Policy } from "../kernels/policy.ts";
 import type { CommandLine } from "./command-line.ts";
 import { typicalLate } from "./estimate-late.ts";
 import type { Constants } from "./estimate-parts.ts";
-import { allocatedParts, constantsFor, doubtOf, exactly, is32Bit } from "./estimate-parts.ts";
+import { allocatedParts, constantsFor, doubtOf, exactly } from "./estimate-parts.ts";
 import type { Taken } from "./estimate-place.ts";
 import { addDoubt, nothingTaken, takeFrom, takePart } from "./estimate-place.ts";
 import type { Build, Hardware, Layout, Managed, ManagedCounts, Pools } from "./hardware.ts";
@@ -66,7 +66,11 @@ export function estimate(
   const stretches = zoneStretches(layout);
   const image = imagePlaces(hardware, commandLine.kaslr, stretches, constants);
   const taken = takeAll(hardware, commandLine, layout, pools, policy, constants, image);
-  const late = typicalLate(hardware, layout, pools, constants, stretches, image.best);
+  const late = typicalLate(hardware, layout, pools, constants, {
+    stretches,
+    imageSlot: image.best,
+    initcall: policy.marksInitcall,
+  });
   const zones = layout.zones.map((zone, slot): ManagedCounts => {
     const { node, index, present } = zone;
     const bound = (pages: number): number => Math.min(present, Math.max(0, pages));

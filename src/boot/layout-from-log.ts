@@ -47,7 +47,7 @@ export function layoutFromLog(log: BootLog, hardware: Hardware): Outcome<Layout 
     });
   }
   const nodes = nodesOf(log, hardware, memory);
-  const zones = sizeZones({ extents, nodes, memory, movableStart, mirrored });
+  const zones = sizeZones({ extents, nodes, memory, movableStart, mirrored, sizing: "limits" });
   return {
     value: {
       zoneNames: extents.map(({ name }) => name),

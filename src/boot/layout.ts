@@ -6,24 +6,39 @@
  */
 import type { Issue, Outcome } from "../base/issue.ts";
 import { rangeList } from "../base/range.ts";
-import type { Arch, Policy } from "../kernels/policy.ts";
+import type { Arch, Policy, ZoneSizing } from "../kernels/policy.ts";
 import { boundsArm } from "./arch/arm.ts";
 import { boundsArm64 } from "./arch/arm64.ts";
-import type { Bounds, FindBounds } from "./arch/bounds.ts";
+import type { Bounds, FindBounds, ZoneBound } from "./arch/bounds.ts";
 import { boundsCustom } from "./arch/custom.ts";
+import { boundsPlain } from "./arch/plain.ts";
 import { boundsX8632 } from "./arch/x86_32.ts";
 import { boundsX8664 } from "./arch/x86_64.ts";
 import type { CommandLine } from "./command-line.ts";
 import type { Hardware, Layout } from "./hardware.ts";
 import { findMovableStarts, mirroredPages } from "./movable.ts";
 import { assignNodes } from "./nodes.ts";
-import { donorOf, extentsOf, sizeZones, type ZoneExtent, zonedMemory } from "./zones.ts";
+import {
+  donorOf,
+  extentsOf,
+  netOfMemmap,
+  sizeZones,
+  type ZoneExtent,
+  zonedMemory,
+} from "./zones.ts";
 
 const RULES: Record<Arch, FindBounds> = {
   x86_64: boundsX8664,
   i386: boundsX8632,
   arm: boundsArm,
   arm64: boundsArm64,
+  ia64: boundsPlain,
+  riscv: boundsPlain,
+  powerpc: boundsPlain,
+  powerpc32: boundsPlain,
+  s390: boundsPlain,
+  mips: boundsPlain,
+  mips64: boundsPlain,
   custom: boundsCustom,
 };
 
@@ -50,7 +65,9 @@ export function layOut(
     }
     return { value: emptyLayout(), issues };
   }
-  const limits = extentsOf(bounds.zones, bounds.ram[0]?.start ?? 0);
+  const sizing = sizingOf(hardware, policy);
+  const start = sizing === "limits" ? (bounds.ram[0]?.start ?? 0) : 0;
+  const limits = extentsOf(withFixed(bounds.zones, policy.boot.fixedZones), start);
   if (donorOf(limits) === undefined) {
     issues.push({
       severity: "error",
@@ -60,6 +77,22 @@ export function layOut(
     return { value: emptyLayout(), issues };
   }
   return { value: layoutOf(hardware, commandLine, policy, bounds, limits, issues), issues };
+}
+
+/** ia64's zones start with the node's RAM where it is built for several nodes (discontig.c). */
+function sizingOf({ arch, build }: Hardware, { boot }: Policy): ZoneSizing {
+  if (arch === "custom" || (arch === "ia64" && build.numa)) return "limits";
+  return boot.sizingOn?.[arch] ?? boot.sizing;
+}
+
+/** The zones of a kernel that has always the same, those that were not found empty. */
+function withFixed(found: readonly ZoneBound[], fixed: readonly string[] | null): ZoneBound[] {
+  if (fixed === null) return [...found];
+  let last = 0;
+  return fixed.map((name) => {
+    last = found.find((zone) => zone.name === name)?.limitPfn ?? last;
+    return { name, limitPfn: last };
+  });
 }
 
 /** DMA limits that are no addresses are reported and dropped. */
@@ -88,11 +121,16 @@ function layoutOf(
 ): Layout {
   const nodes = assignNodes(hardware, commandLine, policy, bounds, issues);
   const donorStart = donorOf(limits)?.start ?? 0;
-  const movableStart = findMovableStarts(hardware, commandLine, policy, nodes, donorStart, issues);
-  const extents = withUpperZones(limits, hardware, movableStart.size > 0);
+  const fixed = policy.boot.fixedZones !== null;
+  const movableStart = fixed
+    ? new Map<number, number>()
+    : findMovableStarts(hardware, commandLine, policy, nodes, donorStart, issues);
+  const extents = fixed ? limits : withUpperZones(limits, hardware, movableStart.size > 0);
   const mirrors = commandLine.kernelcore?.kind === "mirror" && !commandLine.movableNode;
   const mirrored = mirrors ? mirroredPages(hardware) : null;
-  const zones = sizeZones({ ...nodes, extents, movableStart, mirrored });
+  const sizing = sizingOf(hardware, policy);
+  const gross = sizeZones({ ...nodes, extents, movableStart, mirrored, sizing });
+  const zones = netOfMemmap(gross, hardware, policy);
   return {
     zoneNames: extents.map(({ name }) => name),
     zones,

@@ -114,7 +114,7 @@ function lateOf(
   const missing = (slot: number): number => (rest[slot]?.end ?? 0) - (ends[slot] ?? 0);
   const imageSlot = [...places.slots].sort((a, b) => missing(b) - missing(a))[0] ?? places.best;
   if (log !== null && log.memory !== null && piecesLost(log, arch).length === 0) {
-    const late = lateFromLog(log, layout, hardware, imageSlot);
+    const late = lateFromLog(log, layout, hardware, imageSlot, policy.marksInitcall);
     issues.push(...late.issues);
     return late;
   }
@@ -124,5 +124,6 @@ function lateOf(
     issues.push({ severity: "note", message, source: "managed" });
     return null;
   }
-  return typicalLate(hardware, layout, pools, constants, stretches, imageSlot);
+  const where = { stretches, imageSlot, initcall: policy.marksInitcall };
+  return typicalLate(hardware, layout, pools, constants, where);
 }

@@ -7,7 +7,7 @@ import type { Issue } from "../base/issue.ts";
 import type { BootLog } from "../formats/boot-log.ts";
 import { giganticPlaces } from "./estimate-late.ts";
 import type { Hardware, Layout } from "./hardware.ts";
-import { imageRange, type LatePiece, latePieces } from "./managed-late.ts";
+import { imageRange, type LatePiece, latePieces, type MarksInitcall } from "./managed-late.ts";
 import { countPages, slotOf, type ZoneStretch, zoneStretches } from "./placement.ts";
 
 /** Pages that came at each step, by slot, and how many might lie elsewhere. */
@@ -29,12 +29,13 @@ export function lateFromLog(
   layout: Layout,
   hardware: Hardware,
   imageSlot = -1,
+  initcall: MarksInitcall = "postcore",
 ): LateCounts {
   const { pageSize } = hardware.build;
   const stretches = zoneStretches(layout);
   const image = imageRange(log);
   const fallbackSlot = image === null ? imageSlot : slotOf(stretches, image.start / pageSize);
-  const pieces = latePieces(log, hardware, image).flatMap((piece) =>
+  const pieces = latePieces(log, hardware, image, initcall).flatMap((piece) =>
     likelyPlaces(piece, stretches, pageSize),
   );
   return placeLate(pieces, stretches, layout, { pageSize, fallbackSlot });

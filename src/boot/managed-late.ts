@@ -14,7 +14,7 @@
 import type { Range } from "../base/range.ts";
 import { rangeList, subtract } from "../base/range.ts";
 import type { BootLog, FreedMemory, MemoryLine } from "../formats/boot-log.ts";
-import type { Arch } from "../kernels/policy.ts";
+import type { Arch, Policy } from "../kernels/policy.ts";
 import { cmaInLog } from "./cma-in-log.ts";
 import type { Hardware } from "./hardware.ts";
 import { grantsOf } from "./memblock.ts";
@@ -80,8 +80,36 @@ export function imageRange(log: BootLog): Range | null {
   return best;
 }
 
+/** Which initcall sets the first marks; absent: that of 5.8 and later. */
+export type MarksInitcall = Policy["marksInitcall"];
+
+/**
+ * The step of a piece by the initcall that sets the first marks. A core initcall comes before CMA's
+ * own; a device initcall after all that is freed before init: gigantic pages, boot services, the
+ * initrd (rootfs). The steps of `LatePiece` are those of a postcore initcall.
+ *
+ * Linux: init_per_zone_wmark_min(), mm/page_alloc.c; cma_init_reserved_areas(), mm/cma.c
+ */
+export function stepFor(what: string, step: LateStep, initcall: MarksInitcall): LateStep {
+  if (initcall === "core") return what === "CMA" ? "t2" : step;
+  if (initcall === "postcore") return step;
+  return what === "initrd" || step === "t2" ? "t1" : step;
+}
+
 /** Everything that was freed late, in the order of the log. */
-export function latePieces(log: BootLog, hardware: Hardware, image: Range | null): LatePiece[] {
+export function latePieces(
+  log: BootLog,
+  hardware: Hardware,
+  image: Range | null,
+  initcall: MarksInitcall = "postcore",
+): LatePiece[] {
+  return piecesOf(log, hardware, image).map((piece) => ({
+    ...piece,
+    step: stepFor(piece.what, piece.step, initcall),
+  }));
+}
+
+function piecesOf(log: BootLog, hardware: Hardware, image: Range | null): LatePiece[] {
   const { arch } = hardware;
   const { pageSize } = hardware.build;
   const pieces: LatePiece[] = [];

@@ -61,7 +61,13 @@ export function managedFromSum(
   const narrowed = narrow(zones, layout, { least: sum, most: isWhole(log, hardware) ? sum : null });
   const places = imagePlaces(hardware, commandLine.kaslr, zoneStretches(layout), constants);
   const widest = indexOfMost(narrowed.map((zone) => zone.end));
-  const late = lateFromLog(log, layout, hardware, hardware.image == null ? widest : places.best);
+  const late = lateFromLog(
+    log,
+    layout,
+    hardware,
+    hardware.image == null ? widest : places.best,
+    policy.marksInitcall,
+  );
   const value = narrowed.map((zone, slot): ManagedCounts => {
     const t2 = Math.max(0, zone.end - (late.end[slot] ?? 0));
     const t1 = Math.max(0, t2 - (late.t2[slot] ?? 0));

@@ -46,7 +46,7 @@ export function managedFromLog(
   const { pageSize } = hardware.build;
   const stretches = zoneStretches(layout);
   const m0 = handedOver(replayed.value, stretches, layout, pageSize);
-  const late = lateFromLog(log, layout, hardware);
+  const late = lateFromLog(log, layout, hardware, -1, policy.marksInitcall);
   const lost = pagesOfLost(pieces, pageSize);
   const issues = [...cut, ...replayed.issues, ...late.issues];
   return { value: assemble(layout, "memblock log", m0, late, lost), issues };

@@ -185,6 +185,17 @@ function isHugePageSize(bytes: number, arch: Arch, pageSize: number): boolean {
       return bytes === 2 * MIB;
     case "arm64":
       return arm64[pageSize]?.includes(bytes) ?? false;
+    case "riscv":
+      return bytes === 2 * MIB || bytes === GIB;
+    case "s390":
+      return bytes === MIB || bytes === 2 * GIB;
+    case "powerpc32":
+    case "mips":
+      return false;
+    // Any power of two that the hardware's page tables have: which ones, the machine decides.
+    case "ia64":
+    case "powerpc":
+    case "mips64":
     case "custom":
       return bytes > pageSize && Number.isInteger(Math.log2(bytes));
   }

@@ -13,7 +13,7 @@
  * arch/x86/kernel/pci-dma.c; mem_init(), arch/{arm,arm64}/mm/init.c
  */
 import type { BootLog } from "../formats/boot-log.ts";
-import type { Policy } from "../kernels/policy.ts";
+import { type Arch, is32Bit, type Policy } from "../kernels/policy.ts";
 import type { CommandLine } from "./command-line.ts";
 import type { Hardware, Layout, SwiotlbPool } from "./hardware.ts";
 import { grantsOf } from "./memblock.ts";
@@ -25,6 +25,12 @@ const FOUR_GIB = 2 ** 32;
 
 /** Callers of the requests for the pool and for its slot table, in this order. */
 const POOL_CALLER = /^swiotlb_init/;
+
+/**
+ * Architectures where no rule of the whole kernel makes a pool: boards of powerpc and mips ask for one,
+ * s390 has one in protected guests. Linux: swiotlb_detect_4g(), arch/powerpc/mm/; pv_init(), arch/s390/mm/init.c
+ */
+const POOLLESS: ReadonlySet<Arch> = new Set(["powerpc", "powerpc32", "s390", "mips", "mips64"]);
 
 export type SwiotlbPlan =
   | { readonly pool: SwiotlbPool; readonly whyNot: null }
@@ -70,9 +76,11 @@ function swiotlbByRule(
 ): SwiotlbPlan {
   const { force, noforce } = commandLine.swiotlb;
   const { arch, build } = hardware;
-  const is32 = arch === "i386" || arch === "arm";
   if (arch === "custom") return { pool: null, whyNot: "the machine description has no pool" };
-  if (is32 && !build.physicalExtension) {
+  if (!force && POOLLESS.has(arch)) {
+    return { pool: null, whyNot: `${arch} sets one up for some boards or guests only` };
+  }
+  if (is32Bit(arch) && !build.physicalExtension) {
     return { pool: null, whyNot: "no address of this build is above 4 GiB" };
   }
   if (noforce) return { pool: null, whyNot: "swiotlb=noforce" };

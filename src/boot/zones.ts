@@ -8,7 +8,8 @@
  */
 import { clip, intersect, type Range, subtract, totalLength } from "../base/range.ts";
 import type { NodeRange } from "../formats/boot-log.ts";
-import type { ZoneSpan } from "./hardware.ts";
+import { is32Bit, type Policy, type ZoneSizing } from "../kernels/policy.ts";
+import type { Hardware, ZoneSpan } from "./hardware.ts";
 
 /** A zone's part of the address space before nodes are looked at; empty when start equals end. */
 export interface ZoneExtent extends Range {
@@ -27,6 +28,7 @@ export interface ZoneFrame {
    * span the same pfns, and share them by whether they are mirrored. Else null.
    */
   readonly mirrored: readonly Range[] | null;
+  readonly sizing: ZoneSizing;
 }
 
 /**
@@ -69,8 +71,10 @@ export function sizeZones(frame: ZoneFrame): ZoneSpan[] {
     const ram = ramOf.get(node) ?? [];
     for (const [index, extent] of frame.extents.entries()) {
       const span = spanOf(extent, node, ram, frame);
-      const present = presentOf(extent.name, node, clip(ram, span.start, span.end), frame);
       const spanned = span.end - span.start;
+      const inside = clip(ram, span.start, span.end);
+      const present =
+        frame.sizing === "solid" ? spanned : presentOf(extent.name, node, inside, frame);
       const startPfn = spanned === 0 ? 0 : span.start;
       spans.push({ node, index, name: extent.name, startPfn, spanned, present });
     }
@@ -82,9 +86,11 @@ const NONE: Range = { start: 0, end: 0 };
 
 /** Linux: zone_spanned_pages_in_node(), adjust_zone_range_for_zone_movable() */
 function spanOf(extent: ZoneExtent, node: number, ram: readonly Range[], frame: ZoneFrame): Range {
-  const first = ram[0]?.start;
+  const begin = ram[0]?.start;
   const end = ram.at(-1)?.end;
-  if (first === undefined || end === undefined) return NONE;
+  if (begin === undefined || end === undefined) return NONE;
+  // Zones laid end to end begin with pfn 0; a node of its own begins where its memory does.
+  const first = frame.sizing === "limits" || frame.nodes.length > 1 ? begin : 0;
   const movable = frame.movableStart.get(node);
   if (extent.name === "Movable") {
     if (movable === undefined) return NONE;
@@ -113,6 +119,27 @@ function presentOf(
     if (name === "Normal") return totalLength(intersect(inside, mirrored));
   }
   return totalLength(inside);
+}
+
+/**
+ * Present pages as 2.6.20 to 3.8 count them (x86-64 before, too): less what the zone's struct pages
+ * take. What the lowest zone loses to the kernel itself besides is not known here.
+ *
+ * Linux: free_area_init_core(), mm/page_alloc.c; size_zones(), arch/x86_64/mm/init.c
+ */
+export function netOfMemmap(
+  zones: readonly ZoneSpan[],
+  { arch, build }: Pick<Hardware, "arch" | "build">,
+  { boot }: Policy,
+): ZoneSpan[] {
+  const { presentNetOfMemmap: where } = boot;
+  if (arch === "custom" || (where !== "all" && !where.includes(arch))) return [...zones];
+  const bytes = boot.pageStruct[is32Bit(arch) ? "bits32" : "bits64"];
+  return zones.map((zone) => {
+    const pages = (zone.spanned * bytes) / build.pageSize;
+    const memmap = where === "all" ? Math.ceil(pages) : Math.floor(pages);
+    return zone.present >= memmap ? { ...zone, present: zone.present - memmap } : zone;
+  });
 }
 
 /** RAM inside any zone, by node. */

@@ -8,5 +8,7 @@ export interface Context {
   readonly style: () => Style;
   /** A screen as it is; anything else as JSON. */
   readonly print: (result: string | object) => void;
+  /** Of this program. */
+  readonly version: string;
   exitCode: number;
 }

@@ -1,6 +1,7 @@
 /** The program: `main` on this process's streams. A reader that goes away (EPIPE) is no trouble. */
 import { readFileSync } from "node:fs";
 import process from "node:process";
+import { isAuditWorker } from "../host/index.ts";
 import { EXIT_OUTPUT } from "./failure.ts";
 import { main } from "./program.ts";
 import type { Terminal } from "./terminal.ts";
@@ -20,6 +21,7 @@ const terminal: Terminal = {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   columns: process.stdout.isTTY ? process.stdout.columns : null,
+  errColumns: process.stderr.isTTY ? process.stderr.columns : null,
   env: process.env,
   stdin: () => process.stdin,
 };
@@ -30,4 +32,5 @@ function version(): string {
   return /"version":\s*"([^"]+)"/.exec(text)?.[1] ?? "unknown";
 }
 
-process.exitCode = await main(process.argv.slice(2), terminal, version());
+// A worker of the audit runs this file too, and has its work from there.
+if (!isAuditWorker()) process.exitCode = await main(process.argv.slice(2), terminal, version());

@@ -7,6 +7,7 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import { formatIssue } from "../base/issue.ts";
+import { addAudit } from "./commands/audit.ts";
 import { addCheck } from "./commands/check.ts";
 import { addCollect } from "./commands/collect.ts";
 import { addDiff } from "./commands/diff.ts";
@@ -48,6 +49,7 @@ export async function main(
     style: () => styleOf(terminal, program.opts<{ color: ColourChoice }>().color),
     print: (result) =>
       terminal.out(typeof result === "string" ? result : `${JSON.stringify(result, null, 2)}\n`),
+    version,
     exitCode: EXIT_FINE,
   };
   program
@@ -70,6 +72,7 @@ export async function main(
   addDiff(program, context);
   addReplay(program, context);
   addExplain(program, context);
+  addAudit(program, context);
   addCollect(program, context);
   addSchema(program, context);
   addStart(program, context);

@@ -8,6 +8,8 @@ export interface Terminal {
   readonly err: (text: string) => void;
   /** Columns of standard output; null when it is no terminal. */
   readonly columns: number | null;
+  /** Columns of standard error, for progress; null or absent when it is no terminal. */
+  readonly errColumns?: number | null;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: () => AsyncIterable<Uint8Array | string>;
 }

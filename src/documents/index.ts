@@ -1,4 +1,5 @@
 /** Documents: what the command line prints with --json, and the schemas of it. */
+export { type AuditOrigin, auditDocument, auditSchema } from "./audit-document.ts";
 export { checkDocument, checkSchema } from "./check-document.ts";
 export { issueList } from "./common.ts";
 export { diffDocument, diffSchema } from "./diff-document.ts";

@@ -38,6 +38,8 @@ export interface ZoneDocument {
     readonly batch: number;
     readonly highMin?: number | undefined;
     readonly highMax?: number | undefined;
+    readonly low?: number | undefined;
+    readonly cold?: { readonly high: number; readonly batch: number } | undefined;
   } | null;
   readonly ram: readonly { readonly startPfn: number; readonly endPfn: number }[];
 }
@@ -139,9 +141,18 @@ const zoneSchema = z.object({
   watermarks: z.object({ min: pages, low: pages, high: pages, promo: pages.optional() }),
   protection: z.array(pages).describe("lowmem_reserve: by index of the zone a request may use"),
   pageset: z
-    .object({ high: pages, batch: pages, highMin: pages.optional(), highMax: pages.optional() })
+    .object({
+      high: pages,
+      batch: pages,
+      highMin: pages.optional(),
+      highMax: pages.optional(),
+      low: pages.optional(),
+      cold: z.object({ high: pages, batch: pages }).optional(),
+    })
     .nullable()
-    .describe("null for an empty zone; with highMin and highMax, high moves between them"),
+    .describe(
+      "null for an empty zone; with highMin and highMax, high moves between them; cold: the second list up to 2.6.24",
+    ),
   ram: z.array(z.object({ startPfn: count, endPfn: count })).describe("half-open; holes between"),
 });
 
@@ -175,7 +186,7 @@ export const planSchema: z.ZodType<PlanDocument> = z.object({
   arch: z.string(),
   pageSize: bytes,
   moment: z.enum(["boot", "settled"]).describe("boot: as booted; settled: after a sysctl write"),
-  layoutFrom: z.enum(["log", "parameters"]),
+  layoutFrom: z.enum(["log", "parameters", "zoneinfo"]),
   minFreeKbytes: count.describe("KiB"),
   sysctls: z.object({
     minFreeKbytes: count.describe("KiB"),
@@ -282,6 +293,8 @@ function zoneDocument(zone: PlannedZone): ZoneDocument {
       high: pageset.high,
       batch: pageset.batch,
       ...(tuned === null ? {} : { highMin: tuned.min, highMax: tuned.max }),
+      ...(pageset.low === undefined ? {} : { low: pageset.low }),
+      ...(pageset.cold === undefined ? {} : { cold: pageset.cold }),
     },
     ram: zone.ram.map(({ start, end }) => ({ startPfn: start, endPfn: end })),
   };

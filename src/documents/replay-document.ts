@@ -76,6 +76,10 @@ export interface ReplayDocument {
   readonly refills: Checked;
   readonly drains: Checked;
   readonly fallbacks: Checked;
+  /** Wake-ups of kswapd, by node and order, that the engine's requests asked for too. */
+  readonly kswapdWakes: Checked;
+  /** Direct reclaims whose requests find nothing in the engine either. */
+  readonly directReclaims: Checked;
   readonly inputs: Readonly<Record<string, number>>;
   readonly assumptions: Readonly<Record<string, number>>;
   readonly freeRunning: {
@@ -113,6 +117,8 @@ export const replaySchema: z.ZodType<ReplayDocument> = z.object({
   refills: checked,
   drains: checked,
   fallbacks: checked,
+  kswapdWakes: checked,
+  directReclaims: checked,
   inputs: z.record(z.string(), count).describe("told beyond requests and frees, by kind"),
   assumptions: z
     .record(z.string(), count)
@@ -157,6 +163,8 @@ export function replayDocument(replay: Replay, origin: ReplayOrigin): ReplayDocu
     refills: { ...score.refills },
     drains: { ...score.drains },
     fallbacks: { ...score.extfrags },
+    kswapdWakes: { ...score.wakes },
+    directReclaims: { ...score.reclaims },
     inputs: { ...score.inputs },
     assumptions: { ...score.assumptions },
     freeRunning: {

@@ -1,5 +1,6 @@
 /** JSON Schemas (draft 2020-12) of all documents, by the command that prints them. */
 import * as z from "zod";
+import { auditSchema } from "./audit-document.ts";
 import { checkSchema } from "./check-document.ts";
 import { diffSchema } from "./diff-document.ts";
 import { explainSchema } from "./explain-document.ts";
@@ -17,6 +18,7 @@ export function jsonSchemas(): ReadonlyMap<string, JsonSchema> {
     ["diff", diffSchema],
     ["replay", replaySchema],
     ["explain", explainSchema],
+    ["audit", auditSchema],
   ];
   return new Map(
     all.map(([name, schema]) => {

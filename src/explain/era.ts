@@ -29,6 +29,8 @@ export interface ReportEra {
   readonly cma: boolean;
   /** The column of lowmem_reserve is the highest zone's that has memory (up to 5.7). */
   readonly columnOfPopulated: boolean;
+  /** Up to 4.11 kswapd sleeps only when every zone is balanced; since then one that is suffices. */
+  readonly everyZoneBalanced: boolean;
   /** Zone Movable exists (2.6.23). */
   readonly movable: boolean;
 }
@@ -61,6 +63,7 @@ export function eraOf(report: MemoryReport): ReportEra {
     highatomic: at("5.5") ? "printed" : at("4.4") ? "hidden" : "none",
     cma: at("3.7"),
     columnOfPopulated: !at("5.8"),
+    everyZoneBalanced: !at("4.12"),
     movable: at("2.6.23"),
   };
 }
@@ -80,7 +83,20 @@ function guessed(gfp: ReportGfp | null, bounds: VersionBounds): GfpEra | null {
       (bounds.from === null ||
         within(GFP_ERAS[i + 1]?.since ?? NEWEST, { ...bounds, before: null })),
   );
-  return open.findLast((era) => gfp === null || fits(era, gfp)) ?? open.at(-1) ?? null;
+  return (
+    open.findLast((era) => gfp === null || (fits(era, gfp) && usual(era, gfp.bits))) ??
+    open.findLast((era) => gfp === null || fits(era, gfp)) ??
+    open.at(-1) ??
+    null
+  );
+}
+
+/** Rights to start I/O are of use only to who may reclaim. */
+function usual(era: GfpEra, bits: number): boolean {
+  const of = (name: string): number => era.bits.get(`__GFP_${name}`) ?? 0;
+  const starts = of("IO") | of("FS");
+  const reclaims = of("WAIT") | of("DIRECT_RECLAIM");
+  return (bits & starts) === 0 || (bits & reclaims) !== 0;
 }
 
 /** The later of the table's first release and what the shape asks for. */

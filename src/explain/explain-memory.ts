@@ -49,7 +49,11 @@ export function explainMemory(report: MemoryReport): Finding {
 /** Of a state without a request only this can be said: what it would answer. */
 function modest(report: MemoryReport, claim: Claim): Claim {
   if (report.kind !== "mem-info") return claim;
-  const sentence = `Nothing was refused: this is a state without a request. Tried with GFP_KERNEL: ${claim.sentence}`;
+  const head =
+    report.opening === "rows"
+      ? "The head of this report is not in the log, so nobody knows what was asked for."
+      : "Nothing was refused: this is a state without a request.";
+  const sentence = `${head} Tried with GFP_KERNEL: ${claim.sentence}`;
   const confidence = claim.confidence === "unconfirmed" ? "unconfirmed" : "hint";
   return { ...claim, sentence, confidence, missing: ["a request", ...(claim.missing ?? [])] };
 }

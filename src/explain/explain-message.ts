@@ -7,8 +7,16 @@ import { SEGMENT_BYTES } from "./swiotlb-numbers.ts";
 
 /** Sentences that say what boot did, and are no failures. */
 export function isContext({ kind }: FailureMessage): boolean {
-  return kind === "swiotlb-pool" || kind === "memory-encryption" || kind === "proc-table";
+  return CONTEXT.has(kind);
 }
+
+const CONTEXT: ReadonlySet<FailureMessage["kind"]> = new Set([
+  "command-line",
+  "memory-encryption",
+  "memory-size",
+  "proc-table",
+  "swiotlb-pool",
+]);
 
 /** Messages with the same key are one finding. */
 export function messageKey(message: FailureMessage): string {
@@ -25,10 +33,17 @@ export function messageKey(message: FailureMessage): string {
       key.push(message.area ?? "", String(message.error));
       break;
     case "iommu-fault":
-      key.push(message.vendor, String(message.code));
+      key.push(
+        message.vendor,
+        String(message.code),
+        message.code === null ? (message.reason ?? "") : "",
+      );
       break;
     case "dma-overflow":
       key.push(message.of, message.mask.toString(16), message.limit.toString(16));
+      break;
+    case "oom-kill":
+      key.push(String(message.memcg), message.constraint ?? "", message.group ?? "");
       break;
     case "unknown-report":
       key.push(message.text.replace(/\d+/g, "#").slice(0, 80));
@@ -108,7 +123,7 @@ export class MessageGroup {
       lastLine: this.#last.line,
       time: first.time,
       lastTime: this.#last.time,
-      comm: first.kind === "allocation-deadlock" ? first.comm : null,
+      comm: "comm" in first ? first.comm : null,
       device: first.device,
       order: null,
       gfp: [],

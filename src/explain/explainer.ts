@@ -5,12 +5,31 @@
  *
  *   E1  findings come in the order of their first line
  */
-import type { FailureMessage, FailureSink, MemoryReport } from "../formats/index.ts";
+import type { FailureMessage, FailureSink, MemoryReport, ZoneTable } from "../formats/index.ts";
 import { explainMemory } from "./explain-memory.ts";
 import { isContext, MessageGroup, messageKey } from "./explain-message.ts";
 import type { Finding } from "./finding.ts";
 import type { LogContext } from "./message-case.ts";
+import { tableSpeaks } from "./rules/tiny-zone-table.ts";
+import { tinyOf } from "./tiny.ts";
 
+/** Most tables of /proc tell of nothing wrong. */
+function speaks({ zones, upstream }: ZoneTable): boolean {
+  return (
+    tableSpeaks(upstream) && tinyOf(zones.map((zone) => ({ ...zone, label: zone.name }))) !== null
+  );
+}
+
+const NOTHING_KNOWN: LogContext = {
+  poolBytes: null,
+  poolLine: null,
+  encrypted: false,
+  ramKib: null,
+  swiotlb: null,
+  tableLine: null,
+};
+/** Lines from the killer's summary to its verdict, where a mail broke them. */
+const KILL_LINES = 6;
 /** Different findings that are kept; of further ones only the number is known. */
 const GROUPS_MAX = 2000;
 /** Reports of the allocator that are kept one by one. */
@@ -26,7 +45,9 @@ export class Explainer implements FailureSink {
   readonly #messages = new Map<string, MessageGroup>();
   readonly #single: Finding[] = [];
   readonly #signatures = new Map<string, Finding>();
-  #context: LogContext = { poolBytes: null, poolLine: null, encrypted: false, tableLine: null };
+  #context: LogContext = NOTHING_KNOWN;
+  /** The killer's summary line, which its next line repeats. */
+  #killed: FailureMessage | null = null;
   #dropped = 0;
   #reports = 0;
 
@@ -52,10 +73,12 @@ export class Explainer implements FailureSink {
   }
 
   message(message: FailureMessage): void {
+    if (message.kind === "zone-table" && !speaks(message)) return;
     if (isContext(message)) {
       this.#learn(message);
       return;
     }
+    if (this.#repeatsKill(message)) return;
     this.#reports++;
     const key = messageKey(message);
     const group = this.#messages.get(key);
@@ -92,13 +115,30 @@ export class Explainer implements FailureSink {
     else this.#dropped++;
   }
 
+  /** "oom-kill:constraint=…" and "Out of memory: Killed process …" tell of one kill. */
+  #repeatsKill(message: FailureMessage): boolean {
+    if (message.kind !== "oom-kill") return false;
+    const before = this.#killed;
+    this.#killed = message.constraint === null ? null : message;
+    return (
+      message.constraint === null &&
+      before?.kind === "oom-kill" &&
+      before.comm === message.comm &&
+      message.line - before.line <= KILL_LINES
+    );
+  }
+
   #learn(message: FailureMessage): void {
-    if (message.kind === "proc-table" && this.#context.tableLine === null) {
-      this.#context = { ...this.#context, tableLine: message.line };
+    const known = this.#context;
+    if (message.kind === "proc-table" && known.tableLine === null) {
+      this.#context = { ...known, tableLine: message.line };
+    } else if (message.kind === "memory-encryption") this.#context = { ...known, encrypted: true };
+    else if (message.kind === "memory-size") this.#context = { ...known, ramKib: message.kib };
+    else if (message.kind === "command-line") {
+      this.#context = { ...known, swiotlb: message.swiotlb };
+    } else if (message.kind === "swiotlb-pool") {
+      const poolBytes = message.end - message.start;
+      this.#context = { ...known, poolBytes, poolLine: message.line };
     }
-    if (message.kind === "memory-encryption") this.#context = { ...this.#context, encrypted: true };
-    if (message.kind !== "swiotlb-pool") return;
-    const poolBytes = message.end - message.start;
-    this.#context = { ...this.#context, poolBytes, poolLine: message.line };
   }
 }

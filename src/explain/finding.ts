@@ -118,7 +118,10 @@ export interface Claim {
 /** Which single part of a failing comparison decides: without it the zone would serve. */
 export type Factor = "reserve" | "cma" | "highatomic" | "boost" | "order";
 
-/** What one zone said to the request. Pages; null: not in the report. */
+/**
+ * What one zone said to the request. Pages; null: not in the report. Where it refuses whatever a
+ * missing number is, `usable` is the most and `needs` the least that they can be.
+ */
 export interface ZoneAnswer {
   readonly node: number;
   readonly name: string;

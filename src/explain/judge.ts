@@ -142,7 +142,9 @@ function judgeZone(
   const blockOk = joined ? serves : blocksOk(row, column, request, era);
   const factors = watermarkOk === false ? factorsOf(row, column, request, era) : [];
   const high = (request.allocFlags & ~ALLOC_WMARK_MASK & ALLOC_CMA) | ALLOC_WMARK_HIGH;
-  const { usable, needs, mark, unboosted } = secondChance(sums, row, request, era);
+  const exact = secondChance(sums, row, request, era);
+  const { mark, unboosted } = exact;
+  const { usable, needs } = watermarkOk === false ? boundsOf(exact, row, request, era) : exact;
   const short = watermarkOk !== false || usable === null || needs === null ? 0 : needs - usable + 1;
   const answer: ZoneAnswer = {
     node: zone.node,
@@ -203,6 +205,17 @@ function factorsOf(row: ZoneRow, column: number, request: Request, era: ReportEr
     .map(([factor]) => factor);
   const single = order > 0 && asked(row, column, 0, allocFlags, era, true) === true;
   return single ? [...flips, "order"] : flips;
+}
+
+/**
+ * Of a zone that refuses whatever the missing numbers are: the most that may be usable, and the least
+ * that it must exceed.
+ */
+function boundsOf(sums: Sums, row: ZoneRow, request: Request, era: ReportEra): Sums {
+  const { usable, needs, mark } = sums;
+  const held = unusableFree(row.best, 0, request.allocFlags, era.marks);
+  const most = row.free === null ? null : row.free - era.fold - (2 ** request.order - 1) - held;
+  return { usable: usable ?? most, needs: needs ?? mark, mark };
 }
 
 interface Sums {

@@ -18,6 +18,7 @@ import { passesNow } from "./rules/passes-now.ts";
 import { requestTooLarge } from "./rules/request-too-large.ts";
 import { tinyZone } from "./rules/tiny-zone.ts";
 import { undecided } from "./rules/undecided.ts";
+import { vmalloc } from "./rules/vmalloc.ts";
 import { zoneMissing } from "./rules/zone-missing.ts";
 
 export const MEMORY_RULES: readonly MemoryRule[] = [
@@ -26,12 +27,13 @@ export const MEMORY_RULES: readonly MemoryRule[] = [
   oomWithoutRequest,
   corruptAccounting,
   allocatorNotFed,
+  vmalloc,
   firstLine,
   zoneMissing,
   requestTooLarge,
   tinyZone,
-  passesNow,
   cpuset,
+  passesNow,
   notEnoughInZone,
   onlyTypes,
   orderWatermark,

@@ -20,7 +20,12 @@ export interface LogContext {
   /** Bytes of the bounce buffer. */
   readonly poolBytes: number | null;
   readonly poolLine: number | null;
+  /** A guest whose memory is encrypted. */
   readonly encrypted: boolean;
+  /** RAM, of boot's "Memory:" line. */
+  readonly ramKib: number | null;
+  /** What the command line asks of the bounce buffer; null for nothing, or no such line. */
+  readonly swiotlb: string | null;
   /** A table of /proc/zoneinfo or buddyinfo in the log. */
   readonly tableLine: number | null;
 }

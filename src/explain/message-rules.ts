@@ -8,12 +8,14 @@ import { dmaApi } from "./rules/dma-api.ts";
 import { iommuFault } from "./rules/iommu-fault.ts";
 import { iommuSpace } from "./rules/iommu-space.ts";
 import { maskOverflow } from "./rules/mask-overflow.ts";
+import { oomKill } from "./rules/oom-kill.ts";
 import { swiotlbAbsent } from "./rules/swiotlb-absent.ts";
 import { swiotlbFull } from "./rules/swiotlb-full.ts";
 import { swiotlbSegment } from "./rules/swiotlb-segment.ts";
 import { swiotlbSetup } from "./rules/swiotlb-setup.ts";
 import { swiotlbTooLarge } from "./rules/swiotlb-too-large.ts";
 import { swiotlbUnexplained } from "./rules/swiotlb-unexplained.ts";
+import { tinyZoneTable } from "./rules/tiny-zone-table.ts";
 import { waitsForEver } from "./rules/waits-for-ever.ts";
 
 export const MESSAGE_RULES: readonly MessageRule[] = [
@@ -32,4 +34,6 @@ export const MESSAGE_RULES: readonly MessageRule[] = [
   iommuSpace,
   waitsForEver,
   addressSpace,
+  oomKill,
+  tinyZoneTable,
 ];

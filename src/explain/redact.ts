@@ -23,7 +23,28 @@ interface Names {
 
 /** Flags of requests and masks are hexadecimal too, and tell nothing about anybody. */
 const PATTERNS: readonly Names[] = [
-  { kind: "groups", word: "group", pattern: /(?<=cpuset=)[^\s,]+/g },
+  {
+    kind: "groups",
+    word: "group",
+    pattern:
+      /(?<=\b(?:cpuset|oom_memcg|task_memcg)=)[^\s,<]+|(?<=\bTasks? in |\blimit of |\bcgroup )\/[^\s,<]*/g,
+  },
+  {
+    kind: "tasks",
+    word: "task",
+    pattern: /(?<=,task=)[^,<]{1,32}(?=,pid=)|(?<=[Kk]ill(?:ed)? process \d+,? ?\()[^)<]{1,32}/g,
+  },
+  {
+    kind: "devices",
+    word: "device",
+    pattern:
+      /(?<=cma_alloc\w*: )(?!reserved\b|alloc )[\w.,@-]+(?=: alloc failed)|(?<=CMA area )(?!reserved\b)[\w.,@-]+/g,
+  },
+  {
+    kind: "hosts",
+    word: "host",
+    pattern: /(?<=\d\d:\d\d:\d\d(?:\.\d+)? )[\w.-]+(?= kernel:)/g,
+  },
   {
     kind: "build names",
     word: "build",
@@ -37,7 +58,8 @@ const PATTERNS: readonly Names[] = [
   {
     kind: "addresses",
     word: "address",
-    pattern: /(?<!mode: ?|gfp_mask=)\b0x(?!0*f+\b)[0-9a-f]{6,16}\b/g,
+    pattern:
+      /(?<!mode: ?|gfp_mask=)\b0x(?!0*f+\b)[0-9a-f]{6,16}\b|(?<=\bfault addr |[0-9a-f]@)[0-9a-f]{6,16}\b/g,
   },
 ];
 
@@ -57,7 +79,7 @@ export function redact(findings: readonly Finding[]): Redacted {
   const strip = (text: string): string => {
     let out = text;
     for (const device of longestFirst(devices)) {
-      out = out.replaceAll(device, () => alias("devices", "device", device));
+      out = replaceWord(out, device, () => alias("devices", "device", device));
     }
     for (const task of longestFirst(tasks)) {
       out = replaceWord(out, task, () => alias("tasks", "task", task));
@@ -79,6 +101,7 @@ function redactOne(finding: Finding, strip: (text: string) => string): Finding {
     ...finding,
     evidence,
     sentence: strip(finding.sentence),
+    ...(finding.harmless === undefined ? {} : { harmless: strip(finding.harmless) }),
     comm: finding.comm === null ? null : strip(finding.comm),
     device: finding.device === null ? null : strip(finding.device),
     kernel: finding.kernel === null ? null : strip(finding.kernel),

@@ -126,6 +126,14 @@ const RULES: readonly Rule[] = [
     },
   ],
   [
+    // The release alone, as a line of /proc/version begins; that file says more.
+    /^osrelease$/,
+    async (to, read) => {
+      const release = await read(lineReader("osrelease"));
+      if (release !== null) to.version ??= `Linux version ${release}`;
+    },
+  ],
+  [
     /^cmdline$/,
     async (to, read) => {
       to.commandLine = await read(lineReader("cmdline"));
@@ -199,7 +207,8 @@ const RULES: readonly Rule[] = [
 /** Longer names of the same files, as in the file system of the machine. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^(?:\.?\/)+/, ""],
-  [/^proc\/sys\/vm\//, "vm/"],
+  [/^(?:proc\/)?sys\/vm\//, "vm/"],
+  [/^(?:proc\/)?sys\/kernel\/osrelease$/, "osrelease"],
   [/^proc\/(\w*info|vmstat|iomem|cmdline|version)$/, "$1"],
   [/^sys\/devices\/system\/node\//, "node/"],
   [/^sys\/firmware\/memmap\//, "firmware_memmap/"],

@@ -16,7 +16,19 @@ export interface Cpuinfo {
   /** Numbers of the processors, as printed. */
   readonly cpus: readonly number[];
   /** Architecture of the running kernel as far as the text tells. */
-  readonly arch: "x86_64" | "i386" | "arm" | "arm64" | null;
+  readonly arch:
+    | "x86_64"
+    | "i386"
+    | "arm"
+    | "arm64"
+    | "ia64"
+    | "riscv"
+    | "powerpc"
+    | "powerpc32"
+    | "s390"
+    | "mips"
+    | "mips64"
+    | null;
   readonly modelName: string | null;
   /** x86: the CPU has PAE, and long mode. */
   readonly pae: boolean;
@@ -72,11 +84,23 @@ class CpuinfoTable implements Table<Cpuinfo> {
     };
   }
 
+  /** Architectures without `flags` and `CPU implementer`, by a field that no other has. */
+  #otherArch(): Cpuinfo["arch"] {
+    const field = (name: string): string => this.#fields.get(name) ?? "";
+    if (field("arch") === "IA-64") return "ia64";
+    if (field("vendor_id") === "IBM/S390") return "s390";
+    if (/^rv64/.test(field("isa"))) return "riscv";
+    // A 32-bit kernel runs on 64-bit MIPS too; nothing here tells.
+    if (this.#fields.has("cpu model")) return /mips64/.test(field("isa")) ? "mips64" : "mips";
+    if (!this.#fields.has("timebase")) return null;
+    return /^(?:POWER\d|PPC970|Cell|PA6T|e[56]500)/.test(field("cpu")) ? "powerpc" : "powerpc32";
+  }
+
   #arch(flags: ReadonlySet<string>): Cpuinfo["arch"] {
     // Only 32-bit x86 kernels report the bugs of the first Pentiums.
     if (this.#fields.has("fdiv_bug") || this.#fields.has("f00f_bug")) return "i386";
     if (this.#fields.has("flags")) return flags.has("lm") ? "x86_64" : "i386";
-    if (!this.#fields.has("CPU implementer")) return null;
+    if (!this.#fields.has("CPU implementer")) return this.#otherArch();
     // 64-bit kernels name the vector unit asimd, 32-bit ones neon; "half" is 32-bit only.
     if (flags.has("half") || flags.has("thumb") || flags.has("swp")) return "arm";
     return flags.has("asimd") || flags.has("fp") || flags.has("cpuid") ? "arm64" : null;

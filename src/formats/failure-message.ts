@@ -28,12 +28,22 @@ export interface SwiotlbOther extends MessageBase {
     | "swiotlb-coherent-failed"
     /** The old GART's aperture, not the bounce buffer. */
     | "gart-full"
-    /** The pool could not be had at boot. */
-    | "swiotlb-not-reserved"
     /** The pool was made larger than asked for. */
-    | "swiotlb-rounded";
+    | "swiotlb-rounded"
+    /** A pool that grows by itself (6.6) could not. */
+    | "swiotlb-not-grown"
+    /** A driver synced or unmapped beyond what it mapped. */
+    | "swiotlb-misused";
   /** Bytes; null where not printed. */
   readonly size: number | null;
+}
+
+/** The pool could not be had at boot, or only a smaller one. */
+export interface SwiotlbNotReserved extends MessageBase {
+  readonly kind: "swiotlb-not-reserved";
+  /** Bytes that it got instead; null where not printed. */
+  readonly size: number | null;
+  readonly smaller: boolean;
 }
 
 /** Context, no failure: the pool that boot reserved; `end` exclusive. */
@@ -41,6 +51,18 @@ export interface SwiotlbPool extends MessageBase {
   readonly kind: "swiotlb-pool";
   readonly start: number;
   readonly end: number;
+}
+
+/** Context: RAM that boot found. */
+export interface MemorySize extends MessageBase {
+  readonly kind: "memory-size";
+  readonly kib: number;
+}
+
+/** Context: what was asked of the bounce buffer; null for nothing. */
+export interface CommandLine extends MessageBase {
+  readonly kind: "command-line";
+  readonly swiotlb: string | null;
 }
 
 /** Context: a guest whose memory is encrypted bounces everything. */
@@ -90,6 +112,11 @@ export interface CmaOther extends MessageBase {
   readonly error: number | null;
 }
 
+/** The atomic pool has nothing left for a device. */
+export interface PoolEmpty extends MessageBase {
+  readonly kind: "atomic-pool-empty";
+}
+
 export interface PoolFailed extends MessageBase {
   readonly kind: "atomic-pool-failed";
   readonly kib: number | null;
@@ -126,14 +153,19 @@ export interface DmaApiReport extends MessageBase {
 
 export interface IommuFault extends MessageBase {
   readonly kind: "iommu-fault";
-  readonly vendor: "amd" | "intel" | "arm" | "arm-v3";
+  readonly vendor: "amd" | "intel" | "arm" | "arm-v3" | "arm-global" | "other";
   readonly address: bigint;
-  /** AMD: event flags; Intel: fault reason; SMMU: fsr; SMMUv3: the event. */
+  /** AMD: event flags; Intel: fault reason; SMMU: fsr, globally sGFSR; SMMUv3: the event. */
   readonly code: number | null;
   /** "read" or "write" where the words or flags say so. */
   readonly access: "read" | "write" | null;
-  /** Intel's words after the reason. */
+  /** Intel's words after the reason, an event's name, or what else was printed of it. */
   readonly reason: string | null;
+}
+
+/** A page of I/O addresses was mapped that was mapped already. */
+export interface MappedTwice extends MessageBase {
+  readonly kind: "iommu-mapped-twice";
 }
 
 export interface IommuOther extends MessageBase {
@@ -155,9 +187,41 @@ export interface AddressSpace extends MessageBase {
   readonly size: number | null;
 }
 
+/** What the OOM killer chose, without the report that says why. */
+export interface OomKill extends MessageBase {
+  readonly kind: "oom-kill";
+  /** The limit of a memory cgroup was reached. */
+  readonly memcg: boolean;
+  /** CONSTRAINT_…; null before 5.0. */
+  readonly constraint: string | null;
+  /** The group whose limit it was. */
+  readonly group: string | null;
+  readonly comm: string | null;
+}
+
 /** Memory was refused somewhere, in words that carry nothing to compute with. */
 export interface UnknownReport extends MessageBase {
   readonly kind: "unknown-report";
+}
+
+/** Of /proc/zoneinfo, in pages; null where a line is missing. */
+export interface ZoneSizes {
+  readonly node: number;
+  readonly name: string;
+  readonly line: number;
+  readonly free: number | null;
+  readonly min: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+  readonly managed: number;
+}
+
+/** A table of /proc/zoneinfo stands in the log. */
+export interface ZoneTable extends MessageBase {
+  readonly kind: "zone-table";
+  readonly zones: readonly ZoneSizes[];
+  /** Of the log's banner before it. */
+  readonly upstream: string | null;
 }
 
 /** Context: a table of /proc stands in the log; what it is of tells the name. */
@@ -168,20 +232,27 @@ export interface ProcTable extends MessageBase {
 export type FailureMessage =
   | SwiotlbFull
   | SwiotlbOther
+  | SwiotlbNotReserved
   | SwiotlbPool
+  | MemorySize
+  | CommandLine
   | MemoryEncryption
   | DmaOverflow
   | MaskRefused
   | BounceMapFailed
   | CmaAllocFailed
   | CmaOther
+  | PoolEmpty
   | PoolFailed
   | DmaApiReport
   | IommuFault
   | IommuOther
+  | MappedTwice
   | AllocationDeadlock
   | AddressSpace
+  | OomKill
   | UnknownReport
+  | ZoneTable
   | ProcTable;
 
 /** What a sentence says, without where it stood. */

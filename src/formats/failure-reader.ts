@@ -12,63 +12,54 @@
  *   F2  memory does not depend on the length of the log
  */
 import type { FailureMessage } from "./failure-message.ts";
-import { POOL_SENTENCES, type Sentence } from "./failure-sentences.ts";
-import { DEVICE_SENTENCES } from "./failure-sentences-iommu.ts";
+import { SentenceReader } from "./failure-sentence-reader.ts";
 import type { MemoryReport } from "./memory-report.ts";
 import { openingOf } from "./memory-report-parse.ts";
 import { MAX_LINE_LENGTH } from "./reader.ts";
 import { ReportCollector } from "./report-collector.ts";
-import { bareLine } from "./report-line.ts";
+import { bareLine, timeOf } from "./report-line.ts";
 import { type NumberedLine, ReportText } from "./report-text.ts";
 import { parseVersion } from "./version.ts";
+import { ZoneTableCollector } from "./zone-table-collector.ts";
 
 export interface FailureSink {
   report(report: MemoryReport): void;
   message(message: FailureMessage): void;
 }
 
-/** What any line of interest holds. One pattern: alternatives are searched for in one pass. */
+/**
+ * What any line of interest holds, or its half where lines are broken: of openings, requests, rows of
+ * zones, and every sentence's fixed words. One pattern, for alternatives are searched for in one
+ * pass; short ones, for their number costs more than a line that is looked at in vain, and none
+ * that begins with what most words have.
+ */
 const SIEVE =
-  /allocation failure|alloc failure: order|vmalloc error: size|allocation stalls|oom-killer|Mem-[Ii]nfo:|swiotlb|SWIOTLB|IO TLB|IOMMU space|IOMMU mapping|overflow 0x|of DMA mask|Device bounce|Unhandled context|possible memory|overflow \(mask|DMA-API:|PAGE_FAULT|AMD-Vi: Event|fault addr|context fault|bounce map:|alloc failed, req|PFNs busy|ailed to reserve|init cma area|pool for atomic|pool is too small|suitable pool|iova for|Memory encryption is|allocation deadlock|vmap allocation for|crashkernel|Linux version |Show Memory|Request device|event 0x1|of device mask|coherent DMA mask|set DMA mask|mode:0x|gfp_mask=0x|Out of memory: Kill|nable to allocate memory|annot allocate memory|Node \d+, zone /g;
+  /alloc(?:ation)? (?:fail|err|stall|dead|for s)|oom-kill|Mem-[Ii]nfo:|Show Memory|mode:(?:3D)?0x|gfp_mask|free:\d+kB (?:boost|min)|Linux version |wiotlb|IO ?TLB|IOMMU|DMA|device mask|overflow [0-9a-f]|possible memory|Unhandled con|text fault|bal fault|Page fault (?:at|for)|fault(?:: (?:fsr|stat)| addr| type=| from EP| index)|FAULT|AMD-Vi: E|PFNs busy|pages_isolated|ailed to reserve|eservation failed|crashkernel|could not be act|suitable pool|cma area|linux,cma|eserved mem|page iova|emory: \d|ommand line: |tion Features|SEV\) act|tdx: Gue|Stream ID|event: [FC]_|event 0x[0-2]|errs:0x|SMMU trans|out of mapp|iommu full|overflow det|before mapp|new pool|only able to a|ut of [Mm]emory|No available mem|result of limit|able to allocate m|not allocate m|Node \d+, zone /g;
 
-const SENTENCES: readonly Sentence[] = [...POOL_SENTENCES, ...DEVICE_SENTENCES];
-const WORDS = new RegExp(
-  SENTENCES.map(({ words }) => words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"),
-);
-/** Lines behind the first that a sentence may be broken into, and those of CMA's bitmap. */
-const BROKEN_INTO = 3;
-const BITMAP_LINES = 40;
-
+/** The request of a report whose opening words may stand on the line before. */
+const ASKS = /(?:mode:|gfp_mask=)(?:3D)?0x/;
 /** The longest line of a report; CMA prints its bitmap on one. */
 const LINE_MAX = 8192;
-/** Of a sentence, what is kept. */
-const TEXT_MAX = 400;
 /** Lines before an opening that may hold its first words. */
 const LOOK_BACK = 3;
 
-interface Pending {
-  readonly time: string | null;
-  /** The lines before, in which the sentence may have begun. */
-  readonly lead: readonly NumberedLine[];
-  readonly lines: NumberedLine[];
-  readonly most: number;
-}
-
 export class FailureReader {
   readonly #sink: FailureSink;
+  readonly #sentences: SentenceReader;
   #rest = "";
   #line = 0;
   /** The last lines that nothing was made of, oldest first. */
   #recent: NumberedLine[] = [];
-  /** The sieve held the last line back: the next may be its rest. */
+  /** The last line was looked at: the next may be its rest. */
   #wary = false;
-  #pending: Pending | null = null;
   #report: ReportCollector | null = null;
+  #table: { readonly zones: ZoneTableCollector; readonly line: number } | null = null;
   #release: string | null = null;
   #upstream: string | null = null;
 
   constructor(sink: FailureSink) {
     this.#sink = sink;
+    this.#sentences = new SentenceReader((message) => sink.message(message));
   }
 
   /** Lines seen so far. */
@@ -89,28 +80,30 @@ export class FailureReader {
       this.#rest = "";
       this.#scan(`${text}\n`, text.length + 1);
     }
-    this.#closeMessage();
+    this.#sentences.close();
     this.#closeReport();
+    this.#closeTable();
   }
 
   /** All lines of `text` before `end`. */
   #scan(text: string, end: number): void {
     let at = 0;
+    let hit = -1;
     while (at < end) {
-      const idle = this.#pending === null && this.#report === null && !this.#wary;
-      this.#wary = false;
-      if (idle) {
-        SIEVE.lastIndex = at;
-        const hit = SIEVE.exec(text);
-        const found = hit === null || hit.index >= end ? end : hit.index;
-        const start = found === end ? end : text.lastIndexOf("\n", found) + 1;
+      if (hit < at) hit = nextHit(text, at);
+      const busy = this.#sentences.open || this.#report !== null || this.#table !== null;
+      const wary = this.#wary;
+      this.#wary = busy;
+      if (!busy && !wary) {
+        const start = hit >= end ? end : text.lastIndexOf("\n", hit) + 1;
         this.#skip(text, at, start);
         at = start;
         if (at >= end) break;
         this.#wary = true;
       }
       const stop = text.indexOf("\n", at);
-      this.#take(text, at, stop);
+      this.#take(text, at, stop, hit < stop);
+      if (hit < stop) this.#wary = true;
       at = stop + 1;
     }
   }
@@ -125,34 +118,41 @@ export class FailureReader {
       count++;
     }
     this.#line += count;
-    this.#recent = [];
+    const skipped: NumberedLine[] = [];
     let end = to - 1;
     for (let back = 0; back < LOOK_BACK && end > from; back++) {
       const start = Math.max(text.lastIndexOf("\n", end - 1) + 1, from);
       const raw = text.slice(Math.max(start, end - 400), end);
-      this.#recent.unshift({ line: this.#line - back, text: bareLine(raw).text });
+      const { text: own, stamp, spaced, width } = bareLine(raw);
+      const stamped = stamp !== null;
+      skipped.unshift({ line: this.#line - back, text: own, spaced, width, stamped });
       end = start - 1;
     }
+    this.#recent = [...this.#recent, ...skipped].slice(-LOOK_BACK);
   }
 
-  #take(text: string, from: number, to: number): void {
+  /** `hit`: the sieve held something of this line back. */
+  #take(text: string, from: number, to: number, hit: boolean): void {
     const until = text.charCodeAt(to - 1) === 13 && to > from ? to - 1 : to;
     const bare = bareLine(text.slice(from, Math.min(until, from + MAX_LINE_LENGTH)));
     this.#line++;
-    const { indented } = bare;
-    const line = { line: this.#line, text: bare.text.slice(0, LINE_MAX), indented };
-    this.#open(line, bare.time);
-    this.#sentence(line, bare.time);
-    if (bare.text.includes("Linux version ")) this.#banner(bare.text);
+    const { indented, spaced, stamp, width } = bare;
+    const kept = bare.text.slice(0, LINE_MAX);
+    const stamped = stamp !== null;
+    const line: NumberedLine = { line: this.#line, text: kept, indented, spaced, width, stamped };
+    if (hit || this.#table !== null) this.#inTable(line);
+    this.#open(line, stamp, hit);
+    this.#sentences.take(line, stamp, this.#recent, this.#report !== null, hit);
+    if (hit && bare.text.includes("Linux version ")) this.#banner(bare.text);
     this.#recent.push(line);
     if (this.#recent.length > LOOK_BACK) this.#recent.shift();
   }
 
   /** Begins a report, goes on with the one that is open, or ends it. */
-  #open(line: NumberedLine, time: string | null): void {
+  #open(line: NumberedLine, stamp: number | string | null, hit: boolean): void {
     let lines: NumberedLine[] = [line];
-    let opening = openingOf(line.text);
-    const asks = line.text.includes("mode:0x") || line.text.includes("gfp_mask=0x");
+    let opening = hit ? openingOf(line.text) : null;
+    const asks = hit && ASKS.test(line.text);
     // Opening words may be broken: "vmalloc / error: size …", "mkfs.ext4 invoked / oom-killer: …".
     if ((opening === null && asks) || opening === "oom") {
       const before = this.#recent.filter(({ text }) => openingOf(text) === null);
@@ -166,45 +166,35 @@ export class FailureReader {
     const report = this.#report;
     if (opening !== null && (report === null || report.opens(opening, lines.length > 1))) {
       this.#closeReport();
-      this.#report = new ReportCollector(opening, lines, time);
+      this.#report = new ReportCollector(opening, lines, timeOf(stamp));
     } else if (report !== null && !report.take(line)) this.#closeReport();
   }
 
-  #sentence(line: NumberedLine, time: string | null): void {
-    const before = this.#recent.at(-1) ?? null;
-    if (holdsWords(line.text)) {
-      this.#closeMessage();
-      const most = line.text.includes("req-size:") ? BITMAP_LINES : BROKEN_INTO;
-      const last = this.#recent.findLastIndex(({ text }) => holdsWords(text));
-      const lead = this.#recent.slice(last + 1);
-      this.#pending = { time, lead, lines: [line], most };
-      return;
-    }
-    const broken = before !== null && brokenWords(before.text, line.text);
-    if (broken && !holdsWords(before.text)) {
-      this.#closeMessage();
-      this.#pending = { time, lead: [], lines: [before, line], most: BROKEN_INTO };
-      return;
-    }
-    const pending = this.#pending;
-    if (pending === null) return;
-    pending.lines.push(line);
-    const bitmap = pending.most === BITMAP_LINES && !/\d@|available/.test(line.text);
-    if (pending.lines.length > pending.most || bitmap) this.#closeMessage();
+  /** Tables of /proc have no time and no opening words; any other line ends them. */
+  #inTable({ line, text }: NumberedLine): void {
+    if (this.#table?.zones.take(text, line) === false) this.#closeTable();
+    if (this.#table !== null || !ZoneTableCollector.opens(text)) return;
+    this.#table = { zones: new ZoneTableCollector(), line };
+    this.#table.zones.take(text, line);
   }
 
-  #closeMessage(): void {
-    const pending = this.#pending;
-    if (pending === null) return;
-    this.#pending = null;
-    const { lead, lines, time } = pending;
-    let message = readSentence(lines, time);
-    for (let from = lead.length - 1; message === null && from >= 0; from--) {
-      message = readSentence([...lead.slice(from), ...lines], time);
-    }
-    // In a report these words are part of it.
-    const own = message?.kind === "unknown-report" && this.#report !== null;
-    if (message !== null && !own) this.#sink.message(message);
+  #closeTable(): void {
+    const table = this.#table;
+    if (table === null) return;
+    this.#table = null;
+    const zones = table.zones.end();
+    const text = "/proc/zoneinfo";
+    const { line } = table;
+    const upstream = this.#upstream;
+    this.#sink.message({
+      kind: "zone-table",
+      line,
+      time: null,
+      text,
+      device: null,
+      zones,
+      upstream,
+    });
   }
 
   #closeReport(): void {
@@ -223,34 +213,10 @@ export class FailureReader {
   }
 }
 
-function holdsWords(text: string): boolean {
-  return WORDS.test(text);
-}
-
-/** Words broken between two lines lie within this many characters of the break. */
-const BREAK = 40;
-
-function brokenWords(before: string, after: string): boolean {
-  // "=" at the end glues in quoted-printable.
-  const head = before.endsWith("=") ? before.slice(-BREAK, -1) : `${before.slice(-BREAK)} `;
-  return holdsWords(head + after.slice(0, BREAK));
-}
-
-/** The sentence that begins in the first of `lines`. */
-function readSentence(lines: readonly NumberedLine[], time: string | null): FailureMessage | null {
-  const first = new ReportText(lines.slice(0, 1)).text;
-  const all = new ReportText(lines).text;
-  for (const { words, pattern, read } of SENTENCES) {
-    if (!all.includes(words)) continue;
-    const match = pattern.exec(all);
-    if (match === null || match.index > first.length) continue;
-    const body = read(match, all);
-    if (body === null) continue;
-    const end = Math.max(match.index + match[0].length, first.length);
-    const text = all.slice(match.index, Math.min(end, match.index + TEXT_MAX));
-    return { ...body, line: lines[0]?.line ?? 0, time, text };
-  }
-  return null;
+/** Where the sieve holds something back at or behind `from`; beyond the text for nothing. */
+function nextHit(text: string, from: number): number {
+  SIEVE.lastIndex = from;
+  return SIEVE.exec(text)?.index ?? Number.POSITIVE_INFINITY;
 }
 
 /** Reads a whole text that is already in memory. */

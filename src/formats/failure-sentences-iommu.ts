@@ -1,57 +1,13 @@
 /**
- * The sentences of the DMA API's debugging and of IOMMUs, by their fixed words.
+ * The sentences of IOMMUs on PCs and Arm servers, by their fixed words.
  *
- * Linux: kernel/dma/debug.c (lib/dma-debug.c up to 4.18); iommu_print_event(),
- * drivers/iommu/amd/iommu.c; dmar_fault_do_one(), drivers/iommu/intel/dmar.c;
+ * Linux: iommu_print_event(), drivers/iommu/amd/iommu.c; dmar_fault_do_one(), drivers/iommu/intel/dmar.c;
  * arm_smmu_context_fault(), drivers/iommu/arm/arm-smmu/arm-smmu.c
  */
-import type { DmaApiMistake, MessageBody } from "./failure-message.ts";
+import type { MessageBody } from "./failure-message.ts";
 import { deviceOf, hexadecimal, type Sentence, whole } from "./failure-sentences.ts";
 
-/** Words that tell the mistakes apart; the first that fits. */
-const MISTAKES: readonly (readonly [string, DmaApiMistake])[] = [
-  ["tries to free DMA memory it has not allocated", "free-not-allocated"],
-  ["tries to free an invalid DMA memory address", "free-not-allocated"],
-  ["tries to sync DMA memory it has not allocated", "sync-not-allocated"],
-  ["with different size", "different-size"],
-  ["with wrong function", "wrong-function"],
-  ["with different CPU address", "different-address"],
-  ["with different entry count", "different-count"],
-  ["syncs DMA sg list with different", "different-count"],
-  ["with different direction", "different-direction"],
-  ["has pending DMA allocations", "pending-at-release"],
-  ["failed to check map error", "error-not-checked"],
-  ["maps memory from stack", "stack"],
-  ["maps memory from kernel text or rodata", "kernel-text"],
-  ["maps memory from invalid area", "invalid-area"],
-  ["maps memory from vmalloc area", "invalid-area"],
-  ["mapping sg segment longer than device claims", "segment"],
-  ["mapping sg segment across boundary", "segment"],
-  ["syncs DMA memory outside allocated range", "sync-range"],
-  ["syncs device read-only memory for cpu", "different-direction"],
-  ["syncs device write-only memory to device", "different-direction"],
-  ["cacheline tracking EEXIST", "overlap"],
-  ["overlapping mappings of cacheline", "overlap-count"],
-  ["cacheline tracking ENOMEM", "tracker-off"],
-  ["device driver", "other"],
-];
-
-const BRACKETS = /\[((?:[a-z]+ ){0,3}?[a-z]+)(?:=| as )([^\]=]{1,60})\]/g;
-
-/** "device driver tries" is broken by mail clients: one blank between words is enough. */
-function mistakeIn(text: string): DmaApiMistake | null {
-  return MISTAKES.find(([words]) => text.includes(words))?.[1] ?? null;
-}
-
-function factsIn(text: string): ReadonlyMap<string, string> {
-  const facts = new Map<string, string>();
-  for (const [, name = "", value = ""] of text.matchAll(BRACKETS)) {
-    if (!facts.has(name)) facts.set(name, value);
-  }
-  return facts;
-}
-
-function hex(digits: string | undefined): number | null {
+export function hex(digits: string | undefined): number | null {
   const value = Number.parseInt(digits ?? "x", 16);
   return Number.isSafeInteger(value) ? value : null;
 }
@@ -61,18 +17,6 @@ const AMD_WRITE = 0x20;
 const INTERRUPT_REASON = 0x20;
 
 export const DEVICE_SENTENCES: readonly Sentence[] = [
-  {
-    words: "DMA-API:",
-    pattern: /(.{0,200}?):? ?DMA-API: (.*)/,
-    read: ([, before, rest = ""]) => {
-      const mistake = mistakeIn(rest);
-      if (mistake === null) return null;
-      // Up to 4.20 the device stands before the prefix, since 5.0 behind it.
-      const behind = /^(.*?): (?:device driver|cacheline|exceeded|mapping|mapped)/.exec(rest)?.[1];
-      const device = deviceOf(behind) ?? deviceOf(before);
-      return { kind: "dma-api", device, mistake, facts: factsIn(rest) };
-    },
-  },
   {
     words: "PAGE_FAULT",
     pattern:
@@ -137,30 +81,32 @@ export const DEVICE_SENTENCES: readonly Sentence[] = [
       reason: words === undefined || words === "" ? null : words.trim(),
     }),
   },
+  ...["event 0x0", "event 0x1", "event 0x2"].map(
+    (words): Sentence => ({
+      words,
+      pattern: /(.{0,200}?):? ?event 0x([0-2][0-9a-f]) received:(.*)/,
+      read: ([, device, event = "0", rest = ""]) => {
+        // The third word of the event's four holds the address.
+        const words = [...rest.matchAll(/0x([0-9a-f]{16})/g)].map(([, digits = "0"]) => digits);
+        const body: MessageBody = {
+          kind: "iommu-fault",
+          vendor: "arm-v3",
+          device: deviceOf(device),
+          address: hexadecimal(words[2] ?? "0"),
+          code: hex(event),
+          access: null,
+          reason: null,
+        };
+        return body;
+      },
+    }),
+  ),
   {
-    words: "event 0x1",
-    pattern: /(.{0,200}?):? ?event 0x(1[0-3]) received:(.*)/,
-    read: ([, device, event = "0", rest = ""]) => {
-      // The third word of the event's four holds the address.
-      const words = [...rest.matchAll(/0x([0-9a-f]{16})/g)].map(([, digits = "0"]) => digits);
-      const body: MessageBody = {
-        kind: "iommu-fault",
-        vendor: "arm-v3",
-        device: deviceOf(device),
-        address: hexadecimal(words[2] ?? "0"),
-        code: hex(event),
-        access: null,
-        reason: null,
-      };
-      return body;
-    },
-  },
-  {
-    words: "iova for",
-    pattern: /Allocating (\d+)-page iova for (\S+) failed/,
-    read: ([, pages, device]) => ({
+    words: "-page iova",
+    pattern: /(.{0,200}?):? ?Allocating (\d+)-page iova (?:for (\S+) )?failed/,
+    read: ([, before, pages, device]) => ({
       kind: "iova-exhausted",
-      device: deviceOf(device),
+      device: deviceOf(device ?? before),
       pages: whole(pages),
       error: null,
     }),
@@ -193,13 +139,6 @@ export const DEVICE_SENTENCES: readonly Sentence[] = [
     pattern: /vmap allocation for size (\d+) failed/,
     read: ([, size]) => ({ kind: "vmap-exhausted", device: null, size: whole(size) }),
   },
-  ...["Out of memory: Kill", "nable to allocate memory", "annot allocate memory"].map(
-    (words): Sentence => ({
-      words,
-      pattern: new RegExp(words),
-      read: () => ({ kind: "unknown-report", device: null }),
-    }),
-  ),
   {
     words: ", zone ",
     pattern: /^Node \d+, zone +\w+/,

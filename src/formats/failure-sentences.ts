@@ -45,6 +45,26 @@ export const POOL_SENTENCES: readonly Sentence[] = [
     read: ([, size, at]) => ({ kind: "gart-full", device: deviceOf(at), size: whole(size) }),
   },
   {
+    words: "Buffer overflow detected",
+    pattern:
+      /(.{0,200}?):? ?Buffer overflow detected\. Allocation size: (\d+)\. Mapping size: ([\d+]+)/,
+    read: ([, device, size]) => ({
+      kind: "swiotlb-misused",
+      device: deviceOf(device),
+      size: whole(size),
+    }),
+  },
+  {
+    words: "Access before mapping start",
+    pattern: /(.{0,200}?):? ?Access before mapping start detected\. orig offset \d+/,
+    read: ([, device]) => ({ kind: "swiotlb-misused", device: deviceOf(device), size: null }),
+  },
+  {
+    words: "Random memory",
+    pattern: /DMA: (?:Random memory (?:could|would) be DMA|Memory would be corrupted)/,
+    read: () => ({ kind: "swiotlb-full", device: null, size: 0, total: null, used: null }),
+  },
+  {
     words: "coherent allocation failed",
     pattern:
       /(.{0,200}?):? ?swiotlb: coherent allocation failed(?: for device (\S+?))?,? size=(\d+)/,
@@ -55,40 +75,9 @@ export const POOL_SENTENCES: readonly Sentence[] = [
     }),
   },
   {
-    words: "software IO TLB",
-    pattern:
-      /software IO TLB: (?:mapped )?\[?mem (?:0x)?([0-9a-f]+)-(?:0x)?([0-9a-f]+)\]? ?\((\d+)MB\)/,
-    read: ([, start = "0", end = "0"]) => ({
-      kind: "swiotlb-pool",
-      device: null,
-      start: Number.parseInt(start, 16),
-      end: Number.parseInt(end, 16),
-    }),
-  },
-  {
-    words: "bounce buffer size roundup",
-    pattern: /SWIOTLB bounce buffer size roundup to (\d+)MB/,
-    read: ([, mib]) => ({
-      kind: "swiotlb-rounded",
-      device: null,
-      size: scaled(mib, 2 ** 20),
-    }),
-  },
-  {
-    words: "IO TLB",
-    pattern:
-      /(?:software IO TLB: ?)(?:Cannot allocate buffer|No low mem|.{0,120}?[Ff]ailed to allocate (?:tlb structure|bounce buffer|restricted pool|\d+)|.{0,120}?cannot allocate|swiotlb_init)/,
-    read: () => ({ kind: "swiotlb-not-reserved", device: null, size: null }),
-  },
-  {
-    words: "ncryption",
-    pattern: /Memory encryption is active and system is using DMA bounce buffers/,
-    read: () => ({ kind: "memory-encryption", device: null }),
-  },
-  {
     words: "DMA mask",
     pattern:
-      /(.{0,200}?):? ?overflow 0x([0-9a-f]+)\+(\d+) of DMA mask ([0-9a-f]+)(?: bus (?:mask|limit) ([0-9a-f]+))?/,
+      /(.{0,200}?):? ?overflow 0x([0-9a-f]+)\+(\d+) of ?DMA mask ([0-9a-f]+)(?: bus (?:mask|limit) ([0-9a-f]+))?/,
     read: ([, device, address, size, mask, limit]) =>
       overflow("buffer", device, address, size, mask, limit),
   },
@@ -102,7 +91,7 @@ export const POOL_SENTENCES: readonly Sentence[] = [
   {
     words: "coherent DMA mask",
     pattern:
-      /(.{0,200}?):? ?coherent DMA mask (is unset|is 0|0x[0-9a-f]+ .{0,80}?covers a smaller range)/,
+      /(.{0,200}?):? ?coherent DMA mask (is unset|is 0|0x[0-9a-f]+ .{0,80}?(?:covers a smaller range|is smaller than system GFP_DMA))/,
     read: ([, device, words = ""]) => ({
       kind: "mask-refused",
       device: deviceOf(device),
@@ -144,19 +133,50 @@ export const POOL_SENTENCES: readonly Sentence[] = [
     }),
   },
   {
+    words: "test_pages_isolated",
+    pattern: /alloc_contig_range test_pages_isolated\(([0-9a-f]+), ([0-9a-f]+)\) failed/,
+    read: () => ({ kind: "contig-range-busy", device: null, mib: null, error: -16 }),
+  },
+  {
     words: "PFNs busy",
     pattern: /alloc_contig_range: \[([0-9a-f]+), ([0-9a-f]+)\) PFNs busy/,
     read: () => ({ kind: "contig-range-busy", device: null, mib: null, error: -16 }),
   },
   {
     words: "ailed to reserve",
-    pattern: /(?:cma|CMA): [Ff]ailed to reserve (\d+) ?Mi?B/,
+    pattern: /(?:cma|CMA|hugetlb_cma): [Ff]ailed to reserve (\d+) ?Mi?B/,
     read: ([, mib]) => ({
       kind: "cma-reserve-failed",
       device: null,
       mib: whole(mib),
       error: null,
     }),
+  },
+  {
+    words: "for node 'linux,cma",
+    pattern:
+      /[Rr]eserved mem(?:ory)?: [Ff]ailed to (?:allocate|reserve) memory for node 'linux,cma.{0,60}?size (\d+) MiB/,
+    read: ([, mib]) => ({
+      kind: "cma-reserve-failed",
+      device: null,
+      mib: whole(mib),
+      error: null,
+    }),
+  },
+  {
+    words: "reservation failed: err",
+    pattern: /reservation failed: err (-\d+), node \d+/,
+    read: ([, error]) => ({
+      kind: "cma-reserve-failed",
+      device: null,
+      mib: null,
+      error: Number(error),
+    }),
+  },
+  {
+    words: "could not be activated",
+    pattern: /CMA area (\S+) could not be activated/,
+    read: () => ({ kind: "cma-reserve-failed", device: null, mib: null, error: null }),
   },
   {
     words: "init cma area",
@@ -189,8 +209,16 @@ export const POOL_SENTENCES: readonly Sentence[] = [
     }),
   },
   {
+    words: "DMA pool exhausted for",
+    pattern: /DMA pool exhausted for (?!%)(\S+)/,
+    read: ([, device]) => ({
+      kind: "atomic-pool-empty",
+      device: deviceOf(device),
+    }),
+  },
+  {
     words: "suitable pool for",
-    pattern: /Failed to get suitable pool for (.+)/,
+    pattern: /Failed to get suitable pool for (?!%)(\S+)/,
     read: ([, device]) => ({
       kind: "atomic-pool-failed",
       device: deviceOf(device),
@@ -252,7 +280,7 @@ export function whole(digits: string | undefined): number | null {
   return Number.isSafeInteger(value) ? value : null;
 }
 
-function scaled(digits: string | undefined, unit: number): number | null {
+export function scaled(digits: string | undefined, unit: number): number | null {
   const value = whole(digits);
   return value === null || !Number.isSafeInteger(value * unit) ? null : value * unit;
 }

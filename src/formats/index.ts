@@ -19,7 +19,7 @@ export type * from "./nodes.ts";
 export * from "./pagetypeinfo.ts";
 export * from "./pagetypeinfo-writer.ts";
 export * from "./reader.ts";
-export { type BareLine, bareLine } from "./report-line.ts";
+export { type BareLine, bareLine, timeOf } from "./report-line.ts";
 export type { Reading } from "./report-text.ts";
 export * from "./snap.ts";
 export * from "./snap-pages.ts";

@@ -19,6 +19,7 @@ import type {
   ReportGfp,
   ReportOom,
   ReportOpening,
+  ReportVmalloc,
 } from "./memory-report.ts";
 import { readZones } from "./memory-report-zones.ts";
 import { type Reading, ReportText } from "./report-text.ts";
@@ -34,13 +35,18 @@ export interface ReportFrame {
   readonly upstream: string | null;
 }
 
+/** The row of a zone: what is left of a report whose head was cut off. */
+const ZONE_ROW =
+  /^(?:Node \d+ )?(?:DMA|DMA32|Normal|HighMem|Movable) free:\d+kB (?:boost:\d+kB )?min:\d+kB/;
+
 const OPENINGS: readonly (readonly [ReportOpening, RegExp])[] = [
-  ["page", /page allocation failure[.:]/],
-  ["vmemmap", /vmemmap alloc(?:ation)? failure[.:]/],
-  ["vmalloc", /vmalloc error: size|vmalloc: allocation failure/],
+  ["page", /page allocation failure[.:](?: order| ?=?$)/],
+  ["vmemmap", /vmemmap alloc(?:ation)? failure[.:](?: order| ?=?$)/],
+  ["vmalloc", /vmalloc error: size(?: \d| ?=?$)|vmalloc: allocation failure[:,](?: \w| ?=?$)/],
   ["stall", /page allocation stalls for \d+ms/],
-  ["oom", /oom-killer: gfp_mask=/],
+  ["oom", /oom-killer: gfp_mask[=:]|invoked oom-killer: ?=?$/],
   ["state", /^(?:Mem-[Ii]nfo:|SysRq ?: Show Memory|sysrq: Show Memory)/],
+  ["rows", ZONE_ROW],
 ];
 
 const KINDS: Readonly<Record<ReportOpening, MemoryReportKind>> = {
@@ -50,6 +56,7 @@ const KINDS: Readonly<Record<ReportOpening, MemoryReportKind>> = {
   stall: "stall",
   oom: "oom",
   state: "mem-info",
+  rows: "mem-info",
 };
 
 /** Which report `text` opens; null for none. */
@@ -58,7 +65,7 @@ export function openingOf(text: string): ReportOpening | null {
 }
 
 const GFP = /\b(?:mode:|gfp_mask=|gfp_mask:) ?(0x[0-9a-fA-F]{1,8})(?: ?\(([^()]{0,400})\))?/;
-const ORDER = /\b(?:page order |order[:=] ?)(-?\d{1,3})\b/;
+const ORDER = /(?:\bpage order |order[:=] ?)(-?\d{1,3})\b/;
 const COMM =
   /([^\s:][^:]{0,60}?(?::[^\s:]{1,20})?)(?:: (?:page allocation|vmemmap alloc|vmalloc)| invoked oom-killer)/;
 const COMM_LATER = /\b[Cc]omm: (\S{1,32})/;
@@ -79,10 +86,12 @@ const SWAP_FREE = /\bFree swap ?[=:] ?(\d+)kB/;
 const SWAP_TOTAL = /\bTotal swap ?= ?(\d+)kB/;
 const HUGE = /\bhugepages_total=(\d+)\b.{0,80}?\bhugepages_size=(\d+)kB/g;
 const CONSTRAINT = /\boom-kill:constraint=(\w+)/;
+/** Up to 2.6.35 the words before "kill process" say who was held to which nodes. */
+const HELD = /No available memory (in cpuset|\(MPOL_BIND\))/;
 const MEMCG =
   /Memory cgroup out of memory|killed as a result of limit of|CONSTRAINT_MEMCG|Memory cgroup stats/;
 const USAGE = /\bmemory: usage (\d+)kB, limit (\d+)kB/;
-const VICTIM = /(?:Killed process|Kill process) \d+,? ?\(([^)]{1,32})\)/;
+const VICTIM = /[Kk]ill(?:ed)? process \d+,? ?\(([^)]{1,32})\)/;
 const NO_VICTIM = /no killable processes/;
 const FRAMES_MAX = 96;
 
@@ -96,7 +105,10 @@ export function parseMemoryReport(
   const rows = readZones(report, Math.max(0, info));
   // A state has no request, and what stands before the state is not part of it.
   const head = text.slice(0, info === -1 ? text.length : info);
-  const asked = frame.opening !== "state";
+  // Since 5.0 the killer names the allowed nodes behind the state.
+  const summary = text.indexOf("oom-kill:constraint=");
+  const held = summary === -1 ? head : `${head} ${text.slice(summary)}`;
+  const asked = frame.opening !== "state" && frame.opening !== "rows";
   const kind = KINDS[frame.opening];
   const [, release, rest = ""] = RELEASE.exec(head) ?? [];
   return {
@@ -110,9 +122,9 @@ export function parseMemoryReport(
     comm: COMM.exec(head)?.[1]?.trim() ?? COMM_LATER.exec(head)?.[1] ?? null,
     order: asked ? number(report, ORDER, head) : null,
     gfp: asked ? gfpOf(report, head) : null,
-    nodemask: NODEMASK.exec(head)?.[1]?.replace("(null)", "") || null,
-    cpuset: CPUSET.exec(head)?.[1] ?? null,
-    memsAllowed: MEMS.exec(head)?.[1] ?? null,
+    nodemask: NODEMASK.exec(held)?.[1]?.replace("(null)", "") || null,
+    cpuset: CPUSET.exec(held)?.[1] ?? null,
+    memsAllowed: MEMS.exec(held)?.[1] ?? null,
     release: release ?? frame.release,
     upstream: release === undefined ? frame.upstream : (DEBIAN.exec(rest)?.[1] ?? null),
     frames: framesOf(head),
@@ -125,6 +137,7 @@ export function parseMemoryReport(
     reserved: number(report, RESERVED),
     hugeKib: hugeOf(text),
     oom: kind === "oom" ? oomOf(report) : null,
+    vmalloc: frame.opening === "vmalloc" ? vmallocOf(report) : null,
   };
 }
 
@@ -187,18 +200,48 @@ function hugeOf(text: string): number {
   return Number.isSafeInteger(kib) ? kib : 0;
 }
 
+function heldBy(words: string | undefined): string | null {
+  if (words === undefined) return null;
+  return words === "in cpuset" ? "CONSTRAINT_CPUSET" : "CONSTRAINT_MEMORY_POLICY";
+}
+
+/**
+ * Up to 5.11 "allocation failure: N bytes" is said of a size beyond RAM as of a range that was not
+ * found, and "allocated N of M bytes" of pages.
+ */
+function vmallocOf(report: ReportText): ReportVmalloc | null {
+  const size = number(report, VMALLOC_SIZE);
+  const words = VMALLOC_WORDS.exec(report.text)?.[0] ?? "";
+  if (size === null) return null;
+  const what = VMALLOC_WHAT.find(([start]) => words.includes(start))?.[1] ?? "pages";
+  return { size, what };
+}
+
+const VMALLOC_SIZE =
+  /vmalloc(?: error: size|: allocation failure:|: allocation failure, allocated \d+ of) (\d+)/;
+const VMALLOC_WORDS =
+  /vmalloc(?: error: size \d+, [\w ]{1,60}|: allocation failure: \d+ bytes|: allocation failure, allocated)/;
+const VMALLOC_WHAT: readonly (readonly [string, ReportVmalloc["what"]])[] = [
+  ["exceeds total pages", "exceeds"],
+  ["vm_struct allocation failed", "addresses"],
+  ["page array", "page-list"],
+  ["failed to map pages", "unmapped"],
+  ["failure: ", "addresses"],
+];
+
 function oomOf(report: ReportText): ReportOom {
   const { text } = report;
   const memcg = MEMCG.exec(text);
   const constraint = CONSTRAINT.exec(text);
-  const at = memcg ?? constraint;
+  const held = HELD.exec(text);
+  const at = memcg ?? constraint ?? held;
   const usage = USAGE.exec(text);
   const kib = (digits: string | undefined): Reading | null =>
     usage === null || digits === undefined
       ? null
       : report.reading(digits, usage.index + usage[0].indexOf(digits));
   return {
-    constraint: constraint?.[1] ?? null,
+    constraint: constraint?.[1] ?? heldBy(held?.[1]),
     memcg: memcg !== null,
     line: at === null ? null : report.lineAt(at.index),
     victim: VICTIM.exec(text)?.[1] ?? null,

@@ -27,7 +27,7 @@ export type MemoryReportKind =
   | "mem-info";
 
 /** Which caller's words open the report. */
-export type ReportOpening = "page" | "vmemmap" | "vmalloc" | "oom" | "stall" | "state";
+export type ReportOpening = "page" | "vmemmap" | "vmalloc" | "oom" | "stall" | "state" | "rows";
 
 export interface ReportBlocks {
   readonly order: number;
@@ -88,6 +88,14 @@ export interface ReportOom {
   readonly limit: Reading | null;
 }
 
+/** What vmalloc says of its own failure. */
+export interface ReportVmalloc {
+  /** Bytes. */
+  readonly size: Reading;
+  /** "pages": single pages or blocks could not be had, the report is about those. */
+  readonly what: "exceeds" | "addresses" | "page-list" | "unmapped" | "pages";
+}
+
 export interface MemoryReport {
   readonly kind: MemoryReportKind;
   readonly opening: ReportOpening;
@@ -129,4 +137,5 @@ export interface MemoryReport {
   /** KiB in huge pages, taken or not. */
   readonly hugeKib: number;
   readonly oom: ReportOom | null;
+  readonly vmalloc: ReportVmalloc | null;
 }

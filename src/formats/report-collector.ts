@@ -20,7 +20,7 @@ const STATE =
   /kB\b|lowmem_reserve|protections\[\]|\bpages?\b|_(?:anon|file|stack|tables|reclaimable):|:\d+ \w+:\d+|[Ss]wap|^Node \d|^\(?[\d*]|per-cpu:|^CPU|usd:|hot|cold/i;
 const TASKS = /Tasks state|\[ *pid *\]|slab info:/;
 const VERDICT =
-  /oom-kill:|[Oo]ut of [Mm]emory|Killed process|Kill process|killable processes|limit of|memory: usage|Memory cgroup/;
+  /oom-kill:|[Oo]ut of [Mm]emory|No available memory|Killed process|Kill process|killable processes|limit of|memory: usage|Memory cgroup/;
 const LAST = /Killed process|no killable processes/;
 
 /** All lines of a report together. */
@@ -45,7 +45,7 @@ export class ReportCollector {
     this.#time = time;
     this.#endLine = lines.at(-1)?.line ?? 0;
     this.#lines.push(...lines);
-    const state = opening === "state" && lines[0]?.text.startsWith("Mem-") === true;
+    const state = opening === "rows" || lines[0]?.text.startsWith("Mem-") === true;
     this.#part = state ? "state" : "stack";
   }
 
@@ -54,6 +54,10 @@ export class ReportCollector {
    * request found by looking back may be this report's own.
    */
   opens(next: ReportOpening, lookedBack: boolean): boolean {
+    // A row is part of every report; only one that nothing announced opens its own.
+    if (next === "rows") return false;
+    // Up to 4.9 vmalloc's words and the allocator's stand on two lines.
+    if (next === "page" && this.#opening === "vmalloc" && this.#count === 0) return false;
     if (next !== "state") return !lookedBack || this.#part !== "stack" || this.#opening === "state";
     return this.#part !== "stack";
   }
@@ -81,7 +85,7 @@ export class ReportCollector {
     };
     const report = parseMemoryReport(this.#lines, frame);
     const empty = report.zones.length === 0 && report.counters.size === 0;
-    return report.kind === "mem-info" && empty ? null : report;
+    return empty && (report.kind === "mem-info" || isProse(report)) ? null : report;
   }
 
   #keep(line: NumberedLine): boolean {
@@ -132,4 +136,9 @@ export class ReportCollector {
     }
     return this.#count <= TAIL_MAX;
   }
+}
+
+/** Words about a failure, in a mail or a comment: no flags, no stack, no time. */
+function isProse({ gfp, frames, time }: MemoryReport): boolean {
+  return gfp === null && frames.length < 2 && time === null;
 }

@@ -13,10 +13,14 @@ import { parseLogLine } from "./log-line.ts";
 
 export interface BareLine {
   readonly text: string;
-  /** The time as printed, seconds since boot or a date; null for none. */
-  readonly time: string | null;
+  /** Seconds since boot, or a date as printed; null for none. timeOf() gives words. */
+  readonly stamp: number | string | null;
   /** Blanks stood before the message: of a broken line's rest they belong to the text. */
   readonly indented: boolean;
+  /** Blanks stood behind it: where a terminal broke the line, they belong to the text. */
+  readonly spaced: boolean;
+  /** Columns of the whole line: what a terminal broke is as wide as the terminal. */
+  readonly width: number;
 }
 
 const QUOTES = /^(?:[ \t]*[>|])+[ \t]?/;
@@ -27,32 +31,64 @@ const STAMP_WITHIN = /\[ *(\d{1,9}\.\d{6})\](?: ?\[ *[TC]\d+\])? ?/;
 const BRACKET_LOST = /^ *(\d{1,9}\.\d{6})\] ?/;
 const CALLER = /^\[ *[TC]\d+\] ?/;
 const KERNEL = /^(?:[\w.-]+ )?kernel: ?|^: /;
+/** What mail clients put where several blanks stood. */
+const HARD_BLANK = "\u00a0";
 /** How far into a line a stamp is looked for: prompts are short. */
 const WITHIN = 120;
 
 /** Any text is a line; the message keeps no blanks around it. */
 export function bareLine(raw: string): BareLine {
-  let time: string | null = null;
-  let text = raw;
+  let stamp: number | string | null = null;
+  let text = raw.includes(HARD_BLANK) ? raw.replaceAll(HARD_BLANK, " ") : raw;
   for (let round = 0; round < 2; round++) {
     const before = text;
     const head = text.trimStart();
     if (head.startsWith(">") || head.startsWith("|")) text = text.replace(QUOTES, "");
     else if (text.startsWith("  [")) text = head; // indented in a mail
-    time ??= DATE.exec(text)?.[1] ?? null;
+    stamp ??= mayBeDate(text) ? (DATE.exec(text)?.[1] ?? null) : null;
     const line = parseLogLine(text);
-    if (line.time !== null) time = line.time.toFixed(6);
-    text = line.message.replace(KERNEL, "").replace(CALLER, "");
-    if (text === before) break;
+    if (line.time !== null) stamp = line.time;
+    text = line.message;
+    const behind = stamp !== null && text.startsWith(": ");
+    if (behind || text.includes("kernel:")) text = text.replace(KERNEL, "");
+    if (text.startsWith("[")) text = text.replace(CALLER, "");
+    if (text === before || !mayHaveMore(text)) break;
   }
-  const lost = BRACKET_LOST.exec(text);
-  const within = lost ?? (text.includes("]") ? STAMP_WITHIN.exec(text.slice(0, WITHIN)) : null);
+  const within = text.includes("]") ? (BRACKET_LOST.exec(text) ?? withinLine(text)) : null;
   if (within !== null) {
-    time = within[1] ?? time;
+    stamp = within[1] ?? stamp;
     text = text.slice(within.index + within[0].length);
   }
-  const own = time === null ? null : ownString(time);
-  return { text: text.trim(), time: own, indented: /^[ \t]/.test(text) };
+  const first = text.charCodeAt(0);
+  const last = text.charCodeAt(text.length - 1);
+  const indented = first === BLANK || first === TAB;
+  const spaced = last === BLANK || last === TAB;
+  return { text: text.trim(), stamp, indented, spaced, width: raw.length };
+}
+
+const TAB = 9;
+const BLANK = 32;
+const OPEN_BRACKET = 91;
+
+/** Dates begin with a name, a digit, or a bracket before a name: "[   12.3]" is none. */
+function mayBeDate(text: string): boolean {
+  const second = text.charCodeAt(1);
+  return text.charCodeAt(0) !== OPEN_BRACKET || second > 57;
+}
+
+/** A second prefix behind the first begins like one. */
+function mayHaveMore(text: string): boolean {
+  return /^[\s[<>|\d:]|^[A-Z][a-z]{2} |kernel: /.test(text);
+}
+
+function withinLine(text: string): RegExpExecArray | null {
+  return STAMP_WITHIN.exec(text.slice(0, WITHIN));
+}
+
+/** "12.345678", or the date as it was printed; null for none. */
+export function timeOf(stamp: number | string | null): string | null {
+  if (stamp === null) return null;
+  return typeof stamp === "number" ? stamp.toFixed(6) : ownString(stamp);
 }
 
 /** A copy: a piece of a string keeps the whole of it in memory, here a chunk of the log. */

@@ -4,7 +4,8 @@
  * the line that it came from.
  *
  * Quoted-printable is undone where the lines show that they are in it: "=" at the end glues two
- * lines together, "=3D" is a "=".
+ * lines together, "=3D" is a "=". A terminal breaks words in their middle: where lines without a time
+ * follow lines of one and the same full width, the two are glued as well.
  */
 
 export interface NumberedLine {
@@ -13,6 +14,12 @@ export interface NumberedLine {
   readonly text: string;
   /** A blank stood before the text. */
   readonly indented?: boolean;
+  /** A blank stood behind it. */
+  readonly spaced?: boolean;
+  /** Columns of the whole line; absent where nobody counted. */
+  readonly width?: number;
+  /** The line has a time of its own. */
+  readonly stamped?: boolean;
 }
 
 /** A number of a report, and the line that it is on. */
@@ -24,6 +31,7 @@ export interface Reading {
 /** In it, no "=" stands for itself. */
 const PLAIN_EQUALS = /=(?![0-9A-F]{2}|$)/;
 const SOFT_BREAK = /=3D|=$/;
+const HARD_BLANKS = /(?:=C2)?=A0/g;
 const ENCODED = /=([0-9A-F]{2})/g;
 
 export class ReportText {
@@ -31,14 +39,16 @@ export class ReportText {
   readonly lines: readonly NumberedLine[];
   readonly #starts: readonly number[];
 
-  constructor(lines: readonly NumberedLine[]) {
+  /** `glued`: each line goes on in the next without a blank, as a terminal breaks them. */
+  constructor(lines: readonly NumberedLine[], glued = false) {
+    const full = glued ? 0 : terminalWidth(lines);
     const printable =
       lines.some(({ text }) => SOFT_BREAK.test(text)) &&
       !lines.some(({ text }) => PLAIN_EQUALS.test(text));
     const starts: number[] = [];
     let text = "";
     let glue = "";
-    for (const part of lines) {
+    for (const [i, part] of lines.entries()) {
       let own = part.text.replace(/\s+/g, " ");
       let next = " ";
       if (printable) {
@@ -46,12 +56,17 @@ export class ReportText {
           own = own.slice(0, -1);
           next = "";
         }
-        if (glue === "" && part.indented === true) glue = " ";
-        own = own.replace(ENCODED, (_, hex: string) => {
+        own = own.replace(HARD_BLANKS, " ").replace(ENCODED, (_, hex: string) => {
           const code = Number.parseInt(hex, 16);
           return code < 0x80 ? String.fromCharCode(code) : "?";
         });
+      } else if (
+        (glued && lines[i + 1]?.stamped !== true) ||
+        (full > 0 && part.width === full && isRest(lines[i + 1]))
+      ) {
+        next = part.spaced === true ? " " : "";
       }
+      if (glue === "" && part.indented === true) glue = " ";
       text += glue;
       starts.push(text.length);
       text += own;
@@ -79,4 +94,25 @@ export class ReportText {
     const value = Number(digits);
     return Number.isSafeInteger(value) ? { value, line: this.lineAt(offset) } : null;
   }
+}
+
+/** Lines of the full width that make a terminal likely, and the narrowest of terminals. */
+const FULL_LINES = 3;
+const NARROWEST = 40;
+/** Where a kernel's own line begins, whether or not it has a time. */
+const OWN_LINE =
+  /^(?:Node \d|lowmem_reserve|\(?[A-Z]\w+(?: \w+)?:| ?[\w/.-]+\+0x|\d+ (?:total )?pages)/;
+
+/** The columns of the terminal that broke these lines; 0 where nothing says that one did. */
+function terminalWidth(lines: readonly NumberedLine[]): number {
+  let width = 0;
+  for (const line of lines) width = Math.max(width, line.width ?? 0);
+  if (width < NARROWEST) return 0;
+  const full = lines.filter((line, i) => line.width === width && isRest(lines[i + 1]));
+  return full.length >= FULL_LINES ? width : 0;
+}
+
+/** Whether a line may be the rest of the one before it. */
+function isRest(line: NumberedLine | undefined): boolean {
+  return line !== undefined && line.stamped !== true && !OWN_LINE.test(line.text);
 }

@@ -27,8 +27,28 @@ export const DESCRIBED_ARCHES = [
   "arm",
   "arm-lpae",
   "arm64",
+  "ia64",
+  "riscv",
+  "powerpc",
+  "powerpc32",
+  "s390",
+  "mips",
+  "mips64",
   "custom",
 ] as const;
+/** What `uname -m` and distributions call them. */
+const OTHER_NAMES: ReadonlyMap<string, DescribedArch> = new Map<string, DescribedArch>([
+  ["amd64", "x86_64"],
+  ["i686", "i386"],
+  ["aarch64", "arm64"],
+  ["riscv64", "riscv"],
+  ["powerpc64", "powerpc"],
+  ["ppc64", "powerpc"],
+  ["ppc64le", "powerpc"],
+  ["ppc", "powerpc32"],
+  ["s390x", "s390"],
+]);
+
 export type DescribedArch = (typeof DESCRIBED_ARCHES)[number];
 
 export interface DescribedNode {
@@ -112,7 +132,7 @@ function assemble(
     const field = fields.get(key);
     return field === undefined ? undefined : (read(field) ?? undefined);
   };
-  const arch = take("arch", (field) => parts.oneOf(field, DESCRIBED_ARCHES));
+  const arch = take("arch", (field) => parts.oneOf(field, DESCRIBED_ARCHES, OTHER_NAMES));
   const kernel = take("kernel", (field) => parts.kernel(field));
   const ram = take("ram", (field) => parts.positiveBytes(field, "ram"));
   const base = take("base", (field) => parts.bytes(field));
@@ -138,7 +158,7 @@ function assemble(
   }
   for (const [key, words, fits] of [
     ["base", "firmware says where RAM starts", !isPc(arch)],
-    ["dmaLimit", "the DMA zone ends at 16 MiB", !isPc(arch)],
+    ["dmaLimit", fixedLimitOf(arch), !FIXED_LIMIT.has(arch)],
     ["armDmaZone", "no board asks for a DMA zone", arch.startsWith("arm") && arch !== "arm64"],
   ] as const) {
     const field = fields.get(key);
@@ -153,6 +173,19 @@ function assemble(
     ...given({ ram, base, memory, nodes, cmdline, cpus, dmaLimit, armDmaZone }),
     ...given({ devices, zones, config }),
   };
+}
+
+/** Architectures where no board moves the end of the zone that devices reach. */
+const FIXED_LIMIT: ReadonlyMap<DescribedArch, string> = new Map([
+  ["x86_64", "the DMA zone ends at 16 MiB"],
+  ["i386", "the DMA zone ends at 16 MiB"],
+  ["i386-pae", "the DMA zone ends at 16 MiB"],
+  ["riscv", "the DMA32 zone ends at 4 GiB"],
+  ["s390", "the DMA zone ends at 2 GiB"],
+]);
+
+function fixedLimitOf(arch: DescribedArch): string {
+  return FIXED_LIMIT.get(arch) ?? "";
 }
 
 function isPc(arch: DescribedArch): boolean {

@@ -41,10 +41,14 @@ export class YamlScalars {
     return this.tree.error(node, `${nameOf(node)} must be a whole number from ${min} to ${max}`);
   }
 
-  oneOf<T extends string>(node: YamlNode, words: readonly T[]): T | null {
+  oneOf<T extends string>(
+    node: YamlNode,
+    words: readonly T[],
+    others: ReadonlyMap<string, T> = new Map(),
+  ): T | null {
     const text = this.tree.text(node);
     if (text === null) return null;
-    const word = words.find((candidate) => candidate === text);
+    const word = words.find((candidate) => candidate === text) ?? others.get(text);
     if (word !== undefined) return word;
     const near = nearest(text, words);
     const mend = near === null ? `one of ${words.join(", ")}` : `did you mean "${near}"?`;

@@ -8,7 +8,7 @@
 import { assert } from "../base/assert.ts";
 import { clip, type Range, rangeList, totalLength } from "../base/range.ts";
 import { giveBlock, linkHead } from "./buddy.ts";
-import { buildZonelists } from "./build-zonelists.ts";
+import { buildZonelists, type ZonelistOrder } from "./build-zonelists.ts";
 import { gfpZoneTable } from "./gfp.ts";
 import { layMemory } from "./lay-memory.ts";
 import { type MarkOptions, setMarks } from "./marks.ts";
@@ -65,6 +65,8 @@ export interface BootOptions extends MarkOptions {
   readonly bytesPfn?: number;
   /** Highest zone by the four zone bits of a request; by the zones' names, as Linux, by default. */
   readonly gfpZone?: Int8Array;
+  /** Order of zones beyond the own node: "node" by default. */
+  readonly zonelistOrder?: ZonelistOrder;
   /** Slots of the kmap pool of a memory with HighMem: 1024 by default, 512 with PAE. */
   readonly kmapSlots?: number;
 }
@@ -101,7 +103,7 @@ export function bootMemory(options: BootOptions): Memory {
   zones.forEach((zone, z) => {
     freeToZone(m, z, zone.ram);
   });
-  buildZonelists(m, zones);
+  buildZonelists(m, zones, options.zonelistOrder);
   setMarks(m, options);
   return m;
 }

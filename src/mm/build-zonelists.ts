@@ -3,22 +3,36 @@
  *
  * Linux: build_all_zonelists(), alloc_flags_nofragment(), mm/page_alloc.c
  */
+import { totalLength } from "../base/range.ts";
 import { ALLOC_NOFRAGMENT } from "./gfp-alloc.ts";
 import type { Memory, ZoneSpec } from "./memory.ts";
 import { RECLAIMABLE } from "./rule.ts";
-import { nodeFallbackOrders, zonelist } from "./zonelist.ts";
+import { nodeFallbackOrders, prefersZoneOrder, zonelist, zonelistByZone } from "./zonelist.ts";
+
+/**
+ * `numa_zonelist_order` of 2.6.23 to 4.13: what it was set to, or what the kernel chose itself
+ * ("default"). Before and since there is node order only.
+ */
+export type ZonelistOrder = "node" | "zone" | "default";
 
 /** Every node's lists, to every highest zone, with and without other nodes. */
-export function buildZonelists(m: Memory, zones: readonly ZoneSpec[]): void {
+export function buildZonelists(
+  m: Memory,
+  zones: readonly ZoneSpec[],
+  wanted: ZonelistOrder = "node",
+): void {
   const populated = zones.flatMap((zone) => (zone.ram.length > 0 ? [zone] : []));
   const withMemory = [...new Set(populated.map((zone) => zone.node))];
   const orders = nodeFallbackOrders(m.nodes, {
     nodes: withMemory,
     distance: (from, to) => (from === to ? 10 : 20),
   });
+  const sized = populated.map((zone) => ({ ...zone, pages: totalLength(zone.ram) }));
+  const byZone = wanted === "zone" || (wanted === "default" && prefersZoneOrder(sized));
+  const listFor = byZone ? zonelistByZone : zonelist;
   let at = 0;
   m.nodes.forEach((node, place) => {
-    const refs = zonelist(orders.get(node) ?? [node], populated);
+    const refs = listFor(orders.get(node) ?? [node], populated);
     for (let highest = 0; highest < m.zoneNames.length; highest++) {
       for (const thisNode of [0, 1]) {
         m.zonelistAt[(place * m.zoneNames.length + highest) * 2 + thisNode] = at;

@@ -17,7 +17,7 @@ import {
   PCP_WORDS,
   pcpListOrder,
 } from "./memory.ts";
-import { countPages } from "./queue.ts";
+import { countPages, noteFreed } from "./queue.ts";
 import { ISOLATE, PCP_TYPES } from "./rule.ts";
 import { SCALE_MAX } from "./words.ts";
 
@@ -55,6 +55,7 @@ export function drainFrom(m: Memory, zone: number, cpu: number, pages: number, l
 export function drainRoundRobin(m: Memory, zone: number, cpu: number, pages: number): void {
   if (pages <= 0) return;
   lockZone(m, zone);
+  if (!m.rule.mobility) noteFreed(m, zone);
   const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
   let left = Math.min(pages, m.pcp[words + P_COUNT]);
   let list = 0;

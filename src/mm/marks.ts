@@ -67,7 +67,7 @@ export function writeMinFree(m: Memory, minFreeKbytes: number, watermarkScaleFac
       minFreeKbytes,
       watermarkScaleFactor,
       pageSize: m.pageSize,
-      quarters: m.rule.marks === "quarters",
+      rule: m.rule.marks,
     },
   );
   marks.forEach(({ min, low, high, promo }, z) => {
@@ -132,7 +132,9 @@ function setPagesets(m: Memory, managed: readonly number[]): void {
     pageset: {
       high: rule.pcp === "batch" ? ("six-batches" as const) : ("low-mark" as const),
       tuned: rule.pcp === "tuned",
-      fractionSysctl: "percpu_pagelist_high_fraction" as const,
+      batchBytesMax: 1024 * 1024,
+      batchBelowPower: true,
+      cold: "none" as const,
     },
   };
   for (const z of m.names.keys()) {

@@ -12,7 +12,17 @@ export interface PagesetSize {
   readonly batch: number;
   /** Bounds of the tuning (6.7+), pages; null where high is fixed. */
   readonly tunedTo: { readonly min: number; readonly max: number } | null;
+  /** Low mark of the hot list, where it has one (2.6.9, 2.6.11). */
+  readonly low?: number;
+  /** The second list of eras that kept cold pages apart (up to 2.6.24). */
+  readonly cold?: { readonly high: number; readonly batch: number };
 }
+
+/** What an era says about pagesets' sizes. */
+type PagesetRule = Pick<
+  Policy["pageset"],
+  "high" | "tuned" | "batchBytesMax" | "batchBelowPower" | "cold"
+>;
 
 export interface PagesetInput {
   /** Pages of the zone when the size is computed. */
@@ -26,31 +36,55 @@ export interface PagesetInput {
   readonly fraction: number;
 }
 
-/** Bytes that one batch moves at the most, before it is quartered. */
-const BATCH_BYTES_MAX = 1024 * 1024;
 /** PAGE_SHIFT * 8: the cap of a batch that a fraction asked for. */
 const FRACTION_BATCH_BITS = 8;
 /** MIN_PERCPU_PAGELIST_HIGH_FRACTION: high_max is this share of the zone. */
 const HIGH_MAX_FRACTION = 8;
 
-export function pagesetSize(input: PagesetInput, policy: Pick<Policy, "pageset">): PagesetSize {
-  const batch = zoneBatch(input.managed, input.pageSize);
-  if (policy.pageset.high === "six-batches") return sixBatches(input, batch);
+export function pagesetSize(
+  input: PagesetInput,
+  policy: { readonly pageset: PagesetRule },
+): PagesetSize {
+  const batch = zoneBatch(input.managed, input.pageSize, policy.pageset);
+  if (policy.pageset.high === "six-batches") {
+    return { ...sixBatches(input, batch), ...coldOf(batch, policy.pageset) };
+  }
   const high = lowMarkHigh(input, batch, input.fraction);
   if (!policy.pageset.tuned) return { high, batch: Math.max(1, batch), tunedTo: null };
   const max = input.fraction === 0 ? lowMarkHigh(input, batch, HIGH_MAX_FRACTION) : high;
   return { high, batch: Math.max(1, batch), tunedTo: { min: high, max: Math.max(high, max) } };
 }
 
+/** Linux: setup_pageset(), mm/page_alloc.c (2.6.18); free_area_init_core() before */
+function coldOf(batch: number, rule: PagesetRule): Pick<PagesetSize, "low" | "cold"> {
+  switch (rule.cold) {
+    case "none":
+      return {};
+    case "high":
+      return { cold: { high: 2 * batch, batch: Math.max(1, Math.floor(batch / 2)) } };
+    case "low-and-high":
+      return { low: 2 * batch, cold: { high: 2 * batch, batch } };
+  }
+}
+
+/** 4.19 and later. */
+const MODERN_BATCH = { batchBytesMax: 1024 * 1024, batchBelowPower: true };
+
 /**
  * Pages of one batch, 0 for a tiny zone: near a thousandth of the zone, a
- * quarter of a MiB at the most, and one less than a power of two.
+ * quarter of a MiB at the most (an eighth up to 4.18), and one less than a
+ * power of two.
  *
  * Linux: zone_batchsize(), mm/page_alloc.c
  */
-export function zoneBatch(managed: number, pageSize: number): number {
-  const cap = BATCH_BYTES_MAX / pageSize;
+export function zoneBatch(
+  managed: number,
+  pageSize: number,
+  rule: Pick<PagesetRule, "batchBytesMax" | "batchBelowPower"> = MODERN_BATCH,
+): number {
+  const cap = Math.floor(rule.batchBytesMax / pageSize);
   const quarter = Math.max(1, Math.floor(Math.min(Math.floor(managed / 1024), cap) / 4));
+  if (!rule.batchBelowPower) return quarter;
   const grown = quarter + Math.floor(quarter / 2);
   return 2 ** Math.floor(Math.log2(grown)) - 1;
 }

@@ -17,8 +17,10 @@ import {
   P_DRIFT,
   P_DRIFT_CMA,
   PCP_WORDS,
+  Z_ALL_UNRECLAIMABLE,
   Z_FREE,
   Z_FREE_CMA,
+  Z_PAGES_SCANNED,
   Z_THRESHOLD,
   ZONE_WORDS,
 } from "./memory.ts";
@@ -76,9 +78,17 @@ export function countPages(m: Memory, zone: number, row: number, pages: number):
   if (type === CMA && m.cma) countCma(m, zone, pages);
 }
 
+/** Pages came back to a zone: it can be reclaimed after all. Linux: free_pages_bulk(), mm/page_alloc.c of 2.6.11 */
+export function noteFreed(m: Memory, zone: number): void {
+  const words = zone * ZONE_WORDS;
+  m.zone[words + Z_PAGES_SCANNED] = 0;
+  m.zone[words + Z_ALL_UNRECLAIMABLE] = 0;
+}
+
 /** A block that nobody has any more goes to its zone. Linux: free_one_page(), mm/page_alloc.c */
 export function returnToZone(m: Memory, zone: number, row: number, order: number): void {
   m.state[row] = 0;
+  if (!m.rule.mobility) noteFreed(m, zone);
   if (m.rule.mergeRetypes && order > m.pageblockOrder) {
     giveByPageblock(m, zone, row, order);
     return;

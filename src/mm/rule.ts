@@ -3,6 +3,8 @@
  * types, per-CPU lists, reserves. Data only; what changed and when.
  */
 
+import { versionRank } from "../kernels/gfp.ts";
+
 /** Mobility types by the kernel's numbers since 4.4. */
 export const UNMOVABLE = 0;
 export const MOVABLE = 1;
@@ -122,4 +124,12 @@ const RULES: ReadonlyMap<string, AllocatorRule> = new Map(
 /** The rule of an era by its name; undefined for none. */
 export function allocatorRule(era: string): AllocatorRule | undefined {
   return RULES.get(era);
+}
+
+/** The rule of the newest era here that is not newer than `version`; undefined where all are. */
+export function nearestRule(version: string): AllocatorRule | undefined {
+  const wanted = versionRank(version) ?? 0;
+  // 2.6's lists are those of its first releases; what came between them and 5.10 is not modelled.
+  const able = [RULE_5_10, RULE_6_1, RULE_6_12];
+  return able.findLast((rule) => (versionRank(rule.name) ?? 0) <= wanted);
 }

@@ -9,6 +9,8 @@
  * Linux: __setup_per_zone_wmarks(), calculate_min_free_kbytes(), mm/page_alloc.c
  */
 
+import type { MarkRule } from "../kernels/policy.ts";
+
 export interface Marks {
   /** Pages, as are the others. */
   readonly min: number;
@@ -29,8 +31,8 @@ export interface MarkSettings {
   /** Tenths of a per mille of a zone: 10 = 0.1 %. */
   readonly watermarkScaleFactor: number;
   readonly pageSize: number;
-  /** Up to 4.5: low and high are a quarter and half of the share above min, whatever the scale factor. */
-  readonly quarters?: boolean;
+  /** How low and high follow; absent: by the gap of 4.6 and later. */
+  readonly rule?: MarkRule;
 }
 
 /** Clamps of a special zone's min, pages: SWAP_CLUSTER_MAX and 128. */
@@ -49,15 +51,29 @@ export function zoneMarks(rows: readonly MarkRow[], settings: MarkSettings): Mar
   return rows.map((row) => {
     const share = lowmem === 0 ? 0 : mulDiv(pagesMin, row.managed, lowmem);
     const min = row.special ? specialMin(row.managed) : share;
-    // The gap comes from the share itself, also where min was clamped.
-    if (settings.quarters === true) {
+    return above(min, share, row.managed, settings);
+  });
+}
+
+/** Low, high and promo; the gap comes from the share itself, also where min was clamped. */
+function above(min: number, share: number, managed: number, settings: MarkSettings): Marks {
+  switch (settings.rule ?? "gap") {
+    case "multiples":
+      return { min, low: 2 * min, high: 3 * min, promo: 3 * min };
+    case "of-min": {
+      const high = Math.floor((min * 6) / 4);
+      return { min, low: Math.floor((min * 5) / 4), high, promo: high };
+    }
+    case "quarters": {
       const high = min + Math.floor(share / 2);
       return { min, low: min + Math.floor(share / 4), high, promo: high };
     }
-    const scaled = mulDiv(row.managed, settings.watermarkScaleFactor, 10000);
-    const gap = Math.max(Math.floor(share / 4), scaled);
-    return { min, low: min + gap, high: min + 2 * gap, promo: min + 3 * gap };
-  });
+    case "gap": {
+      const scaled = mulDiv(managed, settings.watermarkScaleFactor, 10000);
+      const gap = Math.max(Math.floor(share / 4), scaled);
+      return { min, low: min + gap, high: min + 2 * gap, promo: min + 3 * gap };
+    }
+  }
 }
 
 function specialMin(managed: number): number {
@@ -67,13 +83,18 @@ function specialMin(managed: number): number {
 /**
  * min_free_kbytes that the kernel chooses by itself, KiB. `lowFreePages` is the
  * sum of managed - high mark over the zones that GFP_USER may use (index up to
- * Normal) of all nodes.
+ * Normal) of all nodes; `factor` is 1 in 2.6.9.
  *
  * Linux: calculate_min_free_kbytes(), nr_free_zone_pages(), mm/page_alloc.c
  */
-export function defaultMinFreeKbytes(lowFreePages: number, pageSize: number, max: number): number {
+export function defaultMinFreeKbytes(
+  lowFreePages: number,
+  pageSize: number,
+  max: number,
+  factor = 16,
+): number {
   const lowmemKbytes = lowFreePages * (pageSize / 1024);
-  return Math.min(Math.max(integerSqrt(lowmemKbytes * 16), MIN_FREE_KBYTES_FLOOR), max);
+  return Math.min(Math.max(integerSqrt(lowmemKbytes * factor), MIN_FREE_KBYTES_FLOOR), max);
 }
 
 /** calculate_min_free_kbytes() never goes below this. */

@@ -84,3 +84,47 @@ export function zonelist(order: readonly number[], populated: readonly Zoneref[]
     populated.filter((zone) => zone.node === node).sort((a, b) => b.index - a.index),
   );
 }
+
+/**
+ * The same in zone order: all nodes' highest zones first, then all their next ones. What
+ * `numa_zonelist_order=Zone` asked of kernels from 2.6.23 to 4.13.
+ *
+ * Linux: build_zonelists_in_zone_order(), mm/page_alloc.c of 2.6.39
+ */
+export function zonelistByZone(order: readonly number[], populated: readonly Zoneref[]): Zoneref[] {
+  return [...populated].sort(
+    (a, b) => b.index - a.index || order.indexOf(a.node) - order.indexOf(b.node),
+  );
+}
+
+/** A populated zone with what the choice of an order looks at. */
+export interface SizedZone extends Zoneref {
+  readonly name: string;
+  /** Pages. */
+  readonly pages: number;
+}
+
+/**
+ * Whether those kernels chose zone order by themselves: where low memory is scarce, so that no node
+ * should use up its own while others have Normal memory.
+ *
+ * Linux: default_zonelist_order(), mm/page_alloc.c of 2.6.39
+ */
+export function prefersZoneOrder(populated: readonly SizedZone[]): boolean {
+  const isLow = ({ name }: SizedZone): boolean => name === "DMA" || name === "DMA32";
+  const nodes = [...new Set(populated.map((zone) => zone.node))];
+  const sum = (zones: readonly SizedZone[]): number =>
+    zones.reduce((all, own) => all + own.pages, 0);
+  const low = sum(populated.filter(isLow));
+  const all = sum(populated);
+  if (low === 0 || low > all / 2) return false;
+  const average = all / (nodes.length + 1);
+  return nodes.every((node) => {
+    const own = populated.filter((zone) => zone.node === node);
+    const total = sum(own);
+    if (!own.some((zone) => zone.name === "Normal")) return false;
+    const lowShare = sum(own.filter(isLow));
+    // A large node that is nearly all low memory would leave its own for others' every time.
+    return !(lowShare > 0 && total > average && lowShare > (total * 70) / 100);
+  });
+}

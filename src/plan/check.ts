@@ -6,6 +6,7 @@ import type { Issue, Outcome } from "../base/issue.ts";
 import type { ManagedSource } from "../boot/hardware.ts";
 import type { Capture } from "../formats/capture.ts";
 import type { Zoneinfo, ZoneinfoZone } from "../formats/zoneinfo.ts";
+import { checkZoneinfo, SIZES } from "./check-printed.ts";
 import type { MachineInput, MachineOptions } from "./machine.ts";
 import { machineFromCapture } from "./machine-from-capture.ts";
 import type { Moment, Plan, PlannedZone } from "./plan.ts";
@@ -55,7 +56,13 @@ export function checkCapture(capture: Capture, options: CheckOptions = {}): Outc
     return { value: null, issues: [{ severity: "error", message, mend }] };
   }
   const machine = machineFromCapture(capture, options);
-  if (machine.value === null) return { value: null, issues: machine.issues };
+  if (machine.value === null) {
+    if (options.managed !== undefined) return { value: null, issues: machine.issues };
+    // Without the machine its numbers can still be asked about: they follow from what zoneinfo prints.
+    const { value, issues } = checkZoneinfo(capture, options);
+    const why = machine.issues.map((issue): Issue => ({ ...issue, severity: "note" }));
+    return { value, issues: [...why, ...issues] };
+  }
   const planned = planForCheck(machine.value, zoneinfo, options);
   if (planned.plan === null) return { value: null, issues: planned.issues };
   const writes = writesSinceBoot(capture, planned.plan);
@@ -64,7 +71,16 @@ export function checkCapture(capture: Capture, options: CheckOptions = {}): Outc
   for (const zone of zoneinfo.zones) comparison.zone(zone);
   comparison.rest(zoneinfo);
   const issues = planned.issues;
-  return { value: comparison.result(writes), issues };
+  const result = comparison.result(writes);
+  const { managed, cpus, ramBytes, set } = options;
+  const asked =
+    managed !== undefined || cpus !== undefined || ramBytes !== undefined || set !== undefined;
+  if (!planned.given || asked || result.differences.length === 0) return { value: result, issues };
+  // Nothing tells what the zones held when the boot set their numbers: these themselves may.
+  const printed = checkZoneinfo(capture, options);
+  const better = printed.value === null ? null : comparison.withNumbersOf(printed.value, result);
+  if (better === null) return { value: result, issues };
+  return { value: better, issues: [...issues, ...printed.issues] };
 }
 
 /** Plans, with managed from the kernel where the log does not tell it exactly. */
@@ -201,6 +217,22 @@ class Comparison {
       if (pageset?.tunedTo != null) this.#tuned.add("pageset high");
       else compare(marks, seen, `pageset[${own.cpu}].high`, pageset?.high ?? null, own.high);
     }
+  }
+
+  /** `result` with the numbers of `printed` in place of its own, where they explain more; else null. */
+  withNumbersOf(printed: Check, result: Check): Check | null {
+    const differences = [...this.#fixed.differences, ...printed.differences];
+    if (differences.length >= result.differences.length) return null;
+    const fixed = this.#fixed.fields - this.#fixed.differences.length;
+    const said = printed.notPredicted.filter(({ field }) => field !== SIZES);
+    return {
+      ...result,
+      fields: this.#fixed.fields + printed.fields,
+      equal: fixed + printed.equal,
+      differences,
+      notPredicted: [...result.notPredicted, ...said],
+      moments: printed.moments,
+    };
   }
 
   result(writes: readonly SysctlWrite[]): Check {

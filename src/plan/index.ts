@@ -1,5 +1,6 @@
 /** Planning: machines in, plans, checks and differences out. */
 export { type Check, type CheckOptions, checkCapture, type Difference } from "./check.ts";
+export { checkPrinted, checkReport, checkZoneinfo } from "./check-printed.ts";
 export {
   type Affected,
   type Change,

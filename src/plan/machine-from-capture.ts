@@ -11,7 +11,7 @@ import { type DeviceSpec, simpleDevice } from "../dma/device.ts";
 import type { BootLog, FirmwareRange, MemblockRegion, SratRange } from "../formats/boot-log.ts";
 import type { Capture } from "../formats/capture.ts";
 import { iomemNamed } from "../formats/iomem.ts";
-import { FLAVOURS, flavourOf } from "../kernels/flavours.ts";
+import { archOfRelease } from "../kernels/flavours.ts";
 import type { Arch } from "../kernels/policy.ts";
 import { type Board, boardOf } from "./dt-tree.ts";
 import {
@@ -141,16 +141,27 @@ function failed(message: string, mend: string): Outcome<null> {
   return { value: null, issues: [{ severity: "error", message, mend }] };
 }
 
+/** Options that name an architecture. */
+const CONFIGURED: readonly (readonly [option: string, arch: Arch])[] = [
+  ["X86_64", "x86_64"],
+  ["X86_32", "i386"],
+  ["ARM64", "arm64"],
+  ["ARM", "arm"],
+  ["RISCV", "riscv"],
+  ["PPC64", "powerpc"],
+  ["PPC32", "powerpc32"],
+  ["S390", "s390"],
+  ["IA64", "ia64"],
+];
+
 /** By the flavour in the release, then the configuration, then what cpuinfo and log look like. */
 function archOf(capture: Capture, release: string | null): Arch | null {
-  const flavour = release === null ? null : flavourOf(release);
-  const named = flavour === null ? undefined : FLAVOURS.get(flavour);
-  if (named !== undefined) return named.arch;
+  const named = release === null ? null : archOfRelease(release);
+  if (named !== null) return named;
   const config = capture.config;
-  if (config?.get("CONFIG_X86_64") === "y") return "x86_64";
-  if (config?.get("CONFIG_X86_32") === "y") return "i386";
-  if (config?.get("CONFIG_ARM64") === "y") return "arm64";
-  if (config?.get("CONFIG_ARM") === "y") return "arm";
+  for (const [option, arch] of CONFIGURED) if (config?.get(`CONFIG_${option}`) === "y") return arch;
+  if (config?.get("CONFIG_MIPS") === "y")
+    return config.get("CONFIG_64BIT") === "y" ? "mips64" : "mips";
   if (capture.cpuinfo?.arch != null) return capture.cpuinfo.arch;
   return (capture.bootLog?.e820.length ?? 0) > 0 ? "x86_64" : null;
 }

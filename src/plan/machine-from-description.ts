@@ -27,6 +27,13 @@ export const ARCHES: ReadonlyMap<string, { readonly arch: Arch; readonly extende
     ["arm", { arch: "arm", extended: false }],
     ["arm-lpae", { arch: "arm", extended: true }],
     ["arm64", { arch: "arm64", extended: false }],
+    ["ia64", { arch: "ia64", extended: false }],
+    ["riscv", { arch: "riscv", extended: false }],
+    ["powerpc", { arch: "powerpc", extended: false }],
+    ["powerpc32", { arch: "powerpc32", extended: false }],
+    ["s390", { arch: "s390", extended: false }],
+    ["mips", { arch: "mips", extended: false }],
+    ["mips64", { arch: "mips64", extended: false }],
     ["custom", { arch: "custom", extended: false }],
   ]);
 
@@ -40,7 +47,7 @@ export interface DescribedNode {
 /** Bytes everywhere; what is absent takes the usual value of the architecture. */
 export interface MachineDescription {
   readonly name: string;
-  /** x86_64, i386, i386-pae, arm, arm-lpae, arm64 or custom. */
+  /** x86_64, i386, i386-pae, arm, arm-lpae, arm64, ia64, riscv, powerpc, powerpc32, s390, mips, mips64 or custom. */
   readonly arch: string;
   /** A version or era, e.g. "6.1" or "6.1.0-50-amd64". */
   readonly kernel: string;

@@ -11,8 +11,9 @@ import type { DeviceSpec } from "../dma/device.ts";
 import type { BootLog } from "../formats/boot-log.ts";
 import type { KernelConfig } from "../formats/config.ts";
 import { eraNames, type ResolvedEra, resolveEra } from "../kernels/eras.ts";
-import { FLAVOURS, flavourOf, typicalFlavour } from "../kernels/flavours.ts";
+import { FLAVOURS, flavourOf, typicalFacts } from "../kernels/flavours.ts";
 import type { Arch } from "../kernels/policy.ts";
+import { configured } from "./build-config.ts";
 
 export interface MachineInput {
   readonly name: string;
@@ -49,8 +50,6 @@ export interface MachineOptions {
   /** Of a devicetree: x86_64, arm64, arm-lpae …; its CPUs tell otherwise. */
   readonly arch?: string;
 }
-
-const MIB = 1024 * 1024;
 
 /** Parameters that are given as often as one likes; `set` adds another one. */
 const REPEATED = new Set(["memmap", "hugepagesz", "hugepages", "crashkernel"]);
@@ -104,75 +103,18 @@ export function buildFor(
   excerpt = false,
 ): Build {
   const named = release === null ? null : flavourOf(release);
-  const facts = FLAVOURS.get(named ?? typicalFlavour(arch, physicalExtension));
-  if (facts === undefined) throw new TypeError("typicalFlavour() names no flavour");
+  const facts =
+    (named === null ? undefined : FLAVOURS.get(named)) ?? typicalFacts(arch, physicalExtension);
   const arm64 = arch === "arm64";
   const base: Build = {
     release,
     flavour: named,
-    pageSize: 4096,
     ...facts,
     zoneDevice: arm64 ? era.policy.boot.arm64ZoneDevice : facts.zoneDevice && arch !== "custom",
   };
-  if (config === null || config.size === 0) return base;
-  return configured(base, arch, config, excerpt || named !== null);
-}
-
-/**
- * `base` corrected by what the configuration says. An option that it does not
- * name is off in a whole file, and as in `base` where it is an excerpt.
- */
-function configured(base: Build, arch: Arch, config: KernelConfig, excerpt: boolean): Build {
-  const on = (name: string, otherwise: boolean): boolean => {
-    const value = config.get(`CONFIG_${name}`);
-    if (value === undefined) return excerpt && otherwise;
-    return value === "y" || value === "m";
-  };
-  const is32Bit = arch === "i386" || arch === "arm";
-  const pae = arch === "i386" ? "X86_PAE" : "ARM_LPAE";
-  const cma = on("CMA", base.cma) && on("DMA_CMA", base.cma);
-  const offset = config.get("CONFIG_PAGE_OFFSET");
-  const megabytes = config.get("CONFIG_CMA_SIZE_MBYTES");
-  return {
-    ...base,
-    ...pageSizes(config),
-    physicalExtension: is32Bit && on(pae, base.physicalExtension),
-    zoneDma: on("ZONE_DMA", base.zoneDma),
-    zoneDma32: on("ZONE_DMA32", base.zoneDma32),
-    highmem: is32Bit && on("HIGHMEM", base.highmem),
-    zoneDevice: on("ZONE_DEVICE", base.zoneDevice),
-    cma,
-    cmaDefaultBytes: cma
-      ? megabytes === undefined
-        ? base.cmaDefaultBytes
-        : Number(megabytes) * MIB
-      : 0,
-    thp: on("TRANSPARENT_HUGEPAGE", base.thp),
-    thpDefault: on("TRANSPARENT_HUGEPAGE_NEVER", base.thpDefault === "never")
-      ? "never"
-      : on("TRANSPARENT_HUGEPAGE_MADVISE", base.thpDefault === "madvise")
-        ? "madvise"
-        : "always",
-    numa: on("NUMA", base.numa),
-    pageOffset: offset === undefined ? base.pageOffset : Number(offset),
-  };
-}
-
-/**
- * arm64 chooses its page size at build time; the huge page that a pageblock is,
- * and the largest block, follow from it.
- *
- * Linux: ARCH_FORCE_MAX_ORDER, arch/arm64/Kconfig
- */
-function pageSizes(config: KernelConfig): Partial<Build> {
-  const order = Number(config.get("CONFIG_ARCH_FORCE_MAX_ORDER") ?? Number.NaN);
-  if (config.get("CONFIG_ARM64_64K_PAGES") === "y") {
-    return { pageSize: 65536, pageblockPages: 8192, maxOrderPages: 8192 };
-  }
-  if (config.get("CONFIG_ARM64_16K_PAGES") === "y") {
-    return { pageSize: 16384, pageblockPages: 2048, maxOrderPages: 2048 };
-  }
-  // The option counts orders up to 6.3 and names the largest one later; with 4 KiB pages 11 and
-  // 10 mean the same, so only arm's 12 of the older form is told apart by its size.
-  return order === 12 ? { maxOrderPages: 2048 } : {};
+  const build =
+    config === null || config.size === 0
+      ? base
+      : configured(base, arch, config, excerpt || named !== null);
+  return { ...build, zoneDevice: build.zoneDevice && era.policy.boot.hasDeviceZone };
 }

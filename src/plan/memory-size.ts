@@ -11,18 +11,27 @@ const GIB = 1024 * MIB;
 
 /** Where PC firmware usually ends RAM below 4 GiB: the last GiB is for devices. */
 const PC_LOW_RAM_END = 3 * GIB;
-/** Where RAM starts on the arm machines that QEMU calls "virt", and on many boards. */
-const ARM_RAM_BASE = 0x40000000;
+/** Where RAM starts on the machines that QEMU calls "virt", and on many boards. */
+const RAM_BASE: Partial<Record<Arch, number>> = {
+  arm: 0x40000000,
+  arm64: 0x40000000,
+  riscv: 0x80000000,
+};
+/** Architectures whose firmware keeps the last GiB below 4 GiB for devices, as PCs do. */
+const HAS_HOLE: ReadonlySet<Arch> = new Set(["ia64"]);
 
 /**
  * RAM of `bytes` as the firmware of a plain machine lays it out: PCs from 0
- * with the holes below 1 MiB and below 4 GiB, arm from `base`.
+ * with the holes below 1 MiB and below 4 GiB, ia64 with the latter, others in
+ * one piece from `base` or where such machines usually start.
  */
 export function memoryOfSize(bytes: number, arch: Arch, base: number | null): FirmwareRange[] {
   const usable = (start: number, end: number): FirmwareRange => ({ start, end, type: "usable" });
-  if (arch === "custom") return [usable(base ?? 0, (base ?? 0) + bytes)];
-  if (arch === "arm" || arch === "arm64") {
-    const start = base ?? ARM_RAM_BASE;
+  if (base === null && HAS_HOLE.has(arch) && bytes > PC_LOW_RAM_END) {
+    return [usable(0, PC_LOW_RAM_END), usable(4 * GIB, 4 * GIB + bytes - PC_LOW_RAM_END)];
+  }
+  if (arch !== "x86_64" && arch !== "i386") {
+    const start = base ?? RAM_BASE[arch] ?? 0;
     return [usable(start, start + bytes)];
   }
   const low = Math.min(bytes, PC_LOW_RAM_END);

@@ -45,6 +45,7 @@ export function planMachine(input: MachineInput, options: PlanOptions = {}): Out
     build: hardware.build,
     cpus: hardware.cpus,
     policy: era.policy,
+    arch: hardware.arch,
     thpAtBoot: commandLine.transparentHugepage ?? hardware.build.thpDefault,
   };
   const { numbers, moment } = numbersOf(timeline, input, options, issues);

@@ -78,7 +78,7 @@ export interface Plan {
   readonly arch: Arch;
   readonly pageSize: number;
   /** Zones taken from the boot log's own lines, or computed. */
-  readonly layoutFrom: "log" | "parameters";
+  readonly layoutFrom: "log" | "parameters" | "zoneinfo";
   readonly moment: Moment;
   readonly nodes: readonly PlannedNode[];
   /** Values in force after boot and the given sysctl writes. */

@@ -3,6 +3,7 @@ import type { Range } from "../base/range.ts";
 import type { Layout, Pools, ReservedRegion } from "../boot/hardware.ts";
 import { type DeviceSpec, simpleDevice } from "../dma/device.ts";
 import type { ReachMemory } from "../dma/reach.ts";
+import type { Arch } from "../kernels/policy.ts";
 import type { MachineInput } from "./machine.ts";
 
 /** Masks that every plan shows, besides the machine's own devices: the classic ones. */
@@ -65,6 +66,13 @@ function poolLimit({ hardware }: MachineInput, layout: Layout): { readonly below
 }
 
 /**
+ * Address bits of ZONE_DMA where the architecture sets them; elsewhere 24, or by the board.
+ *
+ * Linux: zone_dma_bits, arch/powerpc/mm/mem.c, arch/s390/mm/init.c; ARCH_ZONE_DMA_BITS before
+ */
+const DMA_BITS: Partial<Record<Arch, number>> = { ia64: 32, powerpc: 31, powerpc32: 30, s390: 31 };
+
+/**
  * The last address that GFP_DMA stands for: zone_dma_bits, or zone_dma_limit.
  *
  * Linux: zone_dma_bits, kernel/dma/direct.c (24 unless the architecture sets it)
@@ -78,6 +86,8 @@ function zoneDmaLimit(input: MachineInput, layout: Layout): number | null {
     return (lowest.startPfn + lowest.spanned) * hardware.build.pageSize - 1;
   }
   if (!layout.zoneNames.includes("DMA")) return null;
+  const bits = DMA_BITS[hardware.arch];
+  if (bits !== undefined) return 2 ** bits - 1;
   if (hardware.arch !== "arm64") return 2 ** 24 - 1;
   const pfn = layout.dmaLimitPfn;
   if (pfn === null) return 2 ** 32 - 1;

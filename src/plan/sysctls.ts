@@ -50,6 +50,7 @@ export const KNOWN_SYSCTLS: readonly string[] = [
   "min_free_kbytes",
   "watermark_scale_factor",
   "lowmem_reserve_ratio",
+  "lower_zone_protection",
   "percpu_pagelist_high_fraction",
   "percpu_pagelist_fraction",
 ];
@@ -76,22 +77,38 @@ export function applySysctls(
       change = { ...change, minFreeKbytes: value };
     } else if (name === "watermark_scale_factor") {
       const max = policy.sysctls.watermarkScaleFactorMax;
-      if (value < 1 || value > max) refuse(`${value} is out of range`, `give 1 to ${max}`);
+      if (max === null) refuse(`kernel ${policy.name} has no such setting: it came in 4.6`);
+      else if (value < 1 || value > max) refuse(`${value} is out of range`, `give 1 to ${max}`);
       else change = { ...change, watermarkScaleFactor: value };
+    } else if (name === "lower_zone_protection") {
+      if (policy.reserve.by === "ratio") refuse("only 2.6.9 and older kernels have it");
+      else change = { ...change, lowerZoneProtection: value };
+    } else if (name === "lowmem_reserve_ratio" && policy.reserve.by === "marks") {
+      refuse(`kernel ${policy.name} has no such setting`, "it has lower_zone_protection");
     } else if (name === "lowmem_reserve_ratio") {
       const before = change.lowmemReserveRatio ?? settings.lowmemReserveRatio;
-      const ratios = before.map((old, i) => values[i] ?? old);
+      const ratios = before.map((old, i) => reserveRatio(values[i] ?? old, policy));
+      if (values.includes(0) && policy.reserve.zeroRatio === "refused") {
+        refuse(`kernel ${policy.name} divides by it`, "give ratios of 1 and more");
+      }
       change = { ...change, lowmemReserveRatio: ratios };
     } else if (name === policy.pageset.fractionSysctl) {
       if (value !== 0 && value < FRACTION_MIN) {
         refuse(`${value} is refused by the kernel`, `give 0, or ${FRACTION_MIN} and more`);
       } else change = { ...change, pagelistFraction: value };
     } else if (name === "percpu_pagelist_fraction" || name === "percpu_pagelist_high_fraction") {
-      const message = `kernel ${policy.name} has no ${name}: ignored; its name is ${policy.pageset.fractionSysctl}`;
+      const own = policy.pageset.fractionSysctl;
+      const called = own === null ? "it has none like it" : `its name is ${own}`;
+      const message = `kernel ${policy.name} has no ${name}: ignored; ${called}`;
       issues.push({ severity: "warning", source: "sysctl", message });
     } else {
       refuse("does not change zones, marks or reserves", `known are ${KNOWN_SYSCTLS.join(", ")}`);
     }
   }
   return { value: change, issues };
+}
+
+/** A ratio of 0 is none, or 1 in eras that cannot do without. */
+function reserveRatio(ratio: number, { reserve }: Policy): number {
+  return ratio < 1 && reserve.zeroRatio === "one" ? 1 : ratio;
 }

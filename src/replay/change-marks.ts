@@ -60,7 +60,7 @@ function writeMarks(
   const special = specialZones(m, managed);
   const marks = zoneMarks(
     managed.map((pages, zone) => ({ managed: pages, special: special[zone] })),
-    { ...settings, pageSize: m.pageSize, quarters: m.rule.marks === "quarters" },
+    { ...settings, pageSize: m.pageSize, rule: m.rule.marks },
   );
   for (const [zone, { min, low, high, promo }] of marks.entries()) {
     m.zone.set([min, low, high, promo], zone * ZONE_WORDS + Z_MIN);

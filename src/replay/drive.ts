@@ -22,6 +22,7 @@ import { Follower } from "./follow.ts";
 import { GfpReader } from "./gfp-words.ts";
 import { GiveBack } from "./give-back.ts";
 import { ReclaimState } from "./reclaim.ts";
+import { ReclaimChecks } from "./reclaim-checks.ts";
 import { request } from "./request.ts";
 import { restock, undrain } from "./resync.ts";
 import { emptyScore, type Miss, noteMiss, noteStrange, type Score } from "./score.ts";
@@ -39,6 +40,7 @@ export class Driver {
   readonly #options: DriveOptions;
   readonly #checks: Checks;
   readonly #reclaim: ReclaimState;
+  readonly #help: ReclaimChecks;
   readonly #follower: Follower | null;
   readonly #substitutes: Substitutes | null;
   readonly #contig: ContigCalls;
@@ -64,6 +66,7 @@ export class Driver {
     const miss: MissSink = (kind, ours, theirs) => this.#miss(kind, ours, theirs);
     const wake: EventSink["wakeKswapd"] = (zone, order, highest) => {
       this.#reclaim.kswapdWanted(zone, highest);
+      this.#help.asked(zone, order);
       watch?.wake(zone, order);
     };
     this.#checks = new Checks(state.m, state.typeOf, miss, wake, options.told);
@@ -73,6 +76,7 @@ export class Driver {
     this.#gfp = new GfpReader(state.m);
     const bitsOf = (gfp: string): number => this.#gfp.read(gfp).bits;
     this.#reclaim = new ReclaimState(state, bitsOf, watch?.compacted);
+    this.#help = new ReclaimChecks(state.m, bitsOf, this.score.wakes, this.score.reclaims);
     this.#contig = new ContigCalls(state.m, watch);
     if (assumptions !== null) assumptions.watch = watch ?? null;
     this.#evidence = assumptions === null ? null : new Evidence(state.m, marks, this.score);
@@ -120,6 +124,7 @@ export class Driver {
     steps?.before(m, e);
     watch?.event(e);
     this.#waiting.before(e);
+    this.#help.before(e, this.#reclaim.isPast(e));
     const due = e.kind === "drain" && this.#checks.isDrainDue(e.cpu);
     if (!this.#contig.before(e, due)) this.#reclaim.note(e);
     this.score.inputs.contigCalls = this.#contig.begun;
@@ -132,6 +137,7 @@ export class Driver {
     }
     if (e.kind !== "drain") this.#give.otherEvent(e.cpu);
     this.#replay(e);
+    this.#help.after(e);
     this.#contig.after(e);
     const owned = this.#checks.settleFrags();
     if (owned !== null && this.#evidence !== null) {

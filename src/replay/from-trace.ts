@@ -182,7 +182,7 @@ function toReclaim(e: TraceEvent): ReplayEvent | null {
     case "mm_vmscan_kswapd_wake":
       return record("kswapd", e, { a: e.nid });
     case "mm_vmscan_wakeup_kswapd":
-      return record("wakeup", e, { a: e.nid, gfp: e.gfp ?? "none" });
+      return record("wakeup", e, { a: e.nid, order: e.order ?? 0, gfp: e.gfp ?? "none" });
     case "mm_vmscan_kswapd_sleep":
       return record("kswapd-sleep", e, { a: e.nid });
     case "mark_victim":

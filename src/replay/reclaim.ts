@@ -12,6 +12,7 @@ import { Compaction } from "./compaction.ts";
 import type { TakenSink } from "./compaction-pages.ts";
 import type { ReplayEvent } from "./event.ts";
 import { KswapdPasses } from "./kswapd.ts";
+import { NO_FLAGS } from "./reclaim-checks.ts";
 import { wakeAllKswapds } from "./request.ts";
 import type { StartState } from "./start-state.ts";
 
@@ -46,6 +47,11 @@ export class ReclaimState {
   /** The OOM killer chose the task: half of the min mark is for it. */
   isVictim(e: ReplayEvent): boolean {
     return this.#victims.size > 0 && !e.interrupt && this.#victims.has(e.pid);
+  }
+
+  /** The task's request has reclaimed already. */
+  isPast(e: ReplayEvent): boolean {
+    return this.#past.size > 0 && !e.interrupt && this.#past.has(e.pid);
   }
 
   /** The task's request has reclaimed already: it goes on at the min mark. Asked once a request. */
@@ -119,6 +125,3 @@ export class ReclaimState {
     this.#kswapd.seen(zone, drained);
   }
 }
-
-/** What the kernel prints for a gfp mask of 0. */
-const NO_FLAGS = "none";

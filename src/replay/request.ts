@@ -51,6 +51,13 @@ export function servingZone(m: Memory, gfp: number, order: number, rights: Right
   return zone;
 }
 
+/** Whether no zone is above its low mark for the request: it wakes kswapd then. */
+export function wantsKswapd(m: Memory, gfp: number, order: number): boolean {
+  const word = requestOf(m, gfp);
+  const cma = m.cma && (word & 0xf) === MOVABLE ? ALLOC_CMA : 0;
+  return order > m.maxOrder || firstZone(m, gfp, order, ALLOC_WMARK_LOW | cma) === NO_PFN;
+}
+
 /** Linux: get_page_from_freelist(), mm/page_alloc.c */
 function firstZone(m: Memory, gfp: number, order: number, allocFlags: number): number {
   const word = requestOf(m, gfp);

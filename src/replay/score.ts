@@ -93,6 +93,10 @@ export interface Score {
   refills: CheckCount;
   drains: CheckCount;
   extfrags: CheckCount;
+  /** Wake-ups of kswapd that the engine's request asked for too. */
+  readonly wakes: CheckCount;
+  /** Direct reclaims of requests that the engine has nothing for either. */
+  readonly reclaims: CheckCount;
   readonly inputs: InputCounts;
   readonly assumptions: AssumptionCounts;
 }
@@ -118,6 +122,8 @@ export function emptyScore(): Score {
     refills: { recorded: 0, equal: 0 },
     drains: { recorded: 0, equal: 0 },
     extfrags: { recorded: 0, equal: 0 },
+    wakes: { recorded: 0, equal: 0 },
+    reclaims: { recorded: 0, equal: 0 },
     inputs: {
       bulkCalls: 0,
       bulkPages: 0,

@@ -40,9 +40,9 @@ import {
 import { lowmemReserve } from "../mm/protection.ts";
 import {
   type AllocatorRule,
-  allocatorRule,
   CMA,
   ISOLATE,
+  nearestRule,
   PCP_TYPES,
   TYPE_COUNT,
 } from "../mm/rule.ts";
@@ -72,7 +72,7 @@ export function startState(
   facts: MachineFacts,
   change: Partial<AllocatorRule> = {},
 ): Outcome<StartState | null> {
-  const rule = allocatorRule(facts.era);
+  const rule = nearestRule(facts.era);
   if (rule === undefined) {
     const message = `the allocator's lists are not modelled for ${facts.era}`;
     return { value: null, issues: [{ severity: "error", message }] };

@@ -53,7 +53,10 @@ function late(
     values: { ...constants.values, initrd: 100, imageFreed: 10, alternatives: 1 },
   };
   const all = { ...NONE, ...pools };
-  const guess = typicalLate(hardware, { ...layout, ...change }, all, own, stretches, 1);
+  const guess = typicalLate(hardware, { ...layout, ...change }, all, own, {
+    stretches,
+    imageSlot: 1,
+  });
   return (["t1", "t2", "end"] as const).flatMap((step) =>
     [...guess[step]].flatMap((pages, slot) => (pages === 0 ? [] : [`${step} ${slot} ${pages}`])),
   );

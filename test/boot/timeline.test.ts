@@ -22,6 +22,7 @@ function settingsWith(managed: number, change: Partial<Build> = {}): Settings {
     build,
     cpus,
     policy: V6_1,
+    arch: "x86_64",
     thpAtBoot: "always",
   } as const;
   return bootNumbers(input).settings;

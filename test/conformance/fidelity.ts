@@ -1,4 +1,6 @@
 // docs/fidelity.md, made of the scores: what is exact, what is not and why.
+import { ERAS, resolveEra } from "../../src/kernels/eras.ts";
+import { EVERY_ARCH } from "../../src/kernels/policy.ts";
 import { type Miss, QUESTIONS, type Question, type Score } from "./score.ts";
 import { type TraceScore, traceTable } from "./trace-score.ts";
 
@@ -58,7 +60,7 @@ export function fidelityPage(scores: readonly Score[], traces: readonly TraceSco
     "",
   );
   for (const miss of rest) parts.push(`- ${miss.capture}, ${miss.question}: ${miss.words}`);
-  parts.push(...REPLAYED, ...traceTable(traces), ...UNVERIFIED);
+  parts.push(...REPLAYED, ...traceTable(traces), ...UNVERIFIED, ...eraTable());
   return `${parts.join("\n").trimEnd()}\n`;
 }
 
@@ -99,13 +101,41 @@ const UNVERIFIED = [
   "",
   "## Not verified by any capture",
   "",
-  "- Kernels other than 5.10, 6.1 and 6.12: the nearest older era's rules are used, and `plan` says",
-  "  *unverified*. So it does for an era on an architecture that was not captured in it.",
+  "- Kernels other than 5.10, 6.1 and 6.12: `plan` says *unverified* for every era and architecture that",
+  "  the table below does not call captured. A version that is not listed uses the nearest older era.",
   "- Firmware other than SeaBIOS, EDK II and a plain devicetree.",
   "- Mirrored memory (`kernelcore=mirror` is shown without any); hot-pluggable memory;",
   "  arm64 with a narrower DMA zone than 4 GiB; arm boards with a DMA zone of their own: written from",
   "  the rules, shown on worked examples, not on captures.",
 ];
+
+/** Every era on every architecture, by how its rules are known. */
+function eraTable(): string[] {
+  const rows = ERAS.map(({ name, readIn }) => {
+    const cells = EVERY_ARCH.map((arch) => {
+      const era = resolveEra(name, arch);
+      const never = /Linux (?:runs on|left)/.test(era?.remark ?? "");
+      return never ? "–" : (era?.basis ?? "");
+    });
+    return `| ${name} | ${readIn} | ${cells.join(" | ")} |`;
+  });
+  return [
+    "",
+    "## How each era is known",
+    "",
+    "*captured*: reproduced above. *read*: from the source of the release named, with worked numbers in",
+    "`test/plan/eras-worked.test.ts` and `test/boot/architectures.test.ts`. *inferred*: from other",
+    "architectures or eras. –: Linux did not run there.",
+    "",
+    `| era | read in | ${EVERY_ARCH.join(" | ")} |`,
+    `| --- | --- | ${EVERY_ARCH.map(() => "---").join(" | ")} |`,
+    ...rows,
+    "",
+    "Numbers that a kernel printed, in a lone zoneinfo or a report, are checked against the formulas of its",
+    "era without the machine (`test/plan/check-printed.test.ts`): settings that are not told and counts of",
+    "the boot are inferred from the numbers themselves, and said. One wrong number is still noticed.",
+  ];
+}
 
 function table(scores: readonly Score[]): string[] {
   const groups = [...new Set(scores.map((score) => score.group))].sort((a, b) =>

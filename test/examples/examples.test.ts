@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { buddyLesson } from "../../examples/buddy-lesson.ts";
+import { cmaArea } from "../../examples/cma-area.ts";
 import { emulatorRam } from "../../examples/emulator-ram.ts";
+import { lruCache } from "../../examples/lru-cache.ts";
 import { pagePool } from "../../examples/page-pool.ts";
 
 const PAGE = readFileSync(new URL("../../docs/allocator.md", import.meta.url), "utf8");
@@ -37,6 +39,29 @@ test("a page pool shared by four workers", async () => {
     `sum of their bytes: ${(1 + 2 + 3 + 4) * 100 * 16384}`,
     "worker 1 was terminated with 7 blocks in its hands: recovered",
     "free again: 4096 of 4096 pages",
+  ]);
+  assert.ok(PAGE.includes(lines.join("\n")));
+});
+
+test("a CMA area that survives fragmentation", () => {
+  const lines = linesOf(cmaArea);
+  assert.deepEqual(lines, [
+    "4301 pages of applications, 819 of them in the camera's area",
+    "a block of 4 MiB from the free lists: none",
+    "cma: cma_alloc: camera: alloc failed, req-size: 2048 pages, ret: -16",
+    "held in place: pfn 6144",
+    "when it is let go: 8 MiB at pfn 5120, 819 pages have moved",
+    "pages whose bytes have changed: 0",
+  ]);
+  assert.ok(PAGE.includes(lines.join("\n")));
+});
+
+test("an LRU cache that gives memory back when asked", () => {
+  const lines = linesOf(lruCache);
+  assert.deepEqual(lines, [
+    "6733 tiles were made, 3963 fit into 4096 pages, nobody was refused",
+    "other work took 2048 pages: the cache gave 2541 back",
+    "of its 200 favourite tiles it still has 200",
   ]);
   assert.ok(PAGE.includes(lines.join("\n")));
 });

@@ -57,6 +57,18 @@ const fail = (order: number, mode: string, ...zones: ZoneSpec[]): ReportSpec => 
 const oomHeader = (gfp: string, order = 0): string =>
   `hog invoked oom-killer: gfp_mask=${gfp}, order=${order}, oom_score_adj=0`;
 
+/** As 3.8 to 4.x print it. */
+function olden({ boost: _, highatomic: __, ...zone }: ZoneSpec): ZoneSpec {
+  return { ...zone, reserve: [0, 0, 0, 0] };
+}
+
+/** A machine of 2 GiB with nine pages in a zone of their own. */
+function tinyState(): string[] {
+  const small = { managed: 36, free: 0, min: 4, low: 8, high: 12 };
+  const zones = [olden(DMA32), olden({ ...NORMAL, ...small, blocks: blocksOf({}) })];
+  return reportLines({ header: "", zones }).slice(5);
+}
+
 const CASES: readonly Case[] = [
   {
     rule: "forced",
@@ -105,6 +117,16 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    rule: "vmalloc",
+    cause: "address-space-full",
+    says: /64 KiB of vmalloc/,
+    confidence: "consistent",
+    spec: [
+      "swapper/0: vmalloc error: size 65536, vm_struct allocation failed, mode:0xcc0(GFP_KERNEL), nodemask=(null)",
+      "CPU: 0 PID: 1 Comm: swapper/0 Not tainted 6.6.0 #1",
+    ],
+  },
+  {
     rule: "first-line",
     cause: "not-in-report",
     says: /gives up early/,
@@ -133,20 +155,7 @@ const CASES: readonly Case[] = [
     cause: "tiny-zone",
     says: /Normal has only 9 pages/,
     confidence: "hint",
-    spec: reportLines({
-      header: "",
-      zones: [
-        { ...DMA32, reserve: [0, 0, 0, 0, 0] },
-        { ...NORMAL, managed: 36, free: 0, min: 4, low: 8, high: 12, blocks: blocksOf({}) },
-      ],
-    }).slice(5),
-  },
-  {
-    rule: "passes-now",
-    cause: "passes-now",
-    says: /would be served from Normal by 83616 pages/,
-    confidence: "unconfirmed",
-    spec: fail(0, KERNEL, NORMAL),
+    spec: ["Linux version 4.4.0-21-generic (a@b) (gcc) #37", ...tinyState()],
   },
   {
     rule: "cpuset",
@@ -157,6 +166,13 @@ const CASES: readonly Case[] = [
       header: failureHeader(0, KERNEL),
       zones: [LOW, { ...NORMAL, node: 1 }],
     },
+  },
+  {
+    rule: "passes-now",
+    cause: "passes-now",
+    says: /would be served from Normal by 83616 pages/,
+    confidence: "unconfirmed",
+    spec: fail(0, KERNEL, NORMAL),
   },
   {
     rule: "not-enough-in-zone",
@@ -388,4 +404,188 @@ test("memory that no counter names is told, and most of it makes a leak one read
   equal(finding.cause, "below-watermark");
   match(finding.missing.join(), /7\.4 GiB\), 93 % of memory, that no counter names/);
   ok(finding.also.includes("leak"));
+});
+
+test("since 4.12 a tiny zone keeps nobody awake", () => {
+  const findings = explain(["Linux version 4.12.0 (a@b) (gcc) #1", ...tinyState()]);
+  deepEqual(
+    findings.map(({ cause }) => cause),
+    ["passes-now"],
+  );
+});
+
+test("rows without their head are tried, and said to be headless", () => {
+  const rows = reportLines(fail(0, KERNEL, LOW)).filter((line) =>
+    /^Node 0 Normal|lowmem/.test(line),
+  );
+  const finding = explainOne(rows);
+  equal(finding.kind, "memory-state");
+  match(finding.sentence, /head of this report is not in the log.*Normal refuses/);
+});
+
+test("a zone that refuses whatever was cut off is given with bounds", () => {
+  const cut = reportLines(fail(0, KERNEL, { ...LOW, free: 40_000 })).filter(
+    (line) => !line.startsWith("lowmem_reserve"),
+  );
+  const finding = explainOne(cut);
+  equal(finding.cause, "below-watermark");
+  match(finding.sentence, /6385 pages short \(10000 <= 16384\)/);
+});
+
+describe("vmalloc's words", () => {
+  const say = (words: string, tail: readonly string[] = []): string => {
+    const finding = explainOne([words, ...tail]);
+    return `${finding.rule} ${finding.cause} ${finding.order}`;
+  };
+  test("of sizes beyond RAM, of addresses, and of pages", () => {
+    const tail = reportLines({ header: "x", zones: [NORMAL] }).slice(1);
+    const head = "a: vmalloc error: size";
+    match(
+      say("a: vmalloc: allocation failure: 0 bytes, mode:0xcc0(GFP_KERNEL)"),
+      /^vmalloc not-in/,
+    );
+    const rest = "mode:0xcc0(GFP_KERNEL), nodemask=(null),cpuset=/,mems_allowed=0";
+    equal(
+      say(`${head} 9000000000000, exceeds total pages, ${rest}`),
+      "vmalloc request-too-large null",
+    );
+    equal(
+      say(`${head} 9000000000, page order 9, failed to allocate pages, ${rest}`, tail),
+      "vmalloc request-too-large 9",
+    );
+    equal(say(`${head} 4096, failed to map pages, ${rest}`), "vmalloc address-space-full null");
+    equal(
+      say(`${head} 8388608, page order 9, failed to allocate pages, ${rest}`, tail),
+      "fragmentation fragmentation 9",
+    );
+  });
+  test("up to 4.9 stand on a line of their own, and are one report with the next", () => {
+    equal(
+      say("vmalloc: allocation failure: 8388608 bytes", [
+        "modprobe: page allocation failure: order:0, mode:0xd2",
+        "CPU: 0 PID: 1 Comm: modprobe Not tainted 3.10.0 #1",
+      ]),
+      "vmalloc address-space-full 0",
+    );
+  });
+});
+
+describe("the limit of a memory cgroup is known by the words of", () => {
+  const header = "hog invoked oom-killer: gfp_mask=0xd0, order=0, oom_score_adj=0";
+  const cases: Readonly<Record<string, readonly string[]>> = {
+    "2.6.25": [
+      "hog invoked oom-killer: gfp_mask=0xd0, order=0, oomkilladj=0",
+      "Memory cgroup out of memory: kill process 7 (hog) score 100 or a child",
+    ],
+    "2.6.29": [
+      header,
+      "hog cpuset=/ mems_allowed=0",
+      "Task in /a/b killed as a result of limit of /a",
+      "memory: usage 51200kB, limit 51200kB, failcnt 17",
+      "memory+swap: usage 51200kB, limit 9007199254740991kB, failcnt 0",
+      "Memory cgroup out of memory: Kill process 7 (hog) score 1000 or sacrifice child",
+      "Killed process 7 (hog) total-vm:102400kB, anon-rss:51200kB, file-rss:0kB",
+    ],
+    "3.10": [
+      header,
+      "Task in /a killed as a result of limit of /a",
+      "memory: usage 51200kB, limit 51200kB, failcnt 17",
+      "Memory cgroup stats for /a: cache:0KB rss:51200KB",
+      "[ pid ]   uid  tgid total_vm      rss nr_ptes swapents oom_score_adj name",
+      "[    7]     0     7    25600    12800      50        0             0 hog",
+      "Memory cgroup out of memory: Kill process 7 (hog) score 1000 or sacrifice child",
+    ],
+    "5.0": [
+      "hog invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+      "memory: usage 51200kB, limit 51200kB, failcnt 17",
+      "Memory cgroup stats for /a:",
+      "anon 52428800",
+      "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a,task=hog,pid=7,uid=0",
+      "Memory cgroup out of memory: Killed process 7 (hog) total-vm:102400kB, anon-rss:51200kB",
+    ],
+    "any era, from the stack alone": [
+      "hog invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+      "CPU: 0 PID: 7 Comm: hog Not tainted 6.12.0 #1",
+      " out_of_memory+0x10/0x20",
+      " mem_cgroup_out_of_memory+0x10/0x20",
+      " try_charge_memcg+0x10/0x20",
+    ],
+  };
+  for (const [era, lines] of Object.entries(cases)) {
+    test(era, () => {
+      const finding = explainOne(lines);
+      deepEqual([finding.kind, finding.rule, finding.cause], ["oom", "memcg", "memcg"]);
+      if (lines.some((line) => line.includes("usage 51200kB"))) {
+        match(finding.sentence, /50 MiB used of 50 MiB/);
+      }
+    });
+  }
+});
+
+describe("nodes held back by a cpuset or a policy are known by the words of", () => {
+  const zones = [LOW, { ...NORMAL, node: 1 }];
+  const old = zones.map(olden);
+  const header = "a invoked oom-killer: gfp_mask=0xd0, order=0, oom_score_adj=0";
+  const cases: Readonly<Record<string, readonly [readonly string[], string]>> = {
+    "2.6.18, a policy": [
+      [
+        ...reportLines({
+          header: "a invoked oom-killer: gfp_mask=0xd0, order=0, oomkilladj=0",
+          zones: old,
+          release: "2.6.32 #1",
+        }),
+        "No available memory (MPOL_BIND): kill process 7 (a) score 100 or a child",
+      ],
+      "consistent",
+    ],
+    "2.6.18, a cpuset": [
+      [
+        ...reportLines({
+          header: "a invoked oom-killer: gfp_mask=0xd0, order=0, oomkilladj=0",
+          zones: old,
+          release: "2.6.32 #1",
+        }),
+        "No available memory in cpuset: kill process 7 (a) score 100 or a child",
+      ],
+      "consistent",
+    ],
+    "3.x, on the second line": [
+      [
+        header,
+        "a cpuset=b mems_allowed=0",
+        ...reportLines({ header, zones: old, release: "3.16.0 #1" }).slice(1),
+      ],
+      "proven",
+    ],
+    "4.9, a nodemask in the first": [
+      reportLines({
+        header:
+          "a invoked oom-killer: gfp_mask=0x24000c0(GFP_KERNEL), nodemask=0, order=0, oom_score_adj=0",
+        zones: old,
+        release: "4.9.0 #1",
+      }),
+      "proven",
+    ],
+    "5.0, a constraint": [
+      [
+        ...reportLines({
+          header: "a invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+          zones,
+          release: "6.1.0 #1",
+        }),
+        "oom-kill:constraint=CONSTRAINT_CPUSET,nodemask=(null),cpuset=b,mems_allowed=0,global_oom,task_memcg=/,task=a,pid=7,uid=0",
+        "Out of memory: Killed process 7 (a) total-vm:1kB",
+      ],
+      "proven",
+    ],
+  };
+  for (const [era, [lines, confidence]] of Object.entries(cases)) {
+    test(era, () => {
+      const finding = explainOne(lines);
+      deepEqual(
+        [finding.rule, finding.cause, finding.confidence],
+        ["cpuset", "cpuset", confidence],
+      );
+    });
+  }
 });

@@ -1,7 +1,7 @@
 // Goal: a verdict follows its numbers. Method: for states made at random, one number is moved across
 // the failing comparison and the verdict must turn; it is deleted, and the verdict must become "not
 // in the report"; any mutation may give any verdict, but no number that is not in the text.
-import { equal, ok } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -9,6 +9,7 @@ import fc from "fast-check";
 import type { Finding, ZoneAnswer } from "../../src/explain/index.ts";
 import { blocksOf, failureHeader, reportLines, type ZoneSpec } from "../support/reports.ts";
 import { explain, explainOne } from "./explain.ts";
+import { flipAll } from "./flip.ts";
 
 const LAB = gunzipSync(
   readFileSync(new URL("fixtures/i-oom-256M.dmesg.gz", import.meta.url)),
@@ -155,4 +156,63 @@ describe("a number of the deciding comparison that is deleted from the lab's rep
     const cut = text.map((line, i) => (i === at ? line.replace(/ high:\d+kB/, "") : line));
     equal(explain(cut)[0]?.cause, "below-watermark");
   });
+});
+
+describe("every Mem-Info report: a number moved across its comparison turns the verdict, one that is taken away leaves none", () => {
+  test("of the lab's kernel", () => {
+    deepEqual(flipAll(LAB), { turned: 4, deleted: 2, faults: [] });
+  });
+
+  /** Release, mode, and the fields that its kernels print. */
+  const ERAS = [
+    ["2.6.32-5-amd64 #1", "0xd0", 4, "plain"],
+    ["3.2.0-4-amd64 #1", "0xd0", 4, "plain"],
+    ["3.16.0-4-amd64 #1", "0xd0", 4, "cma"],
+    ["4.9.0-8-amd64 #1", "0x14000c0(GFP_KERNEL)", 5, "cma"],
+    ["4.19.0-6-amd64 #1", "0x6000c0(GFP_KERNEL)", 5, "cma"],
+    ["5.4.0-97-generic #1", "0xcc0(GFP_KERNEL)", 5, "cma"],
+    ["5.10.0-8-amd64 #1", "0xcc0(GFP_KERNEL)", 5, "highatomic"],
+    ["6.1.0-50-amd64 #1", "0xcc0(GFP_KERNEL)", 5, "boost"],
+    ["6.12.0 #1", "0xcc0(GFP_KERNEL)", 5, "boost"],
+    ["6.18.0 #1", "0xcc0(GFP_KERNEL)", 5, "boost"],
+  ] as const;
+
+  for (const [release, mode, columns, fields] of ERAS) {
+    test(`of ${release}`, () => {
+      let turned = 0;
+      const row = fc.record({
+        free: pages,
+        min: pages,
+        reserve: fc.integer({ min: 0, max: 20_000 }),
+      });
+      const order = fc.constantFrom(0, 0, 3, 9);
+      fc.assert(
+        fc.property(row, row, order, fc.boolean(), (dma32, normal, wanted, flat) => {
+          const specOf = (name: string, state: typeof dma32, held: number): ZoneSpec => ({
+            name,
+            free: state.free * 4,
+            min: state.min * 4,
+            managed: 2_000_000,
+            ...(fields === "plain" ? {} : { freeCma: 0 }),
+            ...(fields === "highatomic" || fields === "boost" ? { highatomic: 0 } : {}),
+            ...(fields === "boost" ? { boost: 0 } : {}),
+            reserve: Array.from({ length: columns }, (_, i) => (i > held ? state.reserve : 0)),
+            blocks: blocksOf(
+              { 0: state.free % 2, 1: Math.floor(state.free / 2) },
+              fields === "plain" ? "" : "UM",
+            ),
+          });
+          const zones = [specOf("DMA32", dma32, 1), specOf("Normal", normal, 4)];
+          const text = reportLines({ header: failureHeader(wanted, mode), zones, release, flat })
+            .join("\n")
+            .replaceAll(" ()", "");
+          const found = flipAll(text);
+          turned += found.turned;
+          deepEqual(found.faults, []);
+        }),
+        { numRuns: 100 },
+      );
+      ok(turned > 50, `${turned} turned`);
+    });
+  }
 });

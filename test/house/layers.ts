@@ -17,6 +17,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "plan", engine: true },
   { name: "replay", engine: true },
   { name: "explain", engine: true },
+  { name: "audit", engine: true },
   { name: "io", engine: true },
   { name: "documents", engine: true },
   { name: "host", engine: false },

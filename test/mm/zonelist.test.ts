@@ -4,7 +4,8 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
-import { nodeFallbackOrders, zonelist } from "../../src/mm/zonelist.ts";
+import { allocPages, bootMemory, GFP_KERNEL, NO_PFN } from "../../src/mm/index.ts";
+import { nodeFallbackOrders, prefersZoneOrder, zonelist } from "../../src/mm/zonelist.ts";
 import { corpusFiles, corpusNames } from "../support/corpus.ts";
 import { zonesOf } from "../support/zones.ts";
 
@@ -128,4 +129,42 @@ test("S6 a request prefers the highest zone of its own node and may dip into low
     zonelist([1, 0], populated).map((ref) => `N${ref.node}/${ref.index}`),
     ["N1/2", "N1/1", "N0/1", "N0/0"],
   );
+});
+
+test("zone order: other nodes' Normal memory goes before the own DMA memory", () => {
+  const zones = [
+    { name: "DMA", startPfn: 0, pages: 1024 },
+    { name: "Normal", startPfn: 1024, pages: 1024 },
+    { name: "Normal", node: 1, startPfn: 2048, pages: 2048 },
+  ];
+  const firstAfter = (zonelistOrder: "node" | "zone" | "default"): string => {
+    const m = bootMemory({
+      zones,
+      cpuNode: [0],
+      zonelistOrder,
+      minFreeKbytes: 0,
+      lowmemReserveRatio: [],
+    });
+    for (;;) {
+      const pfn = allocPages(m, GFP_KERNEL, 0);
+      if (pfn === NO_PFN) return "none";
+      if (pfn < 1024) return "own DMA";
+      if (pfn >= 2048) return "the other node";
+    }
+  };
+  assert.equal(firstAfter("node"), "own DMA");
+  assert.equal(firstAfter("zone"), "the other node");
+  // A quarter of memory is low, and each node has Normal memory: these kernels took zone order.
+  assert.equal(firstAfter("default"), "the other node");
+});
+
+test("the order that 2.6.39 chose for itself", () => {
+  const dma32 = (node: number, pages: number) => ({ node, index: 1, name: "DMA32", pages });
+  const normal = (node: number, pages: number) => ({ node, index: 2, name: "Normal", pages });
+  assert.equal(prefersZoneOrder([dma32(0, 100), normal(0, 300), normal(1, 400)]), true);
+  // No low memory at all; more than half of it low; a node without Normal; a large node nearly all low.
+  assert.equal(prefersZoneOrder([normal(0, 300), normal(1, 400)]), false);
+  assert.equal(prefersZoneOrder([dma32(0, 500), normal(0, 300), normal(1, 100)]), false);
+  assert.equal(prefersZoneOrder([dma32(0, 100), normal(1, 400)]), false);
+  assert.equal(prefersZoneOrder([dma32(0, 390), normal(0, 60), normal(1, 400)]), false);
 });

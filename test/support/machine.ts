@@ -5,14 +5,14 @@ import { parseCommandLine } from "../../src/boot/command-line.ts";
 import type { Build, Hardware, Layout } from "../../src/boot/hardware.ts";
 import { layOut } from "../../src/boot/layout.ts";
 import type { FirmwareRange, SratRange } from "../../src/formats/boot-log.ts";
-import type { Arch, Policy } from "../../src/kernels/policy.ts";
+import { type Arch, is32Bit, type Policy } from "../../src/kernels/policy.ts";
 import { V6_1 } from "../../src/kernels/v6_1.ts";
 
 export const MIB: number = 2 ** 20;
 export const GIB: number = 2 ** 30;
 
 export function buildFor(arch: Arch): Build {
-  const is32 = arch === "i386" || arch === "arm";
+  const is32 = is32Bit(arch);
   return {
     release: null,
     flavour: null,

@@ -21,6 +21,8 @@ import {
   NO_HANDLE,
   NO_PFN,
   newPage,
+  offlinePages,
+  onlinePages,
   ownPages,
   type Pages,
   pinPage,
@@ -35,6 +37,8 @@ import { verify } from "../../src/mm/verify.ts";
 
 const PAGE = 1024;
 const PAGES = 640;
+/** Pages of a pageblock. */
+const BLOCK = 32;
 const CMA_BASE = 512;
 export const CMA_PAGES = 64;
 
@@ -86,6 +90,8 @@ export type Step =
   | { readonly cma: number; readonly align: number }
   | { readonly release: number }
   | { readonly compact: number }
+  | { readonly offline: number }
+  | { readonly online: number }
   | "kswapd";
 
 /** What each page should say, and who holds what. */
@@ -98,6 +104,7 @@ export class Reference {
   readonly owned: { pfn: number; order: number; value: number }[] = [];
   readonly ranges: { pfn: number; count: number }[] = [];
   readonly owner: number;
+  readonly offline: number[] = [];
   #next = 1;
 
   constructor(life: Life) {
@@ -154,6 +161,13 @@ export class Reference {
     } else if ("release" in own) {
       const [range] = this.ranges.splice(own.release % Math.max(this.ranges.length, 1), 1);
       if (range !== undefined) cmaRelease(area, range.pfn, range.count);
+    } else if ("offline" in own) {
+      const pfn = 128 + BLOCK * (own.offline % ((CMA_BASE - 128) / BLOCK));
+      if (this.offline.includes(pfn)) return;
+      if (offlinePages(pages, pfn, BLOCK).done) this.offline.push(pfn);
+    } else if ("online" in own) {
+      const [pfn] = this.offline.splice(own.online % Math.max(this.offline.length, 1), 1);
+      if (pfn !== undefined) onlinePages(pages, pfn, BLOCK);
     } else compactZone(pages, 1, own.compact);
   }
 

@@ -14,11 +14,7 @@ import { plainRam, wholePages } from "../memory-map.ts";
 import { type Bounds, endOf, reportNoRam, type ZoneBound } from "./bounds.ts";
 
 const MIB = 2 ** 20;
-/** Linux: VMALLOC_END and VMALLOC_OFFSET, arch/arm/include/asm/pgtable.h */
-const VMALLOC_END = 0xff800000;
-const VMALLOC_OFFSET_BYTES = 8 * MIB;
-/** Linux: vmalloc_size, early_vmalloc(), arch/arm/mm/mmu.c */
-const VMALLOC_DEFAULT_BYTES = 240 * MIB;
+/** Linux: early_vmalloc(), arch/arm/mm/mmu.c */
 const VMALLOC_LEAST_BYTES = 16 * MIB;
 /** Low memory that `vmalloc=` must leave, same place. */
 const LOWMEM_LEAST_BYTES = 32 * MIB;
@@ -36,7 +32,7 @@ const PHYSICAL_END_32 = 0xffffffff;
 export function boundsArm(
   hardware: Hardware,
   commandLine: CommandLine,
-  _policy: Policy,
+  policy: Policy,
   issues: Issue[],
 ): Bounds | null {
   const { build } = hardware;
@@ -48,19 +44,18 @@ export function boundsArm(
   if (first === undefined) return reportNoRam(wholePages(firmware, page), issues);
 
   const physOffset = Math.floor((first.start * page) / SECTION_PAIR_BYTES) * SECTION_PAIR_BYTES;
-  const lowEnd = lowMemoryEnd(banks, physOffset, hardware, commandLine, issues);
+  const lowEnd = lowMemoryEnd(banks, physOffset, hardware, commandLine, policy, issues);
   const maxLowPfn = Math.floor(lowEnd / page);
   const ram = build.highmem ? all : truncated(all, lowEnd, page, issues);
   const maxPfn = endOf(ram);
-  // The limit is the last byte that is reached, and becomes an exclusive pfn: the
-  // window's last page falls to Normal.
-  const lastDmaByte =
-    hardware.armDmaZoneBytes === null
-      ? DMA_LIMIT_DEFAULT
-      : physOffset + hardware.armDmaZoneBytes - 1;
+  const window = hardware.armDmaZoneBytes;
+  // The limit is the last byte that is reached. Since 5.8 it is taken for the exclusive pfn, so the
+  // window's last page falls to Normal; before, the zone was as long as the window.
+  const lastDmaByte = window === null ? DMA_LIMIT_DEFAULT : physOffset + window - 1;
   const dmaLimitPfn = Math.max(0, Math.floor(lastDmaByte / page));
+  const dmaEnd = policy.boot.armWindowLosesPage || window === null ? dmaLimitPfn : dmaLimitPfn + 1;
   const zones: ZoneBound[] = [];
-  if (build.zoneDma) zones.push({ name: "DMA", limitPfn: Math.min(dmaLimitPfn, maxLowPfn) });
+  if (build.zoneDma) zones.push({ name: "DMA", limitPfn: Math.min(dmaEnd, maxLowPfn) });
   zones.push({ name: "Normal", limitPfn: maxLowPfn });
   if (build.highmem) zones.push({ name: "HighMem", limitPfn: maxPfn });
   return { ram, zones, maxLowPfn, maxPfn, maxPossiblePfn: maxPfn, dmaLimitPfn };
@@ -109,11 +104,15 @@ function lowMemoryEnd(
   physOffset: number,
   { build, reserved }: Hardware,
   { vmallocBytes }: CommandLine,
+  policy: Policy,
   issues: Issue[],
 ): number {
+  const area = policy.boot.armVmalloc;
   const pageOffset = build.pageOffset ?? PAGE_OFFSET_DEFAULT;
-  const most = VMALLOC_END - (pageOffset + LOWMEM_LEAST_BYTES + VMALLOC_OFFSET_BYTES);
-  const wanted = vmallocBytes ?? VMALLOC_DEFAULT_BYTES;
+  // What `vmalloc=` names includes the hole before the area up to 5.13.
+  const hole = vmallocBytes === null || policy.boot.armVmallocAddsHole ? area.hole : 0;
+  const most = area.end - (pageOffset + LOWMEM_LEAST_BYTES + hole);
+  const wanted = vmallocBytes ?? area.reserve - area.hole;
   const reserve = Math.max(VMALLOC_LEAST_BYTES, Math.min(wanted, most));
   if (vmallocBytes !== null && reserve !== vmallocBytes) {
     issues.push({
@@ -121,7 +120,7 @@ function lowMemoryEnd(
       message: `vmalloc= is limited by the kernel to ${reserve / MIB} MiB`,
     });
   }
-  const mappedEnd = VMALLOC_END - reserve - VMALLOC_OFFSET_BYTES - pageOffset + physOffset;
+  const mappedEnd = area.end - reserve - hole - pageOffset + physOffset;
   let lowEnd = 0;
   for (const { start, end } of subtract(banks, notMapped(reserved ?? []))) {
     if (start < mappedEnd) lowEnd = Math.max(lowEnd, Math.min(mappedEnd, end));

@@ -3,8 +3,10 @@
  * 4 GiB, Normal the rest. Without a restriction DMA takes all below 4 GiB and
  * DMA32 stays empty.
  *
- * The rule changed once: up to 6.11 the limit was a number of address bits,
- * since 6.12 it is an address.
+ * The rule changed often. Up to 4.15 DMA was 4 GiB, then up to 5.4 the same was
+ * called DMA32, each counted from a multiple of 4 GiB below the first RAM. 5.5
+ * put a DMA of 1 GiB below it for one board; since 5.11 its limit is a number of
+ * address bits that the devicetree or IORT names, since 6.12 an address.
  */
 import type { Issue } from "../../base/issue.ts";
 import { clip, type Range, totalLength } from "../../base/range.ts";
@@ -31,14 +33,16 @@ export function boundsArm64(
   if (first === undefined) return reportNoRam(wholePages(firmware, page), issues);
 
   const dram = { start: first.start * page, end: endOf(ram) * page };
-  const limitOf = policy.boot.arm64ZoneDma === "bits" ? limitByBits : limitByAddress;
-  const { dma, dma32 } = limitOf(dram, hardware.dmaLimit);
+  const rule = policy.boot.arm64ZoneDma;
+  const { dma, dma32 } = LIMITS[rule](dram, hardware.dmaLimit);
   const maxPfn = endOf(ram);
   const zones: ZoneBound[] = [];
-  if (build.zoneDma) zones.push({ name: "DMA", limitPfn: Math.floor(dma / page) });
-  if (build.zoneDma32) zones.push({ name: "DMA32", limitPfn: Math.floor(dma32 / page) });
+  const hasDma = rule !== "dma32" && build.zoneDma;
+  const hasDma32 = rule !== "dma" && build.zoneDma32;
+  if (hasDma) zones.push({ name: "DMA", limitPfn: Math.floor(dma / page) });
+  if (hasDma32) zones.push({ name: "DMA32", limitPfn: Math.floor(dma32 / page) });
   zones.push({ name: "Normal", limitPfn: maxPfn });
-  const dmaLimit = build.zoneDma ? dma : build.zoneDma32 ? dma32 : dram.end;
+  const dmaLimit = hasDma ? dma : hasDma32 ? dma32 : dram.end;
   return {
     ram,
     zones,
@@ -71,6 +75,22 @@ interface Limits {
   readonly dma32: number;
 }
 
+/** Up to 5.10: a window of `bytes` from a multiple of it at or below the first RAM. */
+function window(dram: Range, bytes: number): number {
+  return Math.min(Math.floor(dram.start / bytes) * bytes + bytes, dram.end);
+}
+
+/** Up to 5.4. Linux: max_zone_dma_phys() */
+function fourGib(dram: Range): Limits {
+  const end = window(dram, FOUR_GIB);
+  return { dma: end, dma32: end };
+}
+
+/** 5.5 to 5.10. Linux: max_zone_phys() with ARM64_ZONE_DMA_BITS */
+function oneGib(dram: Range): Limits {
+  return { dma: window(dram, 2 ** 30), dma32: window(dram, FOUR_GIB) };
+}
+
 /** 5.11 to 6.11. Linux: max_zone_phys() with zone_dma_bits */
 function limitByBits(dram: Range, dmaLimit: number | null): Limits {
   const bits = dmaLimit === null ? 32 : Math.min(32, bitsOf(dmaLimit - 1));
@@ -87,6 +107,17 @@ function limitByAddress(dram: Range, dmaLimit: number | null): Limits {
   const dma = dram.start < FOUR_GIB ? Math.min(reached, FOUR_GIB) : reached;
   return { dma: Math.min(dma, dram.end), dma32: Math.min(FOUR_GIB, dram.end) };
 }
+
+const LIMITS: Record<
+  Policy["boot"]["arm64ZoneDma"],
+  (dram: Range, dmaLimit: number | null) => Limits
+> = {
+  dma: fourGib,
+  dma32: fourGib,
+  thirty: oneGib,
+  bits: limitByBits,
+  limit: limitByAddress,
+};
 
 /** Position of the highest set bit, from 1; 0 for nothing below 1. Linux: fls64() */
 function bitsOf(address: number): number {

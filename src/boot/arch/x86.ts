@@ -3,7 +3,8 @@
  * applied, and its end as the kernel computes it.
  */
 import type { Issue } from "../../base/issue.ts";
-import type { Range } from "../../base/range.ts";
+import { type Range, subtract } from "../../base/range.ts";
+import type { Policy } from "../../kernels/policy.ts";
 import type { CommandLine } from "../command-line.ts";
 import type { Hardware } from "../hardware.ts";
 import {
@@ -19,10 +20,11 @@ import { reportNoRam } from "./bounds.ts";
 /** The ISA bus reaches 16 MiB. Linux: MAX_DMA_PFN, arch/x86/include/asm/dma.h */
 export const ISA_LIMIT_BYTES = 0x1000000;
 
-/** RAM in bytes after parameters, without page 0 and the BIOS range; null when none is left. */
+/** RAM in bytes after parameters, without its first pages and the BIOS range; null when none is left. */
 export function pcRam(
   hardware: Hardware,
   commandLine: CommandLine,
+  policy: Policy,
   issues: Issue[],
 ): Range[] | null {
   const { pageSize } = hardware.build;
@@ -30,7 +32,10 @@ export function pcRam(
   issues.push(...overlapNotes(entries));
   const firmware = mergeByType(entries);
   const edited = applyEdits(firmware, commandLine.edits);
-  const ram = trimBiosRange(ramOf(edited), pageSize);
+  const { x86TrimsLow: low } = policy.boot;
+  const whole = ramOf(edited);
+  const ram =
+    low === 0 ? whole : subtract(trimBiosRange(whole, pageSize), [{ start: 0, end: low }]);
   if (ram.every(({ start, end }) => Math.floor(end / pageSize) <= Math.ceil(start / pageSize))) {
     return reportNoRam(ramOf(firmware), issues);
   }

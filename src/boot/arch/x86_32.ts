@@ -34,17 +34,17 @@ const NON_PAE_LIMIT_BYTES = 2 ** 32;
 export function boundsX8632(
   hardware: Hardware,
   commandLine: CommandLine,
-  _policy: Policy,
+  policy: Policy,
   issues: Issue[],
 ): Bounds | null {
   const { build } = hardware;
   const page = build.pageSize;
-  const bytes = pcRam(hardware, commandLine, issues);
+  const bytes = pcRam(hardware, commandLine, policy, issues);
   if (bytes === null) return null;
   const limit = build.physicalExtension ? PAE_LIMIT_BYTES : NON_PAE_LIMIT_BYTES;
   const maxPossiblePfn = endOfRamPfn(bytes, page, limit / page);
   const ram = wholePages(build.physicalExtension ? bytes : addressable(bytes, issues), page);
-  const lowestBytes = lowMemoryBytes(hardware, commandLine, issues);
+  const lowestBytes = lowMemoryBytes(hardware, commandLine, policy, issues);
   if (lowestBytes === null || ram.length === 0) return null;
 
   const mapped = Math.floor(lowestBytes / page);
@@ -80,19 +80,27 @@ function addressable(bytes: readonly Range[], issues: Issue[]): Range[] {
 function lowMemoryBytes(
   { build }: Hardware,
   { vmallocBytes }: CommandLine,
+  policy: Policy,
   issues: Issue[],
 ): number | null {
   const start = build.pageOffset ?? PAGE_OFFSET_DEFAULT;
-  const end = build.vmallocEnd ?? VMALLOC_END_DEFAULT;
-  if (build.vmallocEnd === null) {
+  const end = policy.boot.x86VmallocEnd ?? build.vmallocEnd ?? VMALLOC_END_DEFAULT;
+  if (policy.boot.x86VmallocEnd !== null && end < VMALLOC_END_DEFAULT) {
+    issues.push({
+      severity: "note",
+      message:
+        "low memory ends where most builds of this era had it; a large NR_CPUS takes some MiB more",
+    });
+  }
+  if (build.vmallocEnd === null && policy.boot.x86VmallocEnd === null) {
     issues.push({
       severity: "note",
       message: "where the vmalloc area ends is not known; 4 GiB is used, a few MiB too much",
       mend: "name a build whose constants are known, or give vmallocEnd",
     });
   }
-  const reserve =
-    vmallocBytes === null ? VMALLOC_DEFAULT_BYTES : vmallocBytes + VMALLOC_OFFSET_BYTES;
+  const hole = policy.boot.x86VmallocHole ? VMALLOC_OFFSET_BYTES : 0;
+  const reserve = vmallocBytes === null ? VMALLOC_DEFAULT_BYTES : vmallocBytes + hole;
   const bytes = end - start - reserve;
   if (bytes > ISA_LIMIT_BYTES) return bytes;
   issues.push({

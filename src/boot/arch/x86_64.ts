@@ -20,11 +20,11 @@ const PHYSICAL_LIMIT_BYTES = 2 ** 52;
 export function boundsX8664(
   hardware: Hardware,
   commandLine: CommandLine,
-  _policy: Policy,
+  policy: Policy,
   issues: Issue[],
 ): Bounds | null {
   const { build } = hardware;
-  const bytes = pcRam(hardware, commandLine, issues);
+  const bytes = pcRam(hardware, commandLine, policy, issues);
   if (bytes === null) return null;
   const page = build.pageSize;
   const maxPfn = endOfRamPfn(bytes, page, PHYSICAL_LIMIT_BYTES / page);

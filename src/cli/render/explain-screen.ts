@@ -54,7 +54,7 @@ function screenOf(style: Style, finding: Finding): string[][] {
   const asked = zones.filter(({ eligible }) => eligible);
   return [
     [
-      paint(style, "title", titleOf(finding)),
+      ...titleLines(style, finding),
       ...wrap(sentence, style.width - 2).map((line) => `  ${line}`),
       ...wrap(verdict, style.width - 2).map((line) => `  ${paint(style, ink, line)}`),
       ...(finding.harmless === undefined
@@ -82,13 +82,26 @@ function screenOf(style: Style, finding: Finding): string[][] {
   ];
 }
 
-function titleOf(finding: Finding): string {
+/** Broken between its parts, for a request's flags alone may be half a line. */
+function titleLines(style: Style, finding: Finding): string[] {
+  const lines: string[] = [];
+  for (const part of titleOf(finding)) {
+    const last = lines.at(-1);
+    const joined = last === undefined ? part : `${last} · ${part}`;
+    if (last === undefined || joined.length <= style.width) lines.splice(-1, 1, joined);
+    else lines.push(`  ${part}`);
+  }
+  return lines.map((line) => paint(style, "title", line));
+}
+
+function titleOf(finding: Finding): string[] {
   const { kind, line, comm, device, order, gfp, kernel, count, lastLine, era, eraBasis } = finding;
   const parts = [`line ${line}`, kind.replaceAll("-", " ")];
   if (comm !== null) parts.push(comm);
   if (device !== null) parts.push(device);
   if (order !== null && order >= 0) parts.push(`order ${order}`);
-  if (gfp.length > 0) parts.push(gfp.join("|"));
+  const flags = gfp.join("|");
+  if (gfp.length > 0) parts.push(flags === "none" ? "no flags" : flags);
   if (kernel !== null) parts.push(kernel);
   if (era !== null) {
     const how =
@@ -96,7 +109,7 @@ function titleOf(finding: Finding): string {
     parts.push(`flags of ${era}${how}`);
   }
   if (count > 1) parts.push(`${formatCount(count)} times up to line ${lastLine}`);
-  return parts.join(" · ");
+  return parts;
 }
 
 const KEY = 10;

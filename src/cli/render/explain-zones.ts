@@ -9,6 +9,9 @@ import { type Ink, paint } from "./paint.ts";
 
 const ZONES_SHOWN = 8;
 const NAME = 14;
+const NAME_SHORT = 9;
+/** Blanks between two orders. */
+const GAP = 2;
 
 interface Glyphs {
   readonly usable: string;
@@ -30,8 +33,7 @@ export function zoneBars(style: Style, zones: readonly ZoneAnswer[]): string[] {
 
 function barOf(style: Style, zone: ZoneAnswer, all: readonly ZoneAnswer[]): string[] {
   const { free, usable, needs, mark, reserve, watermarkOk, blockOk, short } = zone;
-  const nodes = new Set(all.map(({ node }) => node)).size;
-  const name = nodes > 1 ? `${zone.node} ${zone.name}` : zone.name;
+  const name = several(all) ? `${zone.node} ${zone.name}` : zone.name;
   if (free === null || usable === null || needs === null || mark === null) {
     return [`  ${name.padEnd(NAME)}${zone.because}`];
   }
@@ -74,17 +76,26 @@ export function orderLines(
   const orders = Math.max(0, ...listed.map(({ blocks }) => blocks?.length ?? 0));
   if (orders === 0) return [];
   const numbers = Array.from({ length: orders }, (_, own) => own);
-  const cell = (text: string): string => text.padStart(7);
-  const head = numbers.map((own) => cell(own === order ? `[${own}]` : String(own))).join("");
-  const rows = listed.map(({ name, blocks }) => {
+  const heads = numbers.map((own) => (own === order ? `[${own}]` : String(own)));
+  const texts = listed.map(({ blocks }) =>
+    numbers.map((own) => String(blocks?.[own]?.count ?? "?")),
+  );
+  const widths = numbers.map(
+    (own) => GAP + Math.max(heads[own]?.length ?? 0, ...texts.map((row) => row[own]?.length ?? 0)),
+  );
+  const cell = (text: string, own: number): string => text.padStart(widths[own] ?? 0);
+  const names = listed.map(({ name, node }) => (several(listed) ? `${node} ${name}` : name));
+  const rows = listed.map(({ blocks }, row) => {
     const counts = numbers.map((own) => {
-      const block = blocks?.[own];
-      const text = block === undefined ? "?" : formatCount(block.count).replaceAll(" ", "");
-      return own >= order
-        ? paint(style, block?.count === 0 ? "bad" : "good", cell(text))
-        : cell(text);
+      const text = cell(texts[row]?.[own] ?? "?", own);
+      return own < order ? text : paint(style, blocks?.[own]?.count === 0 ? "bad" : "good", text);
     });
-    return `  ${name.padEnd(9)}${counts.join("")}`;
+    return `  ${(names[row] ?? "").padEnd(NAME_SHORT)}${counts.join("")}`;
   });
-  return [`  ${paint(style, "dim", "order".padEnd(9) + head)}`, ...rows];
+  const head = "order".padEnd(NAME_SHORT) + heads.map(cell).join("");
+  return [`  ${paint(style, "dim", head)}`, ...rows];
+}
+
+function several(zones: readonly ZoneAnswer[]): boolean {
+  return new Set(zones.map(({ node }) => node)).size > 1;
 }

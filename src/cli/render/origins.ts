@@ -10,8 +10,9 @@ const ISSUES_SHOWN = 8;
 
 /** "6.1.0-50-amd64 · rules of era 6.1, captured …" */
 export function eraWords({ era, arch }: Plan): string {
-  if (era.verified) return `rules of ${era.name}: reproduced on captures of this kernel on ${arch}`;
-  const how = era.basis === "read" ? "read in its source" : "the nearest older era";
+  if (era.verified)
+    return `rules of ${era.name}, captured: reproduced on captures of this kernel on ${arch}`;
+  const how = era.basis === "read" ? "read in its source" : "inferred from the nearest older era";
   return `rules of ${era.name}, ${how}: UNVERIFIED for this kernel on ${arch}`;
 }
 

@@ -53,6 +53,8 @@ function runLines(style: Style, { score, comparison }: Run): string[] {
     share(style, "refills", score.refills.equal, score.refills.recorded),
     share(style, "drains", score.drains.equal, score.drains.recorded),
     share(style, "fallbacks", score.extfrags.equal, score.extfrags.recorded),
+    share(style, "kswapd wakes", score.wakes.equal, score.wakes.recorded),
+    share(style, "reclaims", score.reclaims.equal, score.reclaims.recorded),
   ].filter((line) => line !== "");
   if (score.repairs > 0) lines.push(`  repairs      ${formatCount(score.repairs)}`);
   return comparison === null ? lines : [...lines, ...finalLines(style, comparison)];

@@ -5,9 +5,25 @@ export const atomicPool: MessageRule = {
   name: "atomic-pool",
   kind: "coherent-pool",
   decides:
-    "the pool of a zone could not be filled: with GFP_DMA or GFP_DMA32 most often because the zone has no memory",
+    "the pool has nothing left for a device, or that of a zone could not be filled: with GFP_DMA or GFP_DMA32 most often because the zone has no memory",
   linux: "atomic_pool_expand(), dma_alloc_from_pool(), kernel/dma/pool.c",
   claim: ({ message }) => {
+    if (message.kind === "atomic-pool-empty") {
+      return {
+        cause: "pool-full",
+        sentence: `The atomic pool has nothing left for ${message.device ?? "a device"}: coherent memory asked for in atomic context comes from it alone.`,
+        confidence: "consistent",
+        also: ["leak"],
+        advice: [
+          {
+            change: "coherent_pool=<larger>, or allocate in a context that may wait",
+            why: "the pool grows in the background, and a burst is faster",
+            basis: "reasoned",
+          },
+        ],
+        missing: ["the pool's use over time (debugfs dma_pools/)"],
+      };
+    }
     if (message.kind !== "atomic-pool-failed") return null;
     const { kib, gfp } = message;
     const zone =

@@ -20,6 +20,9 @@ export const fragmentation: MemoryRule = {
     const zones = inPieces(found);
     const { request, judgement, report } = found;
     if (zones.length === 0 || request === null || judgement === null) return null;
+    // The highest zone decides; where it is not known, the pieces below say too little.
+    if (found.top?.serves === null) return null;
+    const open = found.asked.some(({ serves }) => serves === null);
     const free = zones.map((zone) => `${zoneLabel(found, zone)} ${zone.answer.usable}`);
     const largest = Math.max(-1, ...zones.map((zone) => largestOrder(zone)));
     const has =
@@ -30,7 +33,7 @@ export const fragmentation: MemoryRule = {
     return {
       cause: "fragmentation",
       sentence: `Enough is free for ${requestWords(found)} (usable pages: ${list(free)}), but in pieces: ${has}.${costly}`,
-      confidence: "proven",
+      confidence: open ? "consistent" : "proven",
       evidence: [
         ...rowEvidence(found, zones),
         ...listEvidence(found, zones, Math.max(0, largest - 1)),

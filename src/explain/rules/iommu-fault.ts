@@ -22,20 +22,33 @@ type Class = "not-mapped" | "permission" | "interrupt" | "requester" | "unclear"
 const AMD_INTERRUPT = 0x08;
 const AMD_PRESENT = 0x10;
 const AMD_PERMISSION = 0x40;
-/** Interrupts of AMD's HyperTransport range. */
+/** Interrupts of AMD's HyperTransport range, printed with the sign of 40 bits or without. */
 const AMD_INTERRUPT_BASE = 0xfdf8000000n;
+const AMD_INTERRUPT_END = 0xfdfa000000n;
+/** Events by name: who asked is not in the device table, or its interrupts are not. */
+const AMD_REQUESTER = "ILLEGAL_DEV_TABLE_ENTRY";
 const ARM_TRANSLATION = 0x02;
 const ARM_PERMISSION = 0x08;
-/** F_PERMISSION; F_TRANSLATION is 0x10. */
+/** F_TRANSLATION, F_ADDR_SIZE, F_ACCESS, F_PERMISSION. */
+const ARM_V3_TRANSLATION = 0x10;
 const ARM_V3_PERMISSION = 0x13;
+/** C_BAD_STREAMID, F_STE_FETCH, C_BAD_STE, F_STREAM_DISABLED, F_TRANSL_FORBIDDEN. */
+const ARM_V3_STREAM: ReadonlySet<number> = new Set([0x02, 0x03, 0x04, 0x06, 0x07]);
+/** sGFSR.USF. */
+const ARM_STREAM_UNKNOWN = 0x02;
+/** Root or context entry absent or invalid; 0x0a and 0x0b: reserved bits in them. */
+const INTEL_BAD_ENTRY = 3;
+const INTEL_RESERVED_ENTRY: ReadonlySet<number> = new Set([0x0a, 0x0b]);
 
 const CLASS_OF: Readonly<Record<IommuFault["vendor"], (fault: IommuFault) => Class>> = {
-  amd: ({ code, address }) => {
-    if (code === null) return "unclear";
+  amd: ({ code, address, reason }) => {
     const low = address & 0xffffffffffn;
-    if ((code & AMD_INTERRUPT) !== 0 || (low >= AMD_INTERRUPT_BASE && address > 2n ** 48n)) {
-      return "interrupt";
-    }
+    const high = address >> 40n;
+    const signed = high === 0n || high === 0xffffffn;
+    if (signed && low >= AMD_INTERRUPT_BASE && low < AMD_INTERRUPT_END) return "interrupt";
+    if (reason !== null) return reason === AMD_REQUESTER ? "requester" : "unclear";
+    if (code === null) return "unclear";
+    if ((code & AMD_INTERRUPT) !== 0) return "interrupt";
     return (code & AMD_PRESENT) !== 0 && (code & AMD_PERMISSION) !== 0
       ? "permission"
       : "not-mapped";
@@ -43,10 +56,24 @@ const CLASS_OF: Readonly<Record<IommuFault["vendor"], (fault: IommuFault) => Cla
   intel: ({ code }) => {
     if (code === null) return "unclear";
     if (code >= 0x20) return "interrupt";
-    if (code >= 1 && code <= 4) return "requester";
-    return code === 5 || code === 6 ? "not-mapped" : "unclear";
+    if (code <= INTEL_BAD_ENTRY || INTEL_RESERVED_ENTRY.has(code)) return "requester";
+    // 4: beyond the width that the IOMMU can map.
+    return code >= 4 && code <= 6 ? "not-mapped" : "unclear";
   },
-  "arm-v3": ({ code }) => (code === ARM_V3_PERMISSION ? "permission" : "not-mapped"),
+  "arm-v3": ({ code }) => {
+    if (code === null) return "unclear";
+    if (code === ARM_V3_PERMISSION) return "permission";
+    if (code >= ARM_V3_TRANSLATION && code < ARM_V3_PERMISSION) return "not-mapped";
+    return ARM_V3_STREAM.has(code) ? "requester" : "unclear";
+  },
+  "arm-global": ({ code }) =>
+    code !== null && (code & ARM_STREAM_UNKNOWN) !== 0 ? "requester" : "unclear",
+  other: ({ reason }) => {
+    if (/permission|access protection|security|write prot|read prot/i.test(reason ?? "")) {
+      return "permission";
+    }
+    return reason !== null && /^0x|unknown/i.test(reason) ? "unclear" : "not-mapped";
+  },
   arm: ({ code }) => {
     const fsr = code ?? 0;
     if ((fsr & ARM_TRANSLATION) !== 0) return "not-mapped";
@@ -88,7 +115,7 @@ function claimOf(found: MessageCase, message: IommuFault, kind: Class): Claim {
   if (bits !== null) also.push("mask-too-small");
   return {
     cause: CAUSES[kind],
-    sentence: `${deviceWords(found)} ${what[kind]}: 0x${message.address.toString(16)}${how}.`,
+    sentence: `${deviceWords(found)} ${what[kind]}${whereWords(message)}${how}${reasonWords(message, kind)}.`,
     confidence: kind === "unclear" ? "hint" : "consistent",
     also,
     advice: [
@@ -107,6 +134,16 @@ function claimOf(found: MessageCase, message: IommuFault, kind: Class): Claim {
       "which mapping was meant: trace the driver's maps (iommu:map, iommu:unmap)",
     ],
   };
+}
+
+/** Faults of streams and tables have no address. */
+function whereWords({ address, vendor }: IommuFault): string {
+  return address === 0n && vendor !== "intel" ? "" : `: 0x${address.toString(16)}`;
+}
+
+/** What was printed where the class does not say it. */
+function reasonWords({ reason }: IommuFault, kind: Class): string {
+  return kind === "unclear" && reason !== null ? ` (“${reason}”)` : "";
 }
 
 /** Addresses are given out from the top of the mask's space; the first lie within this of its end. */

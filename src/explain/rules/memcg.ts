@@ -2,14 +2,19 @@
 import { formatBytes } from "../../base/units.ts";
 import type { MemoryRule } from "../memory-case.ts";
 
+/** On the stack where a charge, not the allocator, called the killer. */
+const CHARGE = /^(?:mem_cgroup_(?:out_of_memory|oom_synchronize|handle_oom)|mem_cgroup_oom)$/;
+
 export const memcg: MemoryRule = {
   name: "memcg",
   decides:
-    "CONSTRAINT_MEMCG, “Memory cgroup out of memory” or “killed as a result of limit of”: a group's limit",
+    "CONSTRAINT_MEMCG, “Memory cgroup out of memory”, “killed as a result of limit of”, or a charge on the stack: a group's limit",
   linux: "mem_cgroup_out_of_memory(), mm/memcontrol.c; dump_header(), mm/oom_kill.c",
   claim: ({ report }) => {
-    const { oom } = report;
-    if (oom === null || !(oom.memcg || oom.constraint === "CONSTRAINT_MEMCG")) return null;
+    const { oom, frames } = report;
+    if (oom === null) return null;
+    const said = oom.memcg || oom.constraint === "CONSTRAINT_MEMCG";
+    if (!said && !frames.some((frame) => CHARGE.test(frame))) return null;
     const { usage, limit } = oom;
     const amounts =
       usage === null || limit === null
@@ -29,7 +34,7 @@ export const memcg: MemoryRule = {
     return {
       cause: "memcg",
       sentence: `A memory cgroup reached its limit${amounts}; the machine's zones refused nothing.`,
-      confidence: "proven",
+      confidence: said ? "proven" : "consistent",
       evidence,
       advice: [
         {

@@ -1,5 +1,6 @@
 /** The pool's slots are taken. */
-import { deviceWords, type MessageCase, type MessageRule } from "../message-case.ts";
+import { guestAdvice, poolWords } from "../confidential.ts";
+import { deviceWords, type MessageRule } from "../message-case.ts";
 import { SLOT_BYTES } from "../swiotlb-numbers.ts";
 
 /** From here on fill alone makes long free runs rare. */
@@ -24,9 +25,10 @@ export const swiotlbFull: MessageRule = {
     const trend = climbs
       ? ` Use rose from ${series.firstUsed} to ${series.lastUsed} slots over ${series.count} lines.`
       : "";
+    const guest = poolWords(found, message.total);
     const sentence = full
-      ? `${deviceWords(found)} needs ${need} slots of the bounce buffer, and ${free} of ${message.total} are free: it is full.${trend}`
-      : `${deviceWords(found)} finds no ${need} free slots of the bounce buffer in a row: it is nearly full, ${message.used} of ${message.total} are taken.${trend}`;
+      ? `${deviceWords(found)} needs ${need} slots of the bounce buffer, and ${free} of ${message.total} are free: it is full.${trend}${guest}`
+      : `${deviceWords(found)} finds no ${need} free slots of the bounce buffer in a row: it is nearly full, ${message.used} of ${message.total} are taken.${trend}${guest}`;
     return {
       cause: full ? "pool-full" : "pool-fragmented",
       sentence,
@@ -34,12 +36,13 @@ export const swiotlbFull: MessageRule = {
       also: full ? ["leak"] : ["pool-full", "leak"],
       advice: [
         {
-          change:
-            "a larger swiotlb= if the load is that high; an IOMMU or a 64-bit mask, and nothing bounces",
+          change: found.context.encrypted
+            ? "a larger swiotlb= if the load is that high"
+            : "a larger swiotlb= if the load is that high; an IOMMU or a 64-bit mask, and nothing bounces",
           why: "how many slots are enough is the most that are in use at once under load: /sys/kernel/debug/swiotlb/io_tlb_used_hiwater (6.4) tells",
           basis: "reasoned",
         },
-        ...encryptionAdvice(found),
+        ...guestAdvice(found),
       ],
       noHelp: [
         {
@@ -53,19 +56,3 @@ export const swiotlbFull: MessageRule = {
     };
   },
 };
-
-/** Guests whose memory is encrypted. */
-export function encryptionAdvice({ context }: MessageCase): {
-  change: string;
-  why: string;
-  basis: "reasoned";
-}[] {
-  if (!context.encrypted) return [];
-  return [
-    {
-      change: "fewer bytes in flight, or a larger pool",
-      why: "this guest's memory is encrypted: every DMA bounces, whatever the device's mask",
-      basis: "reasoned",
-    },
-  ];
-}

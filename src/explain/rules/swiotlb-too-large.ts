@@ -1,6 +1,8 @@
 /** A mapping larger than a segment fits into no pool. */
 import { formatBytes } from "../../base/units.ts";
-import { deviceWords, type MessageRule } from "../message-case.ts";
+import { guestAdvice } from "../confidential.ts";
+import type { Advice } from "../finding.ts";
+import { deviceWords, type MessageCase, type MessageRule } from "../message-case.ts";
 import { SEGMENT_BYTES, SEGMENT_SLOTS, SLOT_BYTES } from "../swiotlb-numbers.ts";
 
 export const swiotlbTooLarge: MessageRule = {
@@ -32,11 +34,7 @@ export const swiotlbTooLarge: MessageRule = {
           why: `${Math.ceil(size / SLOT_BYTES)} slots in a row are asked for; a segment has ${SEGMENT_SLOTS}`,
           basis: "computed",
         },
-        {
-          change: "a driver and a device that reach all memory (64-bit mask), or an IOMMU",
-          why: "then nothing bounces",
-          basis: "reasoned",
-        },
+        ...wayAround(found),
       ],
       noHelp: [
         { change: "swiotlb=<larger>", why: "the segment's size is fixed when the kernel is built" },
@@ -44,3 +42,15 @@ export const swiotlbTooLarge: MessageRule = {
     };
   },
 };
+
+/** Who can do without bouncing: nobody in a guest whose memory is encrypted. */
+function wayAround(found: MessageCase): Advice[] {
+  if (found.context.encrypted) return guestAdvice(found);
+  return [
+    {
+      change: "a driver and a device that reach all memory (64-bit mask), or an IOMMU",
+      why: "then nothing bounces",
+      basis: "reasoned",
+    },
+  ];
+}

@@ -1,7 +1,7 @@
 /** Plenty is free, or no numbers were printed. */
+import { guestAdvice, poolWords } from "../confidential.ts";
 import { deviceWords, type MessageRule } from "../message-case.ts";
 import { SLOT_BYTES } from "../swiotlb-numbers.ts";
-import { encryptionAdvice } from "./swiotlb-full.ts";
 
 export const swiotlbUnexplained: MessageRule = {
   name: "swiotlb-unexplained",
@@ -17,13 +17,13 @@ export const swiotlbUnexplained: MessageRule = {
     if (message.kind === "swiotlb-full" && message.total !== null) {
       return {
         cause: "pool-unexplained",
-        sentence: `${deviceWords(found)} found no ${slots} slots in a row, though ${message.used} of ${message.total} are taken: the fill does not explain it.`,
+        sentence: `${deviceWords(found)} found no ${slots} slots in a row, though ${message.used} of ${message.total} are taken: the fill does not explain it.${poolWords(found, message.total)}`,
         confidence: "hint",
         also: ["pool-fragmented"],
         missing: [
           "whether the pool is divided into areas (6.0: each holds its share only), which alignment the device asks for (min_align_mask), whether its mask reaches the pool; used is read after the search and may have fallen",
         ],
-        advice: encryptionAdvice(found),
+        advice: guestAdvice(found),
         noHelp: [{ change: "swiotlb=<larger>", why: "as printed, the pool has room" }],
       };
     }

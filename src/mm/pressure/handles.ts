@@ -116,13 +116,19 @@ function bringBack(pages: Pages, handle: number, gfp: number): number {
   if (row < 0) return NO_PFN;
   const slot = pages.slot[handle] - 1;
   const bytes = rowBytes(pages.m, row);
+  const { store } = pages;
   if (slot < 0) bytes?.fill(0);
-  else if (pages.store?.read(slot, bytes) !== true) {
+  else if (store?.read(slot, bytes) !== true) {
     freePages(pages.m, pfnOf(pages.m, row), 0);
     return LOST;
   }
   if (slot >= 0) pages.counts.pswpin++;
   settle(pages, handle, row, 0);
+  // What is in memory again is not kept twice once the store fills up: vm_swap_full().
+  if (slot >= 0 && store !== null && store.free * 2 < store.slots) {
+    dropSlot(pages, handle);
+    pages.flags[row] |= PG_DIRTY;
+  }
   return 0;
 }
 
@@ -219,6 +225,13 @@ export function ownPages(pages: Pages, pfn: number, owner: number): void {
   pages.handleOf[row] = -owner;
   pages.flags[row] = 0;
   if (own.mayFree !== undefined) addLru(pages, row);
+}
+
+/** The block is used: of two that may go, the one that was used longer ago goes first. Linux: folio_mark_accessed() */
+export function usePages(pages: Pages, pfn: number): void {
+  const row = rowOf(pages.m, pfn);
+  assert(row >= 0 && pages.handleOf[row] < 0, "no owner is registered for this block", pfn);
+  markAccessed(pages, row);
 }
 
 /** The owner frees the block, or nobody is to move it any more: before `freePages`. */

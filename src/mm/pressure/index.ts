@@ -15,9 +15,12 @@ export {
   touchPage,
   unlockPage,
   unpinPage,
+  usePages,
 } from "./handles.ts";
+export { type OfflineAnswer, offlinePages, onlinePages } from "./hotplug.ts";
 export { type KswapdRun, runKswapd } from "./kswapd.ts";
 export { type RangeRefusal, takeRange } from "./move-range.ts";
+export { type OomBounds, type OomConstraint, type OomVerdict, oomVerdict } from "./oom.ts";
 export {
   managePages,
   type PageOptions,

@@ -65,7 +65,8 @@ export const NODE_WORDS = 8;
 
 /** Where bytes go that memory has no room for: slots of a page each. */
 export interface PageStore {
-  /** Free slots. */
+  /** All slots, and free ones. */
+  readonly slots: number;
   readonly free: number;
   /** A slot with these bytes, or -1 when it is full. `bytes` is null in a memory without. */
   write(bytes: Uint8Array | null): number;
@@ -99,6 +100,9 @@ export interface Pages {
   /** By place of the node. */
   readonly node: Int32Array;
   readonly counts: ReclaimCounts;
+  /** By zone: pages looked at, and pages freed, by all reclaim. */
+  readonly scanned: Float64Array;
+  readonly freed: Float64Array;
   readonly store: PageStore | null;
   readonly owners: PageOwner[];
   /** Whether pages are ever moved: some kernels are built without. */
@@ -175,6 +179,8 @@ export function managePages(m: Memory, options: PageOptions = {}): Pages {
       compactFail: 0,
       kswapdWakes: 0,
     },
+    scanned: new Float64Array(m.zoneCount),
+    freed: new Float64Array(m.zoneCount),
     store: options.store ?? null,
     owners: [],
     migration: options.migration ?? true,

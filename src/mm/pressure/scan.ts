@@ -56,9 +56,12 @@ export function shrinkInactive(
   let freed = 0;
   for (const row of taken) {
     const size = 1 << (pages.m.state[row] & ORDER_MASK);
+    const zone = zoneOf(pages.m, row);
+    pages.scanned[zone]++;
     const verdict = judge(pages, row, control);
     if (verdict === GO && letGo(pages, row)) {
       freed += size;
+      pages.freed[zone] += size;
       continue;
     }
     // What could not go after all is used again as far as anybody knows.

@@ -22,6 +22,10 @@ export class MemoryStore implements PageStore {
     this.#free = slots;
   }
 
+  get slots(): number {
+    return this.#taken.length;
+  }
+
   get free(): number {
     return this.#free;
   }

@@ -39,6 +39,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ release: nat }) },
   { weight: 1, arbitrary: fc.record({ compact: fc.integer({ min: -1, max: 6 }) }) },
+  { weight: 1, arbitrary: fc.record({ offline: nat }) },
+  { weight: 1, arbitrary: fc.record({ online: nat }) },
   { weight: 5, arbitrary: fc.constant("kswapd" as const) },
 );
 

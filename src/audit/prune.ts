@@ -1,0 +1,114 @@
+/**
+ * Of all flows of a file those that can matter: on a way from a flag or mask onward, or on a way
+ * back from an argument that takes one. The others are most of a driver.
+ */
+import { ALLOCATORS } from "./allocators.ts";
+import { hasSource, refsOf } from "./expr.ts";
+import type { RawCall, RawFlow } from "./raw.ts";
+import { MASK_CALLS, MASK_FIELDS, PLAIN_FIELDS } from "./words.ts";
+
+/** Names of fields, macros and variables that are worth following though no flag is in sight. */
+const TELLING = /gfp|GFP|dma_?(mask|bits|width)|addr_?(bits|width)|DMA_?(MASK|BITS|WIDTH)/;
+
+/** `wanted` are nodes that other files asked for. */
+export function pruneFlows(
+  flows: readonly RawFlow[],
+  gfpParameters: ReadonlySet<string>,
+  wanted: ReadonlySet<string>,
+): ReadonlySet<RawFlow> {
+  const kept = new Set<RawFlow>();
+  const refs = new Map<RawFlow, readonly string[]>();
+  const byTarget = new Map<string, RawFlow[]>();
+  const bySource = new Map<string, RawFlow[]>();
+  const forward: string[] = [...gfpParameters];
+  const back: string[] = [];
+  const sizes = sizesByCall(flows);
+  for (const flow of flows) {
+    const from = refsOf(flow.expr);
+    refs.set(flow, from);
+    add(byTarget, flow.to, flow);
+    for (const node of from) add(bySource, node, flow);
+    const isSource = hasSource(flow.expr) || from.some((node) => wanted.has(node));
+    // A mask is worth knowing whatever it is; a flag that is constant and no zone's is not.
+    const isAsked = isMaskNode(flow.to) || wanted.has(flow.to) || isTableWidth(flow);
+    const isSink = from.length > 0 && isSinkNode(flow.to);
+    if (isSource || isAsked || isSink || from.some(isTelling)) keep(flow);
+  }
+  for (const node of forward) for (const flow of bySource.get(node) ?? []) keep(flow);
+  // `forward` and `back` grow while they are walked: each flow is kept once, so both end.
+  for (let i = 0, j = 0; i < forward.length || j < back.length; ) {
+    if (i < forward.length) {
+      for (const flow of bySource.get(forward[i] ?? "") ?? []) keep(flow);
+      i++;
+    } else {
+      for (const flow of byTarget.get(back[j] ?? "") ?? []) keep(flow);
+      j++;
+    }
+  }
+  return kept;
+
+  function keep(flow: RawFlow): void {
+    if (kept.has(flow)) return;
+    kept.add(flow);
+    const isSource = hasSource(flow.expr);
+    if (isSource || gfpParameters.size > 0 || wanted.size > 0) {
+      if (!isLeaf(flow.to)) forward.push(flow.to);
+    }
+    const size = flow.call === null ? undefined : sizes.get(flow.call);
+    for (const one of size ?? []) {
+      kept.add(one);
+      back.push(...refsOf(one.expr));
+    }
+    if (isSinkNode(flow.to) || flow.to.startsWith("v:") || flow.to.startsWith("r:")) {
+      back.push(...(refs.get(flow) ?? []));
+    }
+  }
+}
+
+/** Of each allocation the arguments that say how much. */
+function sizesByCall(flows: readonly RawFlow[]): ReadonlyMap<RawCall, readonly RawFlow[]> {
+  const found = new Map<RawCall, RawFlow[]>();
+  for (const flow of flows) {
+    const allocator = flow.call === null ? undefined : ALLOCATORS.get(flow.call.callee);
+    if (flow.call === null || allocator === undefined) continue;
+    const place = Number(flow.to.split(":")[2]);
+    if (!allocator.size.includes(place) && allocator.order !== place) continue;
+    const list = found.get(flow.call);
+    if (list === undefined) found.set(flow.call, [flow]);
+    else list.push(flow);
+  }
+  return found;
+}
+
+/** Nothing in this file goes on from there: an argument of a function that it does not define. */
+function isLeaf(node: string): boolean {
+  return node.startsWith("a:") && isSinkNode(node);
+}
+
+/** An argument or field that takes flags or a mask. */
+export function isSinkNode(node: string): boolean {
+  const [, kind = "", name = "", place = ""] = /^([afg]):([^:]+)(?::(\d+))?$/.exec(node) ?? [];
+  if (kind === "f" || kind === "g") return MASK_FIELDS.has(name) || PLAIN_FIELDS.has(name);
+  const at = ALLOCATORS.get(name)?.gfp ?? MASK_CALLS.get(name);
+  return at !== undefined && String(at) === place;
+}
+
+/** An item of a table whose struct is elsewhere, and which can be a number of address bits. */
+function isTableWidth({ to, expr }: RawFlow): boolean {
+  return to.startsWith("s:") && expr[0] === "num" && /^(2[4-9]|[3-5]\d|6[0-4])$/.test(expr[1]);
+}
+
+function isMaskNode(node: string): boolean {
+  const [, name = "", place = ""] = node.split(":");
+  return node.startsWith("a:") && String(MASK_CALLS.get(name)) === place;
+}
+
+function isTelling(node: string): boolean {
+  return /^[fgm]:/.test(node) && TELLING.test(node);
+}
+
+function add(map: Map<string, RawFlow[]>, key: string, flow: RawFlow): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [flow]);
+  else list.push(flow);
+}
