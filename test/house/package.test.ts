@@ -94,7 +94,8 @@ describe("the tarball", () => {
       ok(file !== undefined && (file.mode & 0o111) === 0o111, `${path} is not executable`);
     }
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
-    ok(bytes < 9_000_000, `${bytes} bytes unpacked`);
+    // The grammar of C as WebAssembly is nearly a megabyte of it.
+    ok(bytes < 12_000_000, `${bytes} bytes unpacked`);
   });
 });
 
