@@ -55,6 +55,13 @@ export function banksOf({ root }: Board): MemoryBank[] {
   return usable(banks, root, cells);
 }
 
+/** Where RAM starts by a node whose size firmware fills in; null without one. */
+export function memoryBase({ root }: Board): number | null {
+  const node = root.children.find((child) => text(child, "device_type") === "memory");
+  const reg = node?.properties.get("reg");
+  return reg === undefined ? null : (pairs(reg, rootCells(root))[0]?.address ?? null);
+}
+
 /** What a crash kernel may use of it. Linux: early_init_dt_check_for_usable_mem_range() */
 function usable(banks: readonly MemoryBank[], root: FdtNode, cells: Cells): MemoryBank[] {
   const chosen = childNamed(root, "chosen");

@@ -12,7 +12,7 @@ import type { Devicetree, FdtNode } from "../formats/fdt.ts";
 import type { Arch } from "../kernels/policy.ts";
 import { devicesIn } from "./dt-devices.ts";
 import { crowdedBuses, lowestReach } from "./dt-ranges.ts";
-import { affinityOf, banksOf, reservedOf } from "./dt-reserved.ts";
+import { affinityOf, banksOf, memoryBase, reservedOf } from "./dt-reserved.ts";
 import { ARM_DMA_ZONES, archOfCore } from "./dt-tables.ts";
 import {
   type Board,
@@ -78,7 +78,7 @@ export function machineFromDevicetree(
   );
   issues.push(...more);
   const facts = boardFacts(board, arch, issues);
-  const memory = memoryOf(facts, options, arch);
+  const memory = memoryOf(board, facts, options, arch);
   if (memory.length === 0) {
     const mend = "give --ram, or /sys/firmware/fdt of the running board";
     const message = `${name} names no memory: firmware fills it in when the board starts`;
@@ -197,8 +197,9 @@ function bootArguments({ root }: Board): string {
   return (chosen === null ? null : text(chosen, "bootargs")) ?? "";
 }
 
-/** The banks, of another size where that is asked for. Only one without banks lies where RAM usually starts. */
+/** The banks, of another size where that is asked for; without banks from where the memory node says. */
 function memoryOf(
+  board: Board,
   { memory }: BoardFacts,
   { ramBytes }: MachineOptions,
   arch: Arch,
@@ -206,7 +207,7 @@ function memoryOf(
   if (ramBytes === undefined) return memory;
   return memory.length > 0
     ? resizeMemory(memory, ramBytes, arch)
-    : memoryOfSize(ramBytes, arch, null);
+    : memoryOfSize(ramBytes, arch, memoryBase(board));
 }
 
 /** Linux: setup_dma_zone(), arch/arm/mm/init.c */

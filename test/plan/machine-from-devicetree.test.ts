@@ -339,6 +339,9 @@ describe("the machine", () => {
     equal(boardMachine(treeOf(strange), { arch: "arm64" }).value?.hardware.arch, "arm64");
     match(boardMachine(treeOf(boardOf())).issues[0]?.mend ?? "", /--ram/);
     equal(boardPlan(treeOf(boardOf()), { ramBytes: GIB }).arch, "arm64");
+    // As the kernel's own bcm2711-rpi-4-b.dts: firmware fills the size in.
+    const empty = boardPlan(treeOf(boardOf(memory(0, 0))), { ramBytes: GIB });
+    deepEqual(zoneLines(empty), ["DMA 0x0-0x3fffffff 262144"]);
     equal(boardMachine(treeOf(strange), { arch: "vax" }).issues[0]?.source, "arch");
     const without = boardMachine(treeOf(blob(node("", CELLS, memory(0, GIB))))).value;
     equal(without?.hardware.arch, "arm64");
