@@ -15,6 +15,9 @@ import { withoutExtras } from "./without-extras.ts";
 const built = fileURLToPath(new URL("built", import.meta.url));
 const engine = fileURLToPath(new URL("../src/mm/index.ts", import.meta.url));
 const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
+const dmaWorker = fileURLToPath(new URL("dma-worker.ts", import.meta.url));
+const swiotlbWorker = fileURLToPath(new URL("swiotlb-worker.ts", import.meta.url));
+const iovaWorker = fileURLToPath(new URL("iova-worker.ts", import.meta.url));
 const bootWorker = fileURLToPath(new URL("boot-worker.ts", import.meta.url));
 
 const sharedWorker = fileURLToPath(new URL("shared-worker.ts", import.meta.url));
@@ -23,6 +26,9 @@ const sharedWorker = fileURLToPath(new URL("shared-worker.ts", import.meta.url))
 const BUNDLES = {
   "shared-worker": { input: sharedWorker, external: [/^node:/, "zonewright/mm"] },
   worker: { input: worker, external: [/^node:/, "zonewright/mm"] },
+  "dma-worker": { input: dmaWorker, external: [/^node:/] },
+  "swiotlb-worker": { input: swiotlbWorker, external: [/^node:/] },
+  "iova-worker": { input: iovaWorker, external: [/^node:/] },
   "boot-worker": { input: bootWorker, external: [/^node:/, "zonewright/mm"] },
   "worker-whole": { input: worker, ...withEngine() },
   "worker-bare": { input: worker, ...withEngine(), plugins: [withoutExtras()] },

@@ -1,7 +1,8 @@
 /**
  * Runs the benchmarks:
  *
- *   node scripts/bench.ts [NAME…] [OPTION…]    frames, boot, off, balance, shared, replay, explain; all without a NAME
+ *   node scripts/bench.ts [NAME…] [OPTION…]    all without a NAME: frames, boot, off, balance,
+ *                                              shared, replay, explain, dma, swiotlb, iova, mask-pool
  *
  *   --quick            3 rounds, a quarter of the operations: under a minute, and kept nowhere
  *   --rounds N         7 without it
@@ -17,22 +18,31 @@ import { parseArgs } from "node:util";
 import { runBalance } from "../bench/balance.ts";
 import { runBoot } from "../bench/boot.ts";
 import { bundleWorkers } from "../bench/bundle.ts";
+import { runDma } from "../bench/dma.ts";
 import { runExplain } from "../bench/explain.ts";
+import { runIova } from "../bench/iova.ts";
+import { runMaskPool } from "../bench/mask-pool.ts";
 import { runOff } from "../bench/off.ts";
 import { runReplay } from "../bench/replay.ts";
 import { FULL_ROUNDS, runFrames } from "../bench/run.ts";
 import { runShared } from "../bench/shared.ts";
+import { runSwiotlb } from "../bench/swiotlb.ts";
 import { WORKLOADS } from "../bench/workloads.ts";
 
+/** What runs, and the workers that it needs bundled. */
 const BENCHMARKS = {
-  frames: runFrames,
-  boot: runBoot,
-  off: runOff,
-  balance: runBalance,
-  shared: runShared,
-  replay: runReplay,
-  explain: runExplain,
-};
+  frames: { run: runFrames, workers: ["worker"] },
+  boot: { run: runBoot, workers: ["boot-worker", "worker"] },
+  off: { run: runOff, workers: ["worker-whole", "worker-bare"] },
+  balance: { run: runBalance, workers: [] },
+  shared: { run: runShared, workers: ["shared-worker", "worker"] },
+  replay: { run: runReplay, workers: [] },
+  explain: { run: runExplain, workers: [] },
+  dma: { run: runDma, workers: ["dma-worker"] },
+  swiotlb: { run: runSwiotlb, workers: ["swiotlb-worker"] },
+  iova: { run: runIova, workers: ["iova-worker"] },
+  "mask-pool": { run: runMaskPool, workers: [] },
+} as const;
 const QUICK_ROUNDS = 3;
 
 async function main(): Promise<number> {
@@ -64,8 +74,8 @@ async function main(): Promise<number> {
     json: values.json ?? null,
     say: progress,
   };
-  await bundleWorkers(["worker", "shared-worker", "boot-worker", "worker-whole", "worker-bare"]);
-  const passed = wanted.map(([name, run]) => {
+  await bundleWorkers([...new Set(wanted.flatMap(([, { workers }]) => workers))]);
+  const passed = wanted.map(([name, { run }]) => {
     console.log(`# ${name}`);
     return run(options);
   });

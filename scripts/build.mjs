@@ -6,6 +6,7 @@
  *                               tsc only checks src/cli, nothing runs from it
  *   dist/mm/allocator.js        the page allocator as one module: V8 folds the constants of a
  *                               module, but loads imported ones each time they are used
+ *   dist/dma/layer.js           the DMA layer in the same way
  *   dist/vendor/*.js            third parties of the library, see vendor.mjs
  *   dist/wasm/*.wasm            the C parser and its grammar, which src/host/c-parser.ts opens
  *
@@ -33,7 +34,11 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const entry = join(root, "src/cli/main.ts");
 const outFile = join(root, "dist/cli/zonewright.js");
-const allocatorFile = join(root, "dist/mm/allocator.js");
+/** Layers that are published as one module each: source, output. */
+const MODULES = [
+  [join(root, "src/mm/index.ts"), join(root, "dist/mm/allocator.js")],
+  [join(root, "src/dma/index.ts"), join(root, "dist/dma/layer.js")],
+];
 const wasm = [
   "node_modules/web-tree-sitter/web-tree-sitter.wasm",
   "node_modules/tree-sitter-c/tree-sitter-c.wasm",
@@ -66,11 +71,13 @@ function copyWasm() {
   for (const path of wasm) copyFileSync(join(root, path), join(root, "dist/wasm", basename(path)));
 }
 
-/** Writes dist/mm/allocator.js. */
-async function bundleAllocator() {
+/** Writes dist/mm/allocator.js and dist/dma/layer.js. */
+async function bundleModules() {
   const { bundleOne } = await import("./vendor.mjs");
-  const { code } = await bundleOne(join(root, "src/mm/index.ts"));
-  writeFileSync(allocatorFile, code);
+  for (const [source, output] of MODULES) {
+    const { code } = await bundleOne(source);
+    writeFileSync(output, code);
+  }
 }
 
 /** Runs `tsc -b` on the library. True if it compiles. */
@@ -88,9 +95,13 @@ function prune() {
   for (const path of readdirSync(dist, { recursive: true })) {
     const file = join(dist, path);
     const source = join(root, "src", path.replace(emitted, ".ts"));
-    const bundled = file === outFile || file === allocatorFile || /^vendor[/\\]/.test(path);
+    const bundled = isBundled(file) || /^vendor[/\\]/.test(path);
     if (emitted.test(path) && !bundled && !existsSync(source)) rmSync(file);
   }
+}
+
+function isBundled(file) {
+  return file === outFile || MODULES.some(([, output]) => file === output);
 }
 
 function fingerprint() {
@@ -126,7 +137,7 @@ async function main(options) {
   const { vendorAll } = await import("./vendor.mjs");
   copyWasm();
   await vendorAll(await bundle());
-  await bundleAllocator();
+  await bundleModules();
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {

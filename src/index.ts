@@ -9,6 +9,7 @@ export * from "./base/range.ts";
 export * from "./boot/index.ts";
 export * from "./dma/device.ts";
 export * from "./dma/reach.ts";
+export * from "./dma/swiotlb/index.ts";
 export * from "./kernels/eras.ts";
 export * from "./kernels/policy.ts";
 export * from "./mm/pageset.ts";

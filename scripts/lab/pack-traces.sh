@@ -37,6 +37,12 @@ for name in "$@"; do
       mkdir -p "$work/t/$(dirname "$file")"
       cp -r "$file" "$work/t/$file"
     done
+    # Of a machine with an IOMMU: its groups, and what the log tells of windows and tables.
+    if [ -e before/iommu_groups ]; then
+      cp before/iommu_groups "$work/t/before/"
+      [ -e "$work/t/before/dmesg" ] || grep -E 'root bus resource|DMAR: dmar[0-9]+:|iommu: ' \
+        before/dmesg > "$work/t/before/dmesg"
+    fi
     # A replay asks the configuration for one thing: whether migratetype 4 is CMA.
     [ ! -f config ] || grep -E '^(# )?CONFIG_(CMA|NUMA|SPARSEMEM|TRANSPARENT_HUGEPAGE)[ =]' config > "$work/t/config"
     gzip -dc trace.txt.gz | sed '/: SNAP BEGIN after$/q' |

@@ -13,8 +13,11 @@ import {
   type KernelConfig,
   LineFeeder,
   probeReader,
+  type Reader,
   readCapture,
   readText,
+  type TraceEvent,
+  type TraceSummary,
 } from "../formats/index.ts";
 import {
   type InputStream,
@@ -26,7 +29,14 @@ import {
 } from "../host/index.ts";
 import {
   type BootStart,
+  type DmaCall,
+  DmaCollector,
+  type DmaFacts,
+  type DmaSources,
+  dmaSources,
   factsOf,
+  IovaCalls,
+  type IovaEvidence,
   type ListSnapshot,
   type MachineFacts,
   type Recording,
@@ -36,6 +46,8 @@ import {
 import { unreadable, usage } from "./failure.ts";
 import { below } from "./load.ts";
 import { loadBoot } from "./load-boot.ts";
+import { loadDmaFacts } from "./load-dma.ts";
+import { loadIovaEvidence } from "./load-iova.ts";
 import { cmaAreas, failed, loadSnapshot, type TextOf } from "./load-snapshot.ts";
 
 export interface LoadedTrace {
@@ -45,6 +57,9 @@ export interface LoadedTrace {
   /** What was wrong with the capture; the trace's own are known when it was read. */
   readonly issues: readonly Issue[];
   readonly boot?: BootStart;
+  /** Null for a kernel whose swiotlb is not known. */
+  readonly dma: DmaFacts | null;
+  readonly iova: IovaEvidence;
 }
 
 export interface TracePaths {
@@ -74,10 +89,19 @@ export async function loadTrace(paths: TracePaths, stdin: InputStream): Promise<
   if (opened.value === null) throw unreadable(opened.issues);
   const trace = opened.value;
   try {
-    const start = await loadStart(await startPath(paths, trace), trace, paths.boot === true);
+    const path = await startPath(paths, trace);
+    const start = await loadStart(path, trace, paths.boot === true);
     const recording = new TraceRecording(trace, paths, start.areas);
     const { snap: from, facts, boot, issues } = start;
-    return { from, facts, recording, issues, ...(boot === undefined ? {} : { boot }) };
+    const dma = await loadDmaFacts({
+      path,
+      to: endPath(paths, trace),
+      trace,
+      upstream: facts.upstream,
+      zones: from.zones,
+    });
+    const iova = await loadIovaEvidence(path, trace, facts);
+    return { from, facts, recording, issues, dma, iova, ...(boot === undefined ? {} : { boot }) };
   } catch (error) {
     await trace.close();
     throw error;
@@ -96,6 +120,12 @@ async function startPath({ trace, from }: TracePaths, file: TraceFile): Promise<
 function momentOf(path: string | undefined): string | null {
   const name = path?.replace(/\/+$/, "").split("/").at(-1) ?? null;
   return name !== null && MOMENT.test(name) ? name : null;
+}
+
+/** The capture of the recording's end, where there is one. */
+function endPath({ to }: TracePaths, file: TraceFile): string | null {
+  if (to !== undefined) return to;
+  return file.beside.has(END) ? `${file.folder}/${END}` : null;
 }
 
 interface LoadedStart {
@@ -171,6 +201,8 @@ export class TraceRecording implements Recording {
   readonly #paths: TracePaths;
   readonly #areas: () => Promise<readonly Range[]>;
   readonly #issues: Issue[] = [];
+  /** Sees which events there are. */
+  readonly #names: DmaCollector = new DmaCollector(null, null, null);
   #first: WindowCollector | null = null;
 
   /** `areas` tells the machine's CMA areas, in bytes. */
@@ -191,19 +223,63 @@ export class TraceRecording implements Recording {
 
   async *blocks(): AsyncIterable<readonly ReplayEvent[]> {
     const { from = START, to = END, boot = false } = this.#paths;
-    const trace = this.#trace;
     const window = new WindowCollector(boot ? null : momentOf(from), momentOf(to));
     const again = this.#first !== null;
     this.#first ??= window;
-    const probes = await textIn(trace.folder, "kprobe_events");
-    const options = probes === null ? {} : { probes: readText(probeReader(), probes).value };
-    const reader = ftraceReader(window.sink, options);
+    const { sink } = window;
+    const names = this.#names;
+    const both = (e: TraceEvent): void => {
+      sink(e);
+      names.sink(e);
+    };
+    const reader = await this.#reader(again ? sink : both);
+    yield* this.#take(reader, window, again);
+    if (!again) this.#look(reader.end().issues, window);
+  }
+
+  /** What the recording tells about DMA; known after the first reading. */
+  get dmaSources(): DmaSources {
+    return dmaSources(this.#names.names);
+  }
+
+  /** Calls of drivers, in the same window. */
+  async *dmaCalls(): AsyncIterable<readonly DmaCall[]> {
+    const { from = START, to = END, boot = false } = this.#paths;
+    const window = new DmaCollector(this.dmaSources, boot ? null : momentOf(from), momentOf(to));
+    yield* this.#take(await this.#reader(window.sink), window, true);
+    yield window.end();
+  }
+
+  /** What it tells of addresses behind an IOMMU, from its first event on: domains begin empty. */
+  async iovaCalls(): Promise<IovaCalls> {
+    const calls = new IovaCalls();
+    const none = { waiting: 0, ended: false, take: (): never[] => [] };
+    const blocks = this.#take(await this.#reader(calls.sink), none, false);
+    for await (const _block of blocks);
+    return calls;
+  }
+
+  async #reader(sink: (e: TraceEvent) => void): Promise<Reader<TraceSummary>> {
+    const probes = await textIn(this.#trace.folder, "kprobe_events");
+    return ftraceReader(
+      sink,
+      probes === null ? {} : { probes: readText(probeReader(), probes).value },
+    );
+  }
+
+  /** What `window` collects, a block at a time; `stops` at its end. */
+  async *#take<T>(
+    reader: Reader<TraceSummary>,
+    window: { readonly waiting: number; readonly ended: boolean; take(): T[] },
+    stops: boolean,
+  ): AsyncIterable<readonly T[]> {
+    const trace = this.#trace;
     const feeder = new LineFeeder((line) => reader.line(line));
     try {
       for await (const chunk of trace.open()) {
         feeder.push(chunk);
         if (window.waiting >= BLOCK) yield window.take();
-        if (again && window.ended) break;
+        if (stops && window.ended) break;
       }
     } catch (error) {
       const { message, mend } = inputErrorOf(error);
@@ -211,7 +287,6 @@ export class TraceRecording implements Recording {
     }
     if (feeder.end()) reader.unterminated?.();
     yield window.take();
-    if (!again) this.#look(reader.end().issues, window);
   }
 
   /** After the first reading: what was wrong with it. */

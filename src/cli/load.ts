@@ -123,6 +123,7 @@ export function orFailure<T extends { readonly issues: readonly Issue[] }>(
 function blame(issue: Issue, path: string, options: Asked): string {
   const about = issue.source ?? "";
   if (about.startsWith("sysctl") && options.sysctls !== undefined) return `--${about}`;
+  if (about === "mask-pool" && options.maskPoolBytes !== undefined) return "--mask-pool";
   if (about.startsWith("managed") && options.managed !== undefined) return "--managed";
   if (about === "kernel" && options.kernel !== undefined) return "--kernel";
   if (about === "arch" && options.arch !== undefined) return "--arch";

@@ -88,6 +88,12 @@ export function parseRam(text: string): number {
   return bytes;
 }
 
+export function parseMaskPool(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes !== null && bytes > 0) return bytes;
+  throw usage("--mask-pool", `"${cut(text)}" is not a size`, "e.g. 16M");
+}
+
 export function parseCpus(text: string): number {
   const cpus = parseCount(text, MAX_CPUS);
   if (cpus !== null && cpus > 0) return cpus;

@@ -35,6 +35,12 @@ export interface ReachMemory {
     /** Every streaming mapping bounces: swiotlb=force, confidential guests. */
     readonly forced: boolean;
   } | null;
+  /** In place of ZONE_DMA: requests with a limit, and bounce buffers, come from it last. Bytes. */
+  readonly maskPool: {
+    readonly start: number;
+    readonly end: number;
+    readonly bytes: number;
+  } | null;
   readonly cma: readonly { readonly start: number | null; readonly bytes: number }[];
   /** Zones of a machine no kernel has: chosen by their limits, not by GFP flags. */
   readonly custom: boolean;

@@ -84,9 +84,9 @@ export function deviceReach(device: DeviceSpec, memory: ReachMemory): DeviceReac
     maxMapping:
       unlimited && memory.swiotlb?.forced !== true
         ? Number.POSITIVE_INFINITY
-        : streaming === "bounce"
+        : streaming === "bounce" && memory.maskPool === null
           ? bounceMapping
-          : (memory.swiotlb?.maxMapping ?? 0),
+          : bounceMax(streamingLimit, memory),
     streamingWords: streamingWords(device, streaming, reached, supported, memory),
     notes,
   };
@@ -107,6 +107,9 @@ export function maskSupported(
   windows: readonly DmaWindow[] | undefined = undefined,
 ): boolean {
   if (bits >= 32) return true;
+  // The pool looks at addresses, so whoever reaches a page of it is served.
+  if (memory.maskPool !== null && maskLimit(bits) >= memory.maskPool.start + memory.pageSize - 1)
+    return true;
   // The kernel compares with the start of the last page, not with its end.
   let needed = Math.max(0, endOfRam(memory) - memory.pageSize);
   if (memory.zoneDmaLimit !== null) needed = Math.min(needed, memory.zoneDmaLimit);
@@ -134,8 +137,8 @@ function pagesWithin(zone: ReachZone, ranges: readonly Range[], pageSize: number
 }
 
 interface CoherentZones {
-  readonly first: ReachZone | null;
-  readonly retry: ReachZone | null;
+  readonly first: { readonly name: string } | null;
+  readonly retry: { readonly name: string } | null;
   /** Part of `first` that the coherent mask covers. */
   readonly fits: number;
 }
@@ -167,6 +170,7 @@ function coherentZones(device: DeviceSpec, memory: ReachMemory): CoherentZones {
     const top = kernel.find((zone) => zone.name === name)?.index;
     return top === undefined ? null : from((zone) => zone.index <= top);
   };
+  if (memory.maskPool !== null) return pooledZones(memory.maskPool, memory, last, kernel);
   let first: ReachZone | null;
   let retry: ReachZone | null = null;
   if (memory.custom) {
@@ -192,6 +196,30 @@ function ramOf(zone: ReachZone): number {
   return totalLength(zone.ram);
 }
 
+/**
+ * With a mask pool: the highest zone that lies in reach, else the one that the limit cuts, and
+ * last the pool. See `src/dma/mask-pool/normal-first.ts`.
+ */
+function pooledZones(
+  pool: NonNullable<ReachMemory["maskPool"]>,
+  memory: ReachMemory,
+  last: number,
+  kernel: readonly ReachZone[],
+): CoherentZones {
+  const below = [{ start: 0, end: last + 1 }];
+  const populated = kernel.filter((zone) => zone.present > 0);
+  // Who reaches all memory never has to go to the pool.
+  const isLimited = populated.some((zone) => zoneEnd(zone, memory) - 1 > last);
+  const retry = isLimited && last > pool.start ? { name: "mask pool" } : null;
+  const whole = populated.findLast((zone) => zoneEnd(zone, memory) - 1 <= last);
+  const cut = populated.find((zone) => pagesWithin(zone, below, memory.pageSize) > 0);
+  // The normal allocator is asked where the limit lies above the pool.
+  const first = last + 1 <= pool.end ? undefined : (whole ?? cut);
+  if (first === undefined) return { first: retry, retry: null, fits: retry === null ? 0 : 1 };
+  const covered = pagesWithin(first, below, memory.pageSize) / first.present;
+  return { first, retry, fits: covered };
+}
+
 function zoneEnd(zone: ReachZone, memory: ReachMemory): number {
   return (zone.ram.at(-1)?.end ?? 0) * memory.pageSize;
 }
@@ -211,8 +239,19 @@ function streamingVerdict(
   return poolInReach(reached, memory) ? "bounce" : "unreachable";
 }
 
+/** The largest mapping that can be bounced: what swiotlb takes, or what the mask pool has in reach. */
+function bounceMax(limit: number, { maskPool, swiotlb }: ReachMemory): number {
+  if (maskPool === null) return swiotlb?.maxMapping ?? 0;
+  return Math.max(0, Math.min(maskPool.bytes, limit - maskPool.start));
+}
+
 /** Whether the whole bounce pool is in reach. Where its place is not known it is assumed as high as it may be. */
 function poolInReach(reached: readonly Range[], memory: ReachMemory): boolean {
+  const { maskPool } = memory;
+  if (maskPool !== null) {
+    const first = { start: maskPool.start, end: maskPool.start + memory.pageSize };
+    return subtract([first], reached).length === 0;
+  }
   if (memory.swiotlb === null) return false;
   const { start, bytes, below } = memory.swiotlb;
   const top = Math.min(endOfRam(memory), below ?? 2 ** 32);

@@ -100,6 +100,15 @@ export interface PlanDocument {
       readonly reason: string;
     } | null;
     readonly swiotlbWhyNot: string | null;
+    readonly maskPool?:
+      | {
+          readonly start: number;
+          readonly end: number;
+          readonly bytes: number;
+          readonly metadataBytes: number;
+          readonly reservePagesWithout: number;
+        }
+      | undefined;
     readonly cma: readonly {
       readonly name: string;
       readonly start: number | null;
@@ -215,6 +224,16 @@ export const planSchema: z.ZodType<PlanDocument> = z.object({
       })
       .nullable(),
     swiotlbWhyNot: z.string().nullable(),
+    maskPool: z
+      .object({
+        start: bytes,
+        end: bytes.describe("first address that is surely not in the pool"),
+        bytes,
+        metadataBytes: bytes,
+        reservePagesWithout: pages.describe("what ZONE_DMA would keep from normal requests"),
+      })
+      .optional()
+      .describe("only with --mask-pool: in place of ZONE_DMA"),
     cma: z.array(z.object({ name: z.string(), start: bytes.nullable(), bytes })),
     crashkernel: z.array(z.object({ start: bytes, bytes })),
     reserved: z.array(
@@ -234,7 +253,7 @@ export const planSchema: z.ZodType<PlanDocument> = z.object({
 
 /** The document of `plan`. */
 export function planDocument(plan: Plan): PlanDocument {
-  const { pools, sysctls } = plan;
+  const { pools, sysctls, maskPool } = plan;
   return {
     schema: PLAN_SCHEMA,
     machine: plan.machine,
@@ -256,6 +275,7 @@ export function planDocument(plan: Plan): PlanDocument {
     pools: {
       swiotlb: pools.swiotlb,
       swiotlbWhyNot: pools.swiotlb === null ? pools.swiotlbWhyNot : null,
+      ...(maskPool === null ? {} : { maskPool: maskPoolDocument(maskPool) }),
       cma: pools.cma,
       crashkernel: pools.crashkernel.map(({ start, end }) => ({ start, bytes: end - start })),
       reserved: pools.reserved ?? [],
@@ -264,6 +284,16 @@ export function planDocument(plan: Plan): PlanDocument {
     devices: plan.devices.map(deviceDocument),
     issues: issueList(plan.issues),
   };
+}
+
+function maskPoolDocument({
+  start,
+  end,
+  bytes: size,
+  metadataBytes,
+  reserveWithout,
+}: NonNullable<Plan["maskPool"]>): PlanDocument["pools"]["maskPool"] {
+  return { start, end, bytes: size, metadataBytes, reservePagesWithout: reserveWithout };
 }
 
 function nodeDocument({ node, cpus, zonelist, zones }: PlannedNode): NodeDocument {

@@ -7,8 +7,19 @@
  */
 import * as z from "zod";
 import type { Issue } from "../base/issue.ts";
-import type { Divergence, FreePages, ListCount, Replay, Run, StartKind } from "../replay/index.ts";
+import type {
+  Divergence,
+  DmaReplay,
+  FreePages,
+  IovaScore,
+  ListCount,
+  Replay,
+  Run,
+  StartKind,
+} from "../replay/index.ts";
 import { issueList, issueSchema } from "./common.ts";
+import { type DmaDocument, dmaDocument, dmaSchema } from "./dma-document.ts";
+import { type TranslatedDocument, translatedDocument, translatedSchema } from "./iova-document.ts";
 import { type WhatIfDocument, whatIfDocument, whatIfSchema } from "./what-if-document.ts";
 
 const count = z.number().int().min(0);
@@ -93,6 +104,8 @@ export interface ReplayDocument {
   readonly final: ReplayFinal | null;
   /** null without --set, or when the run was stopped. */
   readonly whatIf: WhatIfDocument | null;
+  /** null where no driver's calls were recorded; addresses only where an IOMMU translated them. */
+  readonly dma: DmaDocument | TranslatedDocument | null;
   /** The run was stopped: the counts are of what was done. */
   readonly stopped: boolean;
   readonly issues: readonly Issue[];
@@ -132,6 +145,10 @@ export const replaySchema: z.ZodType<ReplayDocument> = z.object({
   }),
   final: finalSchema,
   whatIf: whatIfSchema.nullable().describe("the same demand on a changed machine: --set"),
+  dma: z
+    .union([dmaSchema, translatedSchema])
+    .nullable()
+    .describe("null where no calls were recorded; only iova where an IOMMU translated"),
   stopped: z.boolean(),
   issues: z.array(issueSchema),
 });
@@ -140,6 +157,9 @@ export const replaySchema: z.ZodType<ReplayDocument> = z.object({
 export interface ReplayOrigin {
   readonly trace: string;
   readonly lost: number;
+  readonly dma: DmaReplay | null;
+  /** null where no IOMMU translated. */
+  readonly iova: IovaScore | null;
   readonly issues: readonly Issue[];
 }
 
@@ -176,9 +196,15 @@ export function replayDocument(replay: Replay, origin: ReplayOrigin): ReplayDocu
     },
     final: finalOf(repaired),
     whatIf: replay.whatIf === null ? null : whatIfDocument(replay.whatIf),
+    dma: dmaOf(origin),
     stopped: replay.stopped,
     issues: issueList(origin.issues),
   };
+}
+
+function dmaOf({ dma, iova }: ReplayOrigin): ReplayDocument["dma"] {
+  if (dma !== null) return dmaDocument(dma);
+  return iova === null ? null : translatedDocument(iova);
 }
 
 function finalOf({ comparison }: Run): ReplayFinal | null {

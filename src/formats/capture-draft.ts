@@ -76,7 +76,14 @@ export function captureOf(
     nodes: draft.nodes.nodes(),
     thpEnabled: thp ? thpEnabled : null,
     config: draft.config,
-    swiotlb: slots === undefined ? null : { slots, used: swiotlb.get("io_tlb_used") ?? 0 },
+    swiotlb:
+      slots === undefined
+        ? null
+        : {
+            slots,
+            used: swiotlb.get("io_tlb_used") ?? 0,
+            highWater: swiotlb.get("io_tlb_used_hiwater") ?? null,
+          },
     hugepages: draft.hugepages,
     devices: draft.devices,
   };

@@ -160,7 +160,7 @@ const RULES: readonly Rule[] = [
     },
   ],
   [
-    /^debug\/swiotlb\/(io_tlb_(?:nslabs|used))$/,
+    /^debug\/swiotlb\/(io_tlb_(?:nslabs|used|used_hiwater))$/,
     async (to, read, name) => {
       const [value] = (await read(numbersReader(name))) ?? [];
       if (value !== undefined) to.swiotlb.set(name, value);

@@ -64,8 +64,12 @@ export interface Capture {
   /** What transparent_hugepage/enabled had chosen. */
   readonly thpEnabled: "always" | "madvise" | "never" | null;
   readonly config: KernelConfig | null;
-  /** Slots of the pool (2 KiB each), and how many were in use. */
-  readonly swiotlb: { readonly slots: number; readonly used: number } | null;
+  /** Slots of the pool (2 KiB each), how many were in use, and at most so far (6.4). */
+  readonly swiotlb: {
+    readonly slots: number;
+    readonly used: number;
+    readonly highWater: number | null;
+  } | null;
   /** Attributes (nr_hugepages …) by huge page size in bytes. */
   readonly hugepages: ReadonlyMap<number, ReadonlyMap<string, number>>;
   readonly devices: readonly DeviceLine[];

@@ -226,6 +226,8 @@ export const EVENT_FIELDS = {
     device: "%s",
     direction: "dir=%s",
     entries: "?nents=%d",
+    /** Of how many the line lists the first. */
+    entriesOf: "?/%d",
     mappedEntries: "?ents=%d",
     dmaAddresses: "dma_addrs={%x}",
     bytes: "sizes={%x}",

@@ -93,7 +93,7 @@ export function checkPrinted(input: PrintedInput): Outcome<Check | null> {
     fields: fieldsOf(fit),
     equal: equalIn(fit),
     differences,
-    notPredicted: saidOf(input, fit),
+    notPredicted: [...chosen.said, ...saidOf(input, fit)],
     moments: {
       watermarks: fit.marks.moment === "now" ? "settled" : "boot",
       protection: fit.reserves.moment === "now" ? "settled" : "boot",
@@ -106,6 +106,8 @@ export function checkPrinted(input: PrintedInput): Outcome<Check | null> {
 interface Chosen {
   readonly era: ResolvedEra;
   readonly fit: Fit;
+  /** What was inferred about the kernel. */
+  readonly said: Check["notPredicted"];
 }
 
 /**
@@ -126,12 +128,14 @@ function chooseEra(input: PrintedInput, issues: Issue[]): Chosen | null {
     const best = fits.reduce((a, b) => (equalIn(b) > equalIn(a) ? b : a));
     const alike = fits.filter((fit) => equalIn(fit) === equalIn(best));
     const names = [...new Set(alike.map((fit) => fit.policy.name))].join(", ");
-    note(`not told: of the rules of ${names}, which fit alike, the newest are used`);
-    return { era: inferredEra(best.policy, `like ${best.policy.name}`), fit: best };
+    const why = `not told: of the rules of ${names}, which fit alike, the newest are used`;
+    note(why);
+    const like = inferredEra(best.policy, `like ${best.policy.name}`);
+    return { era: like, fit: best, said: [{ field: "kernel", why }] };
   }
   const era = resolveEra(input.kernel, arch);
   if (era === null) return null;
-  let chosen: Chosen = { era, fit: fitPrinted(input, era.policy) };
+  let chosen: Chosen = { era, fit: fitPrinted(input, era.policy), said: [] };
   if (era.remark !== null && arch !== "custom") note(era.remark);
   const at = ERAS.findIndex(({ name }) => name === era.policy.name);
   const exact = era.kernel.startsWith(era.policy.name);
@@ -139,8 +143,9 @@ function chooseEra(input: PrintedInput, issues: Issue[]): Chosen | null {
     if (equalIn(chosen.fit) === fieldsOf(chosen.fit)) break;
     const fit = fitPrinted(input, policy);
     if (equalIn(fit) <= equalIn(chosen.fit)) continue;
-    note(`the rules of ${words} fit better and are used`);
-    chosen = { era: inferredEra(policy, input.kernel), fit };
+    const why = `the rules of ${words} fit better and are used`;
+    note(why);
+    chosen = { era: inferredEra(policy, input.kernel), fit, said: [{ field: "kernel", why }] };
   }
   return chosen;
 }
@@ -266,6 +271,7 @@ function planOf(
     nodes,
     sysctls,
     pools: { swiotlb: null, swiotlbWhyNot: "not told", cma: [], crashkernel: [], hugePages: [] },
+    maskPool: null,
     devices: [],
     issues,
   };

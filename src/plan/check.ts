@@ -40,6 +40,8 @@ export interface Check {
 export interface CheckOptions extends MachineOptions {
   /** Pages of zones given by the user instead of the log's. */
   readonly managed?: ReadonlyMap<string, number>;
+  /** Where no machine can be made of the capture: its numbers against the formulas, sizes as printed. */
+  readonly numbersAlone?: boolean;
 }
 
 /**
@@ -57,7 +59,8 @@ export function checkCapture(capture: Capture, options: CheckOptions = {}): Outc
   }
   const machine = machineFromCapture(capture, options);
   if (machine.value === null) {
-    if (options.managed !== undefined) return { value: null, issues: machine.issues };
+    const wanted = options.numbersAlone === true && options.managed === undefined;
+    if (!wanted) return { value: null, issues: machine.issues };
     // Without the machine its numbers can still be asked about: they follow from what zoneinfo prints.
     const { value, issues } = checkZoneinfo(capture, options);
     const why = machine.issues.map((issue): Issue => ({ ...issue, severity: "note" }));

@@ -12,6 +12,7 @@ import type { Settings } from "../boot/timeline.ts";
 import type { DeviceReach } from "../dma/reach.ts";
 import type { Arch, Basis } from "../kernels/policy.ts";
 import type { PagesetSize } from "../mm/pageset.ts";
+import type { PlannedMaskPool } from "./mask-pool.ts";
 
 /**
  * When the printed marks, reserves and pagesets were computed.
@@ -84,6 +85,8 @@ export interface Plan {
   /** Values in force after boot and the given sysctl writes. */
   readonly sysctls: Settings;
   readonly pools: Pools;
+  /** In place of ZONE_DMA, where it was asked for; null otherwise. */
+  readonly maskPool: PlannedMaskPool | null;
   readonly devices: readonly DeviceReach[];
   readonly issues: readonly Issue[];
 }

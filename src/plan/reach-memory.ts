@@ -5,6 +5,7 @@ import { type DeviceSpec, simpleDevice } from "../dma/device.ts";
 import type { ReachMemory } from "../dma/reach.ts";
 import type { Arch } from "../kernels/policy.ts";
 import type { MachineInput } from "./machine.ts";
+import type { PlannedMaskPool } from "./mask-pool.ts";
 
 /** Masks that every plan shows, besides the machine's own devices: the classic ones. */
 const CLASSIC_MASK_BITS = [24, 29, 30, 32, 64];
@@ -29,6 +30,7 @@ export function reachMemory(
   layout: Layout,
   pools: Pools,
   ram: readonly Range[][],
+  maskPool: PlannedMaskPool | null,
 ): ReachMemory {
   const { hardware, commandLine } = input;
   const { swiotlb } = pools;
@@ -54,6 +56,7 @@ export function reachMemory(
             forced: commandLine.swiotlb.force,
           },
     cma: pools.cma,
+    maskPool: maskPool && { ...maskPool, end: maskPool.lowestEnd },
     custom: hardware.arch === "custom",
   };
 }

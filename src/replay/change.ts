@@ -7,15 +7,18 @@
  *   percpu_pagelist_high_fraction
  *   dma=SIZE, dma32=SIZE                          the address where the zone ends; 0: no such zone
  *   cma=SIZE                                      an area for movable pages; 0: none
+ *   swiotlb=…                                     as on the command line: another bounce pool
  *
  * A value that the machine had anyway changes nothing at all.
  */
 import type { Issue, Outcome } from "../base/issue.ts";
 import { parseSize } from "../base/units.ts";
+import { parseCommandLine } from "../boot/command-line.ts";
 import type { SettingsChange } from "../boot/timeline.ts";
 import { resolveEra } from "../kernels/eras.ts";
 import type { Policy } from "../kernels/policy.ts";
 import { applySysctls } from "../plan/sysctls.ts";
+import type { SwiotlbChange } from "./dma/what-if.ts";
 import type { MachineFacts } from "./snapshot.ts";
 
 /** One thing that was asked for. */
@@ -36,6 +39,8 @@ export interface Change {
   readonly zoneEnds: ReadonlyMap<string, number>;
   /** Pages of CMA areas; null for the recorded ones. */
   readonly cma: number | null;
+  /** null for the recorded one. */
+  readonly swiotlb: SwiotlbChange | null;
 }
 
 const PAGE_SIZE = 4096;
@@ -54,8 +59,10 @@ const ENDS: ReadonlyMap<string, string> = new Map([
   ["dma32", "DMA32"],
 ]);
 
+const SWIOTLB = "swiotlb";
+
 /** Every name that `parseChange` takes. */
-export const SETTING_NAMES: readonly string[] = [...SYSCTLS, ...ENDS.keys(), "cma"];
+export const SETTING_NAMES: readonly string[] = [...SYSCTLS, ...ENDS.keys(), "cma", SWIOTLB];
 
 /** What is said of any other name. */
 export const NOT_SETTABLE = "is nothing that a replay can change";
@@ -89,6 +96,7 @@ class Draft {
   #sysctls: SettingsChange = {};
   #boost: number | null = null;
   #cma: number | null = null;
+  #swiotlb: SwiotlbChange | null = null;
 
   constructor(facts: MachineFacts) {
     this.#facts = facts;
@@ -101,6 +109,7 @@ class Draft {
       boostFactor: this.#boost,
       zoneEnds: this.#ends,
       cma: this.#cma,
+      swiotlb: this.#swiotlb,
     };
   }
 
@@ -116,7 +125,18 @@ class Draft {
     if (this.#settings.some((own) => own.name === name)) {
       return [error(name, "is there twice", "give it once")];
     }
+    if (name === SWIOTLB) return this.#bounces(value);
     return SYSCTLS.includes(name) ? this.#sysctl(name, value) : this.#size(name, value);
+  }
+
+  #bounces(value: string): Issue[] {
+    this.#settings.push({ name: SWIOTLB, value, before: null });
+    const { value: line, issues } = parseCommandLine(`swiotlb=${value}`, "x86_64", PAGE_SIZE);
+    if (issues.length > 0 && line.swiotlb.slots === null && !line.swiotlb.force) {
+      return [error(SWIOTLB, `"${cut(value)}" says nothing`, "e.g. swiotlb=force or swiotlb=4096")];
+    }
+    this.#swiotlb = { text: value, ...line.swiotlb };
+    return issues.map((issue) => ({ ...issue, source: SWIOTLB }));
   }
 
   #sysctl(name: string, value: string): Issue[] {
@@ -173,10 +193,15 @@ const NOT_HONEST = "pages in use at the snapshot lie in memory that would not be
 const MEND: Readonly<Record<string, string>> = {
   mem: `${NOT_HONEST}; plan --set mem=… says what such a machine would have`,
   ram: `${NOT_HONEST}; plan --ram … says what such a machine would have`,
-  swiotlb: "its pool was taken before the snapshot; plan --set swiotlb=… says what it would be",
   movablecore: `${KNOWN}; plan --set movablecore=… says what the zones would be`,
   kernelcore: `${KNOWN}; plan --set kernelcore=… says what the zones would be`,
 };
+
+/** What of a change concerns pages; null for nothing. */
+export function pageChange(change: Change): Change | null {
+  const settings = change.settings.filter(({ name }) => name !== SWIOTLB);
+  return settings.length === 0 ? null : { ...change, settings };
+}
 
 function error(source: string, message: string, mend?: string): Issue {
   const issue: Issue = { severity: "error", source, message };

@@ -2,7 +2,14 @@
 export { type AssumptionOptions, Assumptions, type FreeAtEnd } from "./assumptions.ts";
 export { bootMoments } from "./boot-moments.ts";
 export { type BootEvidence, type BootStart, bootStart } from "./boot-start.ts";
-export { type Change, NOT_SETTABLE, parseChange, SETTING_NAMES, type Setting } from "./change.ts";
+export {
+  type Change,
+  NOT_SETTABLE,
+  pageChange,
+  parseChange,
+  SETTING_NAMES,
+  type Setting,
+} from "./change.ts";
 export type { CheckCount } from "./checks.ts";
 export {
   type Comparison,
@@ -13,12 +20,24 @@ export {
   type ListDifference,
 } from "./compare.ts";
 export { type Divergence, divergenceOf } from "./divergence.ts";
+export type { DmaCall } from "./dma/call.ts";
+export type { CoherentScore } from "./dma/coherent.ts";
+export { DmaCollector, type DmaSources, dmaSources } from "./dma/collect.ts";
+export type { FirstRefusal } from "./dma/driver.ts";
+export { type DmaFacts, type DmaPool, type DmaTexts, dmaFacts } from "./dma/facts.ts";
+export { type DmaReplay, type DmaTask, replayDma } from "./dma/replay-dma.ts";
+export type { CutCount } from "./dma/reshape.ts";
+export type { DmaDeviceScore, DmaPhase, DmaScore } from "./dma/score.ts";
+export type { DmaWhatIf, DmaWhatIfDevice, SwiotlbChange } from "./dma/what-if.ts";
 export { Driver } from "./drive.ts";
 export type { DriveOptions } from "./drive-options.ts";
 export type { BulkCall, ReplayEvent, ReplayKind } from "./event.ts";
 export { factsOf, listSnapshot, type SnapTexts } from "./from-snapshot.ts";
 export { WindowCollector } from "./from-trace.ts";
 export { InputScan } from "./inputs.ts";
+export { IovaCalls } from "./iova/calls.ts";
+export { type IovaEvidence, type IovaTexts, iovaEvidence } from "./iova/facts.ts";
+export { type IovaScore, scoreIova } from "./iova/score-iova.ts";
 export { CALL_WINDOW, LookAhead, type Scanner, USE_WINDOW } from "./look-ahead.ts";
 export { PERFETTO_HEAD, PERFETTO_TAIL, PerfettoEvents } from "./perfetto.ts";
 export { type Recording, recordingOf } from "./recording.ts";

@@ -9,17 +9,20 @@ import { readCapture } from "../../src/formats/capture.ts";
 import { readText } from "../../src/formats/index.ts";
 import { zoneinfoReader } from "../../src/formats/zoneinfo-reader.ts";
 import { checkCapture, machineFromCapture, planMachine } from "../../src/plan/index.ts";
-import { captureFiles, corpusFiles, corpusNames, traceNames } from "../support/corpus.ts";
+import { captureFiles, corpusFiles, corpusNames, dmaNames, traceNames } from "../support/corpus.ts";
+import { type DmaRow, dmaWords, isDmaExact, scoreDma } from "./dma-score.ts";
 import { fidelityPage, unexplained } from "./fidelity.ts";
 import { blindCapture, type Question, type Score, scoreCapture } from "./score.ts";
 import { isExact, scoreTrace, type TraceScore } from "./trace-score.ts";
 
 const scores: Score[] = [];
 const traces: TraceScore[] = [];
+const dma: DmaRow[] = [];
 
 before(async () => {
   for (const name of corpusNames()) scores.push(await scoreCapture(name));
   for (const name of traceNames()) traces.push(await scoreTrace(name));
+  for (const name of dmaNames()) dma.push(await scoreDma(name));
 });
 
 function total(question: Question): { equal: number; compared: number } {
@@ -52,6 +55,26 @@ test("S7 every recording replays page for page, with every list in order at the 
   }
 });
 
+test("S11 every recorded mapping bounces where the kernel's did, in its very slot", () => {
+  assert.ok(dma.length >= 4);
+  assert.deepEqual(dma.filter((row) => !isDmaExact(row)).map(dmaWords), []);
+});
+
+test("S10 every address behind an IOMMU is the kernel's, and what is derived from the API's calls", () => {
+  const scores = traces.flatMap(({ iova }) => (iova === null ? [] : [iova]));
+  assert.ok(scores.length >= 2);
+  for (const score of scores) {
+    const { allocations, predicted, sizes, limits, handles, coherent, tables, domains } = score;
+    assert.ok(allocations.recorded > 500);
+    for (const { recorded, equal } of [allocations, sizes, limits, handles, coherent]) {
+      assert.equal(equal, recorded);
+    }
+    assert.equal(tables?.equal, tables?.recorded);
+    const strict = domains.every(({ mode }) => mode === "strict");
+    if (strict) assert.equal(predicted.equal, predicted.recorded);
+  }
+});
+
 test("the corpus asks enough of each question", () => {
   const least: [Question, number][] = [
     ["span from log", 700],
@@ -73,7 +96,7 @@ test("the corpus asks enough of each question", () => {
 
 test("docs/fidelity.md says what the scores say", () => {
   const page = readFileSync(new URL("../../docs/fidelity.md", import.meta.url), "utf8");
-  assert.equal(page, fidelityPage(scores, traces), "run npm run conformance");
+  assert.equal(page, fidelityPage(scores, traces, dma), "run npm run conformance");
 });
 
 test("given managed pages, the marks of the boot follow as from the memblock log", async () => {

@@ -1,6 +1,8 @@
 // docs/fidelity.md, made of the scores: what is exact, what is not and why.
 import { ERAS, resolveEra } from "../../src/kernels/eras.ts";
 import { EVERY_ARCH } from "../../src/kernels/policy.ts";
+import { type DmaRow, dmaTable } from "./dma-score.ts";
+import { iovaSection } from "./iova-table.ts";
 import { type Miss, QUESTIONS, type Question, type Score } from "./score.ts";
 import { type TraceScore, traceTable } from "./trace-score.ts";
 
@@ -30,7 +32,11 @@ function causeOf(miss: Miss): (typeof CAUSES)[number] | undefined {
   return CAUSES.find((cause) => cause.covers(miss));
 }
 
-export function fidelityPage(scores: readonly Score[], traces: readonly TraceScore[]): string {
+export function fidelityPage(
+  scores: readonly Score[],
+  traces: readonly TraceScore[],
+  dma: readonly DmaRow[],
+): string {
   const parts = [
     "# Fidelity",
     "",
@@ -60,7 +66,8 @@ export function fidelityPage(scores: readonly Score[], traces: readonly TraceSco
     "",
   );
   for (const miss of rest) parts.push(`- ${miss.capture}, ${miss.question}: ${miss.words}`);
-  parts.push(...REPLAYED, ...traceTable(traces), ...UNVERIFIED, ...eraTable());
+  parts.push(...REPLAYED, ...traceTable(traces), ...MAPPED, ...dmaTable(dma));
+  parts.push(...iovaSection(traces), ...UNVERIFIED, ...eraTable());
   return `${parts.join("\n").trimEnd()}\n`;
 }
 
@@ -94,6 +101,19 @@ const REPLAYED = [
   "derive (see `src/replay/score.ts`), *assumed* what was read off recorded pages. The kernels of i386",
   "and arm tell no lists: there the start is put together from page flags and sums, *page blind* means",
   "nothing, and zones and the free pages at the end are what counts (docs/replay.md).",
+  "",
+];
+
+const MAPPED = [
+  "",
+  "## Recordings, mapping by mapping",
+  "",
+  "Each recording of `corpus/dma`: drivers' calls of the DMA API, driven by what they asked. *bounce or",
+  "not* is the decision, *slot* the very slot of each bounce, *address* what the driver got; slots in",
+  "use are compared with debugfs, where it tells them. *coherent* is the zone that memory for both came",
+  "from, and the one request to the page allocator. A recorded address only names the mapping that an",
+  "unmap ends; nothing is mended. Never seen: masks of less than 32 bits, pools that grow. Those are held",
+  "against a search written down slot by slot (`test/dma/swiotlb`).",
   "",
 ];
 

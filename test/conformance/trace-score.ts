@@ -2,6 +2,7 @@
 // docs/fidelity.md says.
 import { ok } from "node:assert/strict";
 import {
+  type IovaScore,
   isSame,
   type ListCount,
   type Replay,
@@ -9,18 +10,21 @@ import {
   replay,
 } from "../../src/replay/index.ts";
 import { recorded } from "../replay/recorded.ts";
+import { recordedIova } from "../replay/recorded-iova.ts";
 
 export interface TraceScore {
   readonly name: string;
   readonly cpus: number;
   readonly replay: Replay;
+  /** Addresses behind an IOMMU; null where none translated. */
+  readonly iova: IovaScore | null;
 }
 
 export async function scoreTrace(name: string): Promise<TraceScore> {
   const { from, to, facts, events } = await recorded(name);
   const { value, issues } = await replay({ from, facts, recording: recordingOf(events, to) });
   ok(value !== null, JSON.stringify(issues));
-  return { name, cpus: facts.cpus, replay: value };
+  return { name, cpus: facts.cpus, replay: value, iova: recordedIova(name, facts) };
 }
 
 /**

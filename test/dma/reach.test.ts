@@ -26,6 +26,7 @@ const PC: ReachMemory = {
   zoneDmaLimit: 2 ** 24 - 1,
   hasDma32: true,
   swiotlb: { start: 0xbbec1000, bytes: 64 * MIB, maxMapping: 262144, forced: false },
+  maskPool: null,
   cma: [],
   custom: false,
 };

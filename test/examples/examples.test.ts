@@ -7,6 +7,7 @@ import { buddyLesson } from "../../examples/buddy-lesson.ts";
 import { cmaArea } from "../../examples/cma-area.ts";
 import { emulatorRam } from "../../examples/emulator-ram.ts";
 import { lruCache } from "../../examples/lru-cache.ts";
+import { networkCard } from "../../examples/network-card.ts";
 import { pagePool } from "../../examples/page-pool.ts";
 
 const PAGE = readFileSync(new URL("../../docs/allocator.md", import.meta.url), "utf8");
@@ -80,4 +81,14 @@ test("a lesson on the buddy allocator", () => {
     [0, 0, 0, 0, 0, 0, 1],
   ]);
   assert.ok(PAGE.includes(lines.join("\n")));
+});
+
+test("S8 a driver of an old network card", () => {
+  const lines = linesOf(networkCard);
+  assert.ok(lines.includes("the card sends  hello"));
+  assert.ok(lines.includes("the CPU reads   hello, too early"));
+  assert.ok(lines.includes("after the sync  world"));
+  assert.ok(lines.includes("after the unmap fault: freed"));
+  const page = readFileSync(new URL("../../docs/dma.md", import.meta.url), "utf8");
+  assert.ok(page.includes(lines.join("\n")));
 });

@@ -189,7 +189,7 @@ test("names as in the machine's own file system, and one file under two names", 
   ]);
   expect.equal(value.thpEnabled, "madvise");
   expect.equal(value.hugepages.get(2 ** 21)?.get("nr_hugepages"), 64);
-  expect.deepEqual(value.swiotlb, { slots: 32768, used: 0 });
+  expect.deepEqual(value.swiotlb, { slots: 32768, used: 0, highWater: null });
 });
 
 test("what only the boot log says fills in for files", async () => {

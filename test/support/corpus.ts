@@ -7,6 +7,7 @@ import { readTar } from "../../src/io/tar.ts";
 
 const LAYOUTS = new URL("../../corpus/layouts/", import.meta.url);
 const TRACES = new URL("../../corpus/traces/", import.meta.url);
+const DMA = new URL("../../corpus/dma/", import.meta.url);
 
 /** Names of all captures, sorted; `pattern` selects by name. */
 export function corpusNames(pattern = /./): string[] {
@@ -19,6 +20,16 @@ export const WHOLE_BOOTS: RegExp = /^a-boot-/;
 /** Names of all traces, sorted; the layout `trace-NAME` is the same boot. */
 export function traceNames(pattern = /./): string[] {
   return namesIn(TRACES, pattern);
+}
+
+/** Names of the recordings of drivers' DMA calls. */
+export function dmaNames(pattern = /./): string[] {
+  return namesIn(DMA, pattern);
+}
+
+/** Files of such a recording: `trace.txt`, `drivers.txt`, `before/dmesg` … */
+export function dmaFiles(name: string): ReadonlyMap<string, string> {
+  return filesOf(DMA, name);
 }
 
 const PACKED = /\.tar\.(?:gz|zst)$/;

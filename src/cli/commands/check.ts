@@ -51,7 +51,7 @@ async function check(path: string, flags: CheckFlags, context: Context): Promise
   if (text?.kind === "reports") return checkReports(text.reports, path, flags, context);
   const { capture, issues } = text ?? (await loadCapture(path, context.terminal));
   if (hasErrors(issues)) throw unreadable(issues);
-  const outcome = checkCapture(capture, options);
+  const outcome = checkCapture(capture, { ...options, numbersAlone: true });
   const wrapped = outcome.value === null ? null : { check: outcome.value, issues: outcome.issues };
   const { check: result } = orFailure(wrapped, outcome.issues, path, options);
   const found = { ...result, plan: { ...result.plan, issues: [...issues, ...outcome.issues] } };

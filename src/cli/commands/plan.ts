@@ -6,7 +6,7 @@ import type { Context } from "../context.ts";
 import { EXIT_FINE } from "../failure.ts";
 import { loadMachine, makePlan } from "../load.ts";
 import { planScreen } from "../render/plan-screen.ts";
-import { parseManaged, parseSysctls } from "../values.ts";
+import { parseManaged, parseMaskPool, parseSysctls } from "../values.ts";
 import {
   addMachineOptions,
   collect,
@@ -18,6 +18,7 @@ interface PlanFlags extends MachineFlags {
   readonly json?: boolean;
   readonly managed?: string;
   readonly sysctl?: readonly string[];
+  readonly maskPool?: string;
 }
 
 const EXAMPLES = `
@@ -30,7 +31,8 @@ Examples:
   zonewright plan board.dtb --kernel 6.1 --cmdline 'cma=128M'
   zonewright plan capture/ --set swiotlb=65536 --device sound:29
   zonewright plan capture/ --sysctl min_free_kbytes=65536 --json
-  zonewright plan capture/ --managed N0/DMA=3840,N0/DMA32=754602`;
+  zonewright plan capture/ --managed N0/DMA=3840,N0/DMA32=754602
+  zonewright plan capture/ --mask-pool 4M --device sound:29`;
 
 export function addPlan(program: Command, context: Context): void {
   const command = program
@@ -41,6 +43,10 @@ export function addPlan(program: Command, context: Context): void {
     .option(
       "--managed <zones>",
       "pages the zones hold after boot, e.g. N0/DMA=3840,N0/Normal=50000",
+    )
+    .option(
+      "--mask-pool <size>",
+      "ZONE_DMA out of the zonelists, a pool for limited requests in its place (as planned in 2006)",
     );
   addMachineOptions(command)
     .addOption(
@@ -57,8 +63,10 @@ export function addPlan(program: Command, context: Context): void {
 
 async function plan(path: string, flags: PlanFlags, context: Context): Promise<number> {
   const options = machineOptions(flags);
-  const managed: PlanOptions =
-    flags.managed === undefined ? {} : { managed: parseManaged(flags.managed) };
+  const managed: PlanOptions = {
+    ...(flags.managed === undefined ? {} : { managed: parseManaged(flags.managed) }),
+    ...(flags.maskPool === undefined ? {} : { maskPoolBytes: parseMaskPool(flags.maskPool) }),
+  };
   const writes = parseSysctls(flags.sysctl ?? []);
   const machine = await loadMachine(path, options, context.terminal);
   const booted = makePlan(machine, path, options, managed);

@@ -1,17 +1,23 @@
 /** `zonewright replay TRACE`: what a kernel did, run through the engine page by page. */
 import { type Command, Option } from "commander";
-import type { Issue } from "../../base/issue.ts";
+import type { Issue, Outcome } from "../../base/issue.ts";
 import { replayDocument } from "../../documents/index.ts";
 import { interruption, yieldTurn } from "../../host/index.ts";
 import {
   type Change,
+  type DmaFacts,
+  type DmaReplay,
   isSame,
   type MachineFacts,
   NOT_SETTABLE,
+  pageChange,
   parseChange,
   type Run,
   replay,
+  replayDma,
   SETTING_NAMES,
+  type SwiotlbChange,
+  scoreIova,
 } from "../../replay/index.ts";
 import type { Context } from "../context.ts";
 import {
@@ -22,7 +28,7 @@ import {
   Failure,
   unreadable,
 } from "../failure.ts";
-import { loadTrace } from "../load-trace.ts";
+import { loadTrace, type TraceRecording } from "../load-trace.ts";
 import { progressWords, replayScreen } from "../render/replay-screen.ts";
 import { openReplayFiles, type ReplayFiles } from "../replay-files.ts";
 import { collect } from "./machine-options.ts";
@@ -49,6 +55,9 @@ What it prints:
   Repaired run   where the blind run differs from the kernel: each wrong answer is
                  mended and counted, what was assumed is named
   First difference, with both sides' pages and what each zone said
+  DMA            where drivers' calls were recorded: which mappings bounced, in which
+                 slots, and how many were in use, against the kernel; behind an IOMMU,
+                 which addresses its domains gave out
   Over time: free memory and marks, blocks by order, kswapd, reclaim, fallbacks
 
 --set asks what the same requests and frees would meet on a changed machine; repeat
@@ -59,6 +68,9 @@ is counted.
                         sysctls, written at the moment of the snapshot
   dma=SIZE  dma32=SIZE  the address where the zone ends, 0 for no such zone
   cma=SIZE              an area for movable pages, 0 for none
+  swiotlb=SLOTS[,AREAS][,force]
+                        another pool of bounce buffers, or every mapping through it; needs
+                        the recording's DMA calls (events dma:*, or probes as scripts/lab sets)
 
 --perfetto writes the blind run for https://ui.perfetto.dev and chrome://tracing:
 counters, kswapd and reclaim as slices, fallbacks, refusals, differences. Its size
@@ -78,6 +90,7 @@ Examples:
   zonewright replay trace/ --boot
   zonewright replay trace/ --set min_free_kbytes=65536 --set watermark_boost_factor=0
   zonewright replay trace/ --set dma32=1G --json | jq .whatIf.zoneShift
+  zonewright replay trace/ --set swiotlb=force --json | jq .dma.whatIf
   zonewright replay trace/ --perfetto trace.json --decisions decisions.csv`;
 
 export function addReplay(program: Command, context: Context): void {
@@ -107,18 +120,24 @@ async function run(path: string, flags: ReplayFlags, context: Context): Promise<
     ...(flags.from === undefined ? {} : { from: flags.from }),
     ...(flags.to === undefined ? {} : { to: flags.to }),
   };
-  const { issues, ...task } = await loadTrace(paths, context.terminal.stdin);
+  const {
+    issues,
+    dma: dmaFacts,
+    iova: evidence,
+    ...task
+  } = await loadTrace(paths, context.terminal.stdin);
   const { facts, recording } = task;
   const stop = interruption();
   let files: ReplayFiles | null = null;
   try {
     const change = flags.set === undefined ? null : changeOf(flags.set, facts);
+    const pages = change === null ? null : pageChange(change.value);
     const own = await openReplayFiles(flags, facts);
     files = own;
     const { value, issues: more } = await replay({
       ...task,
       ...own.hooks,
-      ...(change === null ? {} : { whatIf: change.value }),
+      ...(pages === null ? {} : { whatIf: pages }),
       pause: async (done, all) => {
         await own.flush();
         showProgress(context, done, all);
@@ -129,8 +148,13 @@ async function run(path: string, flags: ReplayFlags, context: Context): Promise<
     hideProgress(context);
     if (value === null) throw change === null ? unreadable(more) : settingFailure(more);
     const { lost } = recording;
-    const all = [...issues, ...(change?.issues ?? []), ...recording.issues, ...more];
-    const origin = { trace: path, lost, issues: all };
+    const swiotlb = change?.value.swiotlb ?? null;
+    const dma = value.stopped ? null : await dmaOf(recording, dmaFacts, swiotlb);
+    const translated = !value.stopped && recording.dmaSources.translated;
+    const iova = translated ? scoreIova(await recording.iovaCalls(), evidence) : null;
+    const asked = [...(change?.issues ?? []), ...(dma?.issues ?? [])];
+    const all = [...issues, ...asked, ...recording.issues, ...more];
+    const origin = { trace: path, lost, issues: all, dma: dma?.value ?? null, iova };
     const screen = (): string => replayScreen(context.style(), value, origin);
     context.print(flags.json === true ? replayDocument(value, origin) : screen());
     return !value.stopped && isEqual(value.repaired) ? EXIT_FINE : EXIT_FINDINGS;
@@ -139,6 +163,17 @@ async function run(path: string, flags: ReplayFlags, context: Context): Promise<
     await files?.close();
     await recording.close();
   }
+}
+
+/** The DMA calls of the same window, after the pages: these tell which events there are. */
+async function dmaOf(
+  recording: TraceRecording,
+  facts: DmaFacts | null,
+  whatIf: SwiotlbChange | null,
+): Promise<Outcome<DmaReplay | null>> {
+  if (facts === null) return { value: null, issues: [] };
+  const { dmaSources: sources } = recording;
+  return replayDma({ facts, sources, calls: recording.dmaCalls(), whatIf });
 }
 
 /** What `--set` says; wrong usage where it cannot be. */

@@ -14,8 +14,16 @@ const KIND_WORDS: Readonly<Record<ReservedKind, string>> = {
   cma: "lent to movable pages",
 };
 
-export function poolLines({ pools }: Plan): string[] {
+export function poolLines({ pools, maskPool, pageSize }: Plan): string[] {
   const lines: string[] = [];
+  if (maskPool !== null) {
+    const reserve = maskPool.reserveWithout;
+    lines.push(
+      `mask pool    ${formatBytes(maskPool.bytes)} below ${formatAddress(maskPool.end, 1)} · in no zonelist, ` +
+        `so no zone keeps a reserve for it (ZONE_DMA would: ${formatCount(reserve)} pages, ` +
+        `${formatBytes(reserve * pageSize)}) · books of ${formatBytes(maskPool.metadataBytes)} outside the zones`,
+    );
+  }
   const { swiotlb } = pools;
   if (swiotlb === null) lines.push(`swiotlb      none: ${pools.swiotlbWhyNot ?? "not needed"}`);
   else {

@@ -3,6 +3,8 @@ import { formatCount } from "../../base/units.ts";
 import type { ReplayOrigin } from "../../documents/index.ts";
 import type { Comparison, Divergence, Replay, Run } from "../../replay/index.ts";
 import type { Style } from "../terminal.ts";
+import { dmaSections } from "./dma.ts";
+import { iovaSections } from "./iova.ts";
 import { issueLines } from "./origins.ts";
 import { paint, spell, wrap } from "./paint.ts";
 import { header, page, section } from "./plan-screen.ts";
@@ -39,6 +41,8 @@ export function replayScreen(style: Style, replay: Replay, origin: ReplayOrigin)
     section(style, "Told by the recording, beyond requests and frees", [
       ...sentence(style, countWords(score.inputs) || "nothing"),
     ]),
+    ...dmaSections(style, origin.dma),
+    ...iovaSections(style, origin.iova),
     ...whatIfSections(style, replay),
     ...timelineSections(style, replay),
     section(style, "Worth knowing", issueLines(style, origin.issues)),
