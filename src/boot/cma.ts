@@ -2,6 +2,8 @@
  * Contiguous memory areas: what the boot log reserved or, without a log, what
  * `cma=` and the build's default ask for.
  *
+ * An area that the devicetree calls the default one takes the place of the build's.
+ *
  * Only a log tells where an area without a fixed base lies. A build without CMA
  * ignores `cma=` and `hugetlb_cma=`.
  *
@@ -10,7 +12,7 @@
 import type { Issue, Outcome } from "../base/issue.ts";
 import type { BootLog } from "../formats/boot-log.ts";
 import type { CommandLine } from "./command-line.ts";
-import type { CmaArea, Hardware, Layout } from "./hardware.ts";
+import type { CmaArea, Hardware, Layout, ReservedRegion } from "./hardware.ts";
 
 const DEFAULT_AREA = "reserved"; // the kernel's name of the default area
 
@@ -20,15 +22,19 @@ export function planCma(
   commandLine: CommandLine,
   layout: Layout,
   log: BootLog | null,
+  reserved: readonly ReservedRegion[] = [],
 ): Outcome<CmaArea[]> {
   const issues: Issue[] = [];
+  const own = reserved.flatMap(({ kind, name, start, bytes }) =>
+    kind === "cma" && start !== null ? [{ name, start, bytes }] : [],
+  );
   if (log !== null && (log.cma.length > 0 || log.memory !== null)) {
-    const value = log.cma.map(({ start, end }) => ({
+    const printed = log.cma.map(({ start, end }) => ({
       name: DEFAULT_AREA,
       start,
       bytes: end - start,
     }));
-    return { value, issues };
+    return { value: [...own, ...printed], issues };
   }
   const { build } = hardware;
   if (!build.cma) {
@@ -42,8 +48,12 @@ export function planCma(
     }
     return { value: [], issues };
   }
-  const areas = [...hugetlbAreas(hardware, commandLine, layout, issues)];
-  const standard = defaultArea(hardware, commandLine, issues);
+  const areas: CmaArea[] = [...own, ...hugetlbAreas(hardware, commandLine, layout, issues)];
+  const chosen = (hardware.reserved ?? []).filter(({ isDefault }) => isDefault);
+  if (chosen.some(({ name }) => own.some((area) => area.name === name))) {
+    return { value: areas, issues };
+  }
+  const standard = defaultArea(hardware, commandLine, layout, issues);
   if (standard !== null) areas.push(standard);
   return { value: areas, issues };
 }
@@ -51,6 +61,7 @@ export function planCma(
 function defaultArea(
   hardware: Hardware,
   commandLine: CommandLine,
+  layout: Layout,
   issues: Issue[],
 ): CmaArea | null {
   const { build } = hardware;
@@ -76,7 +87,28 @@ function defaultArea(
     });
     return null;
   }
-  return { name: DEFAULT_AREA, start: fixed ? base : null, bytes };
+  if (fixed || hasRoom(hardware, layout, bytes, limit)) {
+    return { name: DEFAULT_AREA, start: fixed ? base : null, bytes };
+  }
+  issues.push({
+    severity: "warning",
+    message: `no RAM below the DMA limit has ${bytes / 2 ** 20} MiB in one piece, so the kernel reserves no CMA area`,
+    source: "cma",
+  });
+  return null;
+}
+
+/** arm and arm64 look below what every device reaches. Linux: dma_contiguous_reserve(arm64_dma_phys_limit) */
+function hasRoom(
+  { arch, build }: Hardware,
+  { memory, dmaLimitPfn }: Layout,
+  bytes: number,
+  limit: number,
+): boolean {
+  if (memory.length === 0 || (arch !== "arm64" && arch !== "arm")) return true;
+  const ends = [dmaLimitPfn ?? Infinity, limit === 0 ? Infinity : limit / build.pageSize];
+  const end = Math.min(...ends);
+  return memory.some((ram) => (Math.min(ram.end, end) - ram.start) * build.pageSize >= bytes);
 }
 
 /**

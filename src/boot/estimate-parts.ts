@@ -34,7 +34,7 @@ const MEASURED_PAGE = 4096; // bytes of a page on every build measured
 const SECTION_BYTES = 2 ** 27; // SECTION_SIZE_BITS of x86-64, and of arm64 with 4 KiB pages
 const LARGE_SECTION_BYTES = 2 ** 29; // of arm64 with 64 KiB pages
 
-/** Pages of the devicetree that is inside the constants of arm64; QEMU's FDT_MAX_SIZE. */
+/** Pages of the devicetree that is inside the constants of arm and arm64; QEMU's FDT_MAX_SIZE. */
 const DEVICETREE = 256;
 
 /** Stands in for a build that was never measured: between the smallest and largest seen. */
@@ -144,11 +144,21 @@ export function allocatedParts(
     parts.push(exactly("swiotlb slots", (swiotlb.slots * slotBytes) / pageSize));
   }
   parts.push(exactly("rest", values.rest));
-  if (hardware.arch === "arm64" && (hardware.unmapped ?? []).length > 0) {
+  const { devicetreeBytes } = hardware;
+  if (devicetreeBytes !== undefined) {
+    const best = Math.ceil(devicetreeBytes / pageSize) - DEVICETREE;
+    const own = { best, min: best, max: Math.max(0, best) };
+    parts.push({ ...exactly("devicetree", 0), ...own, limitPfn: nearImage(layout, pageSize) });
+  } else if (hardware.arch === "arm64" && (hardware.unmapped ?? []).length > 0) {
     // The boards measured pad their devicetree to 1 MiB; EFI passes one of a page or two.
     parts.push({ ...exactly("devicetree", 0), best: -DEVICETREE, min: -DEVICETREE });
   }
   return parts;
+}
+
+/** Boot loaders put a devicetree near the kernel. Linux: Documentation/arm64/booting.rst, 512 MiB up to 4.2 */
+function nearImage({ memory }: Layout, pageSize: number): number {
+  return (memory[0]?.start ?? 0) + 2 ** 29 / pageSize;
 }
 
 /** Pages by which any zone may be off: small tables grow with RAM, nodes and CPUs, each in its way. */

@@ -14,7 +14,7 @@
  * for itself without saying so in its map, and debugging options that cost memory.
  */
 import type { Issue, Outcome } from "../base/issue.ts";
-import type { Range } from "../base/range.ts";
+import { type Range, rangeList, subtract } from "../base/range.ts";
 import { is32Bit, type Policy } from "../kernels/policy.ts";
 import type { CommandLine } from "./command-line.ts";
 import { typicalLate } from "./estimate-late.ts";
@@ -97,7 +97,8 @@ function takeAll(
   const { pageSize } = hardware.build;
   const is32 = is32Bit(hardware.arch);
   // High memory is not mapped yet, so nothing is taken of it.
-  const stretches = zoneStretches(layout)
+  const everywhere = zoneStretches(layout);
+  const stretches = everywhere
     .filter((one) => !is32 || one.start < layout.maxLowPfn)
     .map((one) => (is32 ? { ...one, end: Math.min(one.end, layout.maxLowPfn) } : one));
   let elsewhere = UNKNOWN_BYTES;
@@ -114,6 +115,15 @@ function takeAll(
   takeFrom(taken, image.pages, image.slots, image.best);
   for (const { start, end } of hardware.unmapped ?? []) {
     takeFixed(taken, "unmapped", { start: start / pageSize, end: end / pageSize });
+  }
+  for (const { kind, start, bytes } of pools.reserved ?? []) {
+    // What the kernel found a place for may lie lower than computed, but hardly in another zone.
+    if (kind === "cma" || start === null) continue;
+    const range = { start, end: start + bytes };
+    // What is seen not to be mapped was taken above.
+    for (const own of subtract([range], rangeList(hardware.unmapped ?? []))) {
+      takeFixed(taken, kind, { start: own.start / pageSize, end: own.end / pageSize }, everywhere);
+    }
   }
   for (const range of pools.crashkernel) takeCrashkernel(taken, range, commandLine, pageSize);
   const parts = allocatedParts(hardware, commandLine, layout, pools, policy, constants);
@@ -154,10 +164,15 @@ function takeCrashkernel(
   takePart(taken, { ...exactly("crashkernel", end - start), limitPfn });
 }
 
-/** Takes pages whose place is known, in pfns. */
-function takeFixed(taken: Taken, what: string, range: Range): void {
+/** Takes pages whose place is known, in pfns; of high memory too where `stretches` has it. */
+function takeFixed(
+  taken: Taken,
+  what: string,
+  range: Range,
+  stretches: readonly ZoneStretch[] = taken.stretches,
+): void {
   const here = new Float64Array(taken.best.length);
-  countPages(taken.stretches, range, here);
+  countPages(stretches, range, here);
   here.forEach((pages, slot) => {
     if (pages > 0) takeFrom(taken, exactly(what, pages), [slot], slot);
   });

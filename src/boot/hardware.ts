@@ -40,6 +40,46 @@ export interface Cpus {
   readonly byNode: ReadonlyMap<number, readonly number[]> | null;
 }
 
+/**
+ * What becomes of memory that firmware set aside.
+ *
+ *   no-map      not mapped: nobody's, the kernel's neither
+ *   reserved    mapped, and used by whoever knows of it
+ *   coherent    for dma_alloc_coherent() of the devices that name it
+ *   restricted  the bounce pool of the devices that name it
+ *   cma         lent to movable pages until a device wants it
+ */
+export type ReservedKind = "no-map" | "reserved" | "coherent" | "restricted" | "cma";
+
+export interface ReservedRequest {
+  readonly name: string;
+  readonly kind: ReservedKind;
+  /** Not mapped by the kernel; always so for "no-map". */
+  readonly noMap: boolean;
+  /** Fixed place, bytes; null where the kernel finds one. */
+  readonly start: number | null;
+  readonly bytes: number;
+  /** Alignment that is asked for, bytes; 0 for none. */
+  readonly align: number;
+  /** Where to look, in order, bytes; empty for anywhere. */
+  readonly within: readonly Range[];
+  /** A region of its own in the kernel's list; not so /memreserve/ and second ranges. */
+  readonly listed: boolean;
+  /** linux,cma-default: all devices' area, in place of the build's. */
+  readonly isDefault: boolean;
+}
+
+/** A region of /reserved-memory with its place. */
+export interface ReservedRegion {
+  readonly name: string;
+  readonly kind: ReservedKind;
+  /** Bytes; null where nothing free is large enough. */
+  readonly start: number | null;
+  readonly bytes: number;
+  /** False where the kernel found the place and we computed it. */
+  readonly fixed: boolean;
+}
+
 export interface Hardware {
   readonly arch: Arch;
   readonly build: Build;
@@ -51,6 +91,10 @@ export interface Hardware {
   readonly mirrored?: readonly Range[];
   /** RAM that the kernel does not map and never gives out (EFI, `no-map`): present, not managed. Absent for none. Bytes. */
   readonly unmapped?: readonly Range[];
+  /** What the devicetree's /reserved-memory asks for, in its order; absent for none. */
+  readonly reserved?: readonly ReservedRequest[];
+  /** Size of the devicetree itself, which stays in memory, bytes; absent: not known. */
+  readonly devicetreeBytes?: number;
   /** Where the kernel image lies in this very boot, from /proc/iomem; null or absent: not told. Bytes. */
   readonly image?: Range | null;
   /** Nodes that exist without memory or are named by firmware, ascending; empty for just what `affinity` names. */
@@ -164,5 +208,7 @@ export interface Pools {
   readonly swiotlbWhyNot: string | null;
   readonly cma: readonly CmaArea[];
   readonly crashkernel: readonly Range[];
+  /** What the devicetree set aside, CMA areas too; absent where there is none. */
+  readonly reserved?: readonly ReservedRegion[];
   readonly hugePages: readonly { readonly pageBytes: number; readonly count: number }[];
 }

@@ -15,6 +15,7 @@ import type { Range } from "../base/range.ts";
 import { rangeList, subtract } from "../base/range.ts";
 import type { BootLog, FreedMemory, MemoryLine } from "../formats/boot-log.ts";
 import type { Arch, Policy } from "../kernels/policy.ts";
+import { cmaInLog } from "./cma-in-log.ts";
 import type { Hardware } from "./hardware.ts";
 import { grantsOf } from "./memblock.ts";
 
@@ -112,8 +113,8 @@ function piecesOf(log: BootLog, hardware: Hardware, image: Range | null): LatePi
   const { arch } = hardware;
   const { pageSize } = hardware.build;
   const pieces: LatePiece[] = [];
-  for (const area of log.cma) {
-    const pages = (area.end - area.start) / pageSize;
+  for (const area of cmaInLog(log, hardware)) {
+    const pages = area.bytes / pageSize;
     pieces.push({ what: "CMA", step: "t1", pages, start: area.start, line: area.line });
   }
   // EFI's boot services memory is given back right after the handover, straight to the buddy.

@@ -10,6 +10,7 @@ import { planCma } from "./cma.ts";
 import type { CommandLine } from "./command-line.ts";
 import type { Hardware, Layout, Pools } from "./hardware.ts";
 import { planCrashkernel } from "./pools-crashkernel.ts";
+import { planReserved } from "./reserved-memory.ts";
 import { planSwiotlb } from "./swiotlb.ts";
 
 /** All pools of a boot; sizes in bytes. Issues name what was ignored or is a guess. */
@@ -21,14 +22,16 @@ export function planPools(
   log: BootLog | null,
 ): Outcome<Pools> {
   const swiotlb = planSwiotlb(hardware, commandLine, layout, policy, log);
-  const cma = planCma(hardware, commandLine, layout, log);
+  const reserved = planReserved(hardware, commandLine, layout, policy, log);
+  const cma = planCma(hardware, commandLine, layout, log, reserved.value);
   const crashkernel = planCrashkernel(hardware, commandLine, layout, log, cma.value);
-  const issues: Issue[] = [...cma.issues, ...crashkernel.issues];
+  const issues: Issue[] = [...reserved.issues, ...cma.issues, ...crashkernel.issues];
   const value: Pools = {
     swiotlb: swiotlb.pool,
     swiotlbWhyNot: swiotlb.whyNot,
     cma: cma.value,
     crashkernel: crashkernel.value,
+    ...(reserved.value.length === 0 ? {} : { reserved: reserved.value }),
     hugePages: hugePages(hardware, commandLine, log),
   };
   return { value, issues };

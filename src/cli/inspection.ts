@@ -14,6 +14,7 @@ import type { Capture } from "../formats/capture.ts";
 import type { Zoneinfo } from "../formats/zoneinfo.ts";
 import {
   checkCapture,
+  headroomOf,
   type MachineInput,
   machineFromCapture,
   type Plan,
@@ -25,21 +26,29 @@ export function inspectCapture(
   sources: readonly SourceDocument[],
   issues: readonly Issue[],
 ): Inspection {
-  const base = { name: capture.name, zoneinfo: capture.zoneinfo, sources };
+  const { value: headroom, issues: more } = headroomOf(capture);
+  const base = { name: capture.name, zoneinfo: capture.zoneinfo, headroom, sources };
+  const machine = machineFromCapture(capture);
   const check = checkCapture(capture);
-  if (check.value !== null) {
-    const all = [...issues, ...check.issues];
+  // A check of zoneinfo's own numbers knows neither pools nor devices, which are wanted here.
+  if (machine.value !== null && check.value !== null) {
+    const all = [...issues, ...check.issues, ...more];
     return { ...base, plan: check.value.plan, check: check.value, checkWhyNot: null, issues: all };
   }
-  const whyNot = check.issues.find(({ severity }) => severity === "error")?.message ?? "no plan";
-  const own = planFrom(machineFromCapture(capture));
+  const trouble = [...machine.issues, ...check.issues];
+  const whyNot = trouble.find(({ severity }) => severity === "error")?.message ?? "no plan";
+  const own = planFrom(machine);
   if (own.plan !== null || capture.zoneinfo === null) {
-    const all = [...issues, ...check.issues, ...own.issues].map(asWarning);
+    const all = [...issues, ...check.issues, ...own.issues, ...more].map(asWarning);
     return { ...base, plan: own.plan, check: null, checkWhyNot: whyNot, issues: all };
   }
   const spans = planFrom(machineFromCapture(withMapFromSpans(capture, capture.zoneinfo)));
+  if (spans.plan === null && check.value !== null) {
+    const all = [...issues, ...check.issues, ...more];
+    return { ...base, plan: check.value.plan, check: check.value, checkWhyNot: null, issues: all };
+  }
   const words = `${whyNot}; zoneinfo's own spans are drawn, and nothing is compared with them`;
-  const all = [...issues, ...spans.issues].map(asWarning);
+  const all = [...issues, ...spans.issues, ...more].map(asWarning);
   return { ...base, plan: spans.plan, check: null, checkWhyNot: words, issues: all };
 }
 

@@ -4,6 +4,7 @@
  * and a mend.
  */
 import { hasErrors, type Issue, type Outcome } from "../base/issue.ts";
+import type { SourceDocument } from "../documents/index.ts";
 import { type Capture, type CaptureFiles, readCapture } from "../formats/capture.ts";
 import { openCaptureFiles, openMachine } from "../host/index.ts";
 import {
@@ -11,6 +12,7 @@ import {
   type MachineOptions,
   machineFromCapture,
   machineFromDescription,
+  machineFromDevicetree,
   type Plan,
   type PlanOptions,
   planMachine,
@@ -38,6 +40,11 @@ export async function loadMachine(
     const { value, issues: more } = machineFromDescription(opened.value.description, options);
     return orFailure(value, [...issues, ...more], path, options);
   }
+  if (opened.value.kind === "devicetree") {
+    const { tree, name } = opened.value;
+    const { value, issues: more } = machineFromDevicetree(tree, name, options);
+    return orFailure(value, [...issues, ...more], path, options);
+  }
   const read = await readCapture(opened.value.files, { skip: isPredicted });
   issues.push(...below(path, read.issues));
   if (hasErrors(issues)) throw unreadable(issues);
@@ -60,11 +67,17 @@ export function makePlan(
 export async function loadCapture(
   path: string,
   terminal: Terminal,
-): Promise<{ capture: Capture; issues: Issue[] }> {
+): Promise<{ capture: Capture; issues: Issue[]; sources: SourceDocument[] }> {
   const opened = await openCapture(path, terminal);
   if (opened.value === null) throw unreadable(opened.issues);
   const read = await readCapture(opened.value);
-  return { capture: read.value, issues: [...opened.issues, ...below(path, read.issues)] };
+  const issues = [...opened.issues, ...below(path, read.issues)];
+  const sources = (opened.value.missing ?? []).map(({ path: file, why }) => ({
+    path: file,
+    from: path,
+    missing: why,
+  }));
+  return { capture: read.value, issues, sources };
 }
 
 async function openCapture(
@@ -75,7 +88,7 @@ async function openCapture(
   const { value, issues } = await openMachine(path, terminal.stdin);
   if (value === null) return { value, issues };
   if (value.kind === "capture") return { value: value.files, issues };
-  const message = "a description is no capture: no kernel ran on it";
+  const message = `a ${value.kind} is no capture: no kernel ran on it`;
   const mend = "pipe the archive of a capture, or use plan";
   throw unreadable([{ severity: "error", source: path, message, mend }]);
 }
@@ -113,6 +126,7 @@ function blame(issue: Issue, path: string, options: Asked): string {
   if (about === "mask-pool" && options.maskPoolBytes !== undefined) return "--mask-pool";
   if (about.startsWith("managed") && options.managed !== undefined) return "--managed";
   if (about === "kernel" && options.kernel !== undefined) return "--kernel";
+  if (about === "arch" && options.arch !== undefined) return "--arch";
   if (about === path || about.startsWith(`${path}/`)) return about;
   const set = (options.set ?? []).some((parameter) => parameter.split("=", 1)[0] === about);
   if (set) return `--set ${about}`;

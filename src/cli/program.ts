@@ -9,6 +9,7 @@ import { Command, CommanderError, Option } from "commander";
 import { formatIssue } from "../base/issue.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addCheck } from "./commands/check.ts";
+import { addCollect } from "./commands/collect.ts";
 import { addDiff } from "./commands/diff.ts";
 import { addExplain } from "./commands/explain.ts";
 import { addInspect } from "./commands/inspect.ts";
@@ -30,9 +31,9 @@ Start here:
   zonewright check examples/captures/x86_64-6.1-8G.tar.gz
                                                does the model say what the kernel said?
 
-A capture is a folder of files named as in /proc and /sys, or a .tar.gz of one. To make one:
-  mkdir capture && cp /proc/{zoneinfo,buddyinfo,iomem,cmdline,version,cpuinfo,meminfo} capture/
-  dmesg -r > capture/dmesg
+A capture is a folder of files named as in /proc and /sys, a .tar.gz of one, or what this makes on
+any machine with a shell:
+  zonewright collect > collect.sh && sh collect.sh capture.txt
 
 Exit codes: 0 fine, 1 findings, 2 wrong usage, 3 unreadable input.`;
 
@@ -72,6 +73,7 @@ export async function main(
   addReplay(program, context);
   addExplain(program, context);
   addAudit(program, context);
+  addCollect(program, context);
   addSchema(program, context);
   addStart(program, context);
   for (const command of program.commands) {

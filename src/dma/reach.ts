@@ -1,15 +1,22 @@
 /**
  * What a device gets: how much of each zone its mask reaches, where its
  * coherent memory comes from, and what happens to a streaming buffer that lies
- * outside. The rules are those of the direct mapping (no IOMMU in between).
+ * outside. The rules are those of the direct mapping (no IOMMU in between). What
+ * a device reaches is a list of ranges of CPU addresses: all up to its mask, or
+ * what the windows of its bus show of them.
  *
  * Linux: dma_direct_supported(), dma_direct_optimal_gfp_mask(), dma_direct_alloc(),
  * dma_direct_map_page(), kernel/dma/direct.c
  */
 
-import type { Range } from "../base/range.ts";
-import { formatBytes } from "../base/units.ts";
+import { intersect, type Range, rangeList, subtract, totalLength } from "../base/range.ts";
+import { highestPhysical, reachedRanges } from "./bus-reach.ts";
 import { type DeviceSpec, maskLimit } from "./device.ts";
+import type { DmaWindow } from "./dma-device.ts";
+import type { ReachMemory, ReachZone, StreamingVerdict } from "./reach-memory.ts";
+import { isRestricted, ramBytes, reachNotes, streamingWords } from "./reach-words.ts";
+
+export type { ReachMemory, ReachZone, StreamingVerdict } from "./reach-memory.ts";
 
 /** How much of one zone's RAM the mask covers, pages. */
 export interface ZoneReach {
@@ -18,12 +25,6 @@ export interface ZoneReach {
   readonly reachable: number;
   readonly present: number;
 }
-
-export type StreamingVerdict =
-  | "direct" // every page is in reach
-  | "bounce" // pages above `limit` go through swiotlb
-  | "unreachable" // pages above `limit` cannot be mapped
-  | "iommu"; // translated
 
 export interface DeviceReach {
   readonly name: string;
@@ -49,51 +50,16 @@ export interface DeviceReach {
   readonly notes: readonly string[];
 }
 
-/** One zone of one node, as far as reach is concerned. */
-export interface ReachZone {
-  readonly node: number;
-  readonly index: number;
-  readonly name: string;
-  readonly present: number;
-  /** RAM in pfns, sorted. */
-  readonly ram: readonly Range[];
-}
-
-/** The memory side of the question. */
-export interface ReachMemory {
-  readonly pageSize: number;
-  /** By node, then from the lowest zone up. */
-  readonly zones: readonly ReachZone[];
-  /** Last address that GFP_DMA stands for, inclusive bytes; null where there is no DMA zone. */
-  readonly zoneDmaLimit: number | null;
-  /** Whether GFP_DMA32 names a zone of its own in this kernel. */
-  readonly hasDma32: boolean;
-  readonly swiotlb: {
-    readonly start: number | null;
-    readonly bytes: number;
-    readonly maxMapping: number;
-    /** Every streaming mapping bounces: swiotlb=force, confidential guests. */
-    readonly forced: boolean;
-  } | null;
-  /** In place of ZONE_DMA: requests with a limit, and bounce buffers, come from it last. Bytes. */
-  readonly maskPool: {
-    readonly start: number;
-    readonly end: number;
-    readonly bytes: number;
-  } | null;
-  readonly cma: readonly { readonly start: number | null; readonly bytes: number }[];
-  /** Zones of a machine no kernel has: chosen by their limits, not by GFP flags. */
-  readonly custom: boolean;
-}
-
 /** What one device gets. */
 export function deviceReach(device: DeviceSpec, memory: ReachMemory): DeviceReach {
-  const streamingLimit = lastAddress(device.dmaBits, device) + 1;
-  const supported = device.iommu || maskSupported(device.dmaBits, memory);
+  const reached = reachedRanges(device.dmaBits, device);
+  const streamingLimit = reached.at(-1)?.end ?? 0;
+  const supported = device.iommu || maskSupported(device.dmaBits, memory, device.windows);
   const coherent = coherentZones(device, memory);
-  const streaming = streamingVerdict(device, streamingLimit, supported, memory);
+  const streaming = streamingVerdict(device, reached, supported, memory);
   const unlimited = streaming === "direct" || streaming === "iommu";
   const notes = reachNotes(device, memory, streaming, supported);
+  const bounceMapping = memory.swiotlb?.maxMapping ?? OWN_POOL_MAPPING;
   return {
     name: device.name,
     dmaBits: device.dmaBits,
@@ -105,7 +71,7 @@ export function deviceReach(device: DeviceSpec, memory: ReachMemory): DeviceReac
         node: zone.node,
         zone: zone.name,
         present: zone.present,
-        reachable: device.iommu ? zone.present : pagesBelow(zone, streamingLimit, memory.pageSize),
+        reachable: device.iommu ? zone.present : pagesWithin(zone, reached, memory.pageSize),
       })),
     coherentFrom: supported ? (coherent.first?.name ?? null) : null,
     coherentRetry: supported ? (coherent.retry?.name ?? null) : null,
@@ -118,11 +84,16 @@ export function deviceReach(device: DeviceSpec, memory: ReachMemory): DeviceReac
     maxMapping:
       unlimited && memory.swiotlb?.forced !== true
         ? Number.POSITIVE_INFINITY
-        : bounceMax(streamingLimit, memory),
-    streamingWords: streamingWords(streaming, streamingLimit, supported, memory),
+        : streaming === "bounce" && memory.maskPool === null
+          ? bounceMapping
+          : bounceMax(streamingLimit, memory),
+    streamingWords: streamingWords(device, streaming, reached, supported, memory),
     notes,
   };
 }
+
+/** A segment of 128 slots of 2 KiB: what a restricted pool maps at most. Linux: IO_TLB_SEGSIZE */
+const OWN_POOL_MAPPING = 128 * 2048;
 
 /**
  * Whether dma_set_mask() accepts a mask of `bits`: 32 bits always, fewer when
@@ -130,7 +101,11 @@ export function deviceReach(device: DeviceSpec, memory: ReachMemory): DeviceReac
  *
  * Linux: dma_direct_supported(), kernel/dma/direct.c
  */
-export function maskSupported(bits: number, memory: ReachMemory): boolean {
+export function maskSupported(
+  bits: number,
+  memory: ReachMemory,
+  windows: readonly DmaWindow[] | undefined = undefined,
+): boolean {
   if (bits >= 32) return true;
   // The pool looks at addresses, so whoever reaches a page of it is served.
   if (memory.maskPool !== null && maskLimit(bits) >= memory.maskPool.start + memory.pageSize - 1)
@@ -138,11 +113,12 @@ export function maskSupported(bits: number, memory: ReachMemory): boolean {
   // The kernel compares with the start of the last page, not with its end.
   let needed = Math.max(0, endOfRam(memory) - memory.pageSize);
   if (memory.zoneDmaLimit !== null) needed = Math.min(needed, memory.zoneDmaLimit);
-  return maskLimit(bits) >= needed;
-}
-
-function lastAddress(bits: number, device: DeviceSpec): number {
-  return Math.min(maskLimit(bits), device.busLimit ?? Number.POSITIVE_INFINITY);
+  if (windows === undefined) return maskLimit(bits) >= needed;
+  // What no window shows translates to all ones, which no such mask covers.
+  const shown = windows.find(
+    ({ cpuStart, size }) => cpuStart <= needed && needed < cpuStart + size,
+  );
+  return shown !== undefined && maskLimit(bits) >= needed - shown.cpuStart + shown.dmaStart;
 }
 
 function endOfRam(memory: ReachMemory): number {
@@ -151,12 +127,13 @@ function endOfRam(memory: ReachMemory): number {
   return end * memory.pageSize;
 }
 
-/** Pages of the zone that lie wholly below `limit`, bytes. */
-function pagesBelow(zone: ReachZone, limit: number, pageSize: number): number {
-  const limitPfn = Math.floor(limit / pageSize);
-  let pages = 0;
-  for (const { start, end } of zone.ram) pages += Math.max(0, Math.min(end, limitPfn) - start);
-  return pages;
+/** Pages of the zone that lie wholly in `ranges`, bytes. */
+function pagesWithin(zone: ReachZone, ranges: readonly Range[], pageSize: number): number {
+  const pages = ranges.map(({ start, end }) => ({
+    start: Math.ceil(start / pageSize),
+    end: Math.floor(end / pageSize),
+  }));
+  return totalLength(intersect(zone.ram, rangeList(pages)));
 }
 
 interface CoherentZones {
@@ -173,7 +150,11 @@ interface CoherentZones {
  * Linux: dma_direct_optimal_gfp_mask(), dma_direct_alloc(), kernel/dma/direct.c
  */
 function coherentZones(device: DeviceSpec, memory: ReachMemory): CoherentZones {
-  const last = device.iommu ? Number.MAX_SAFE_INTEGER : lastAddress(device.coherentBits, device);
+  const { coherentBits, iommu } = device;
+  const last = iommu ? Number.MAX_SAFE_INTEGER : highestPhysical(coherentBits, device);
+  const everything = [{ start: 0, end: Number.MAX_SAFE_INTEGER }];
+  const reached = iommu ? everything : reachedRanges(coherentBits, device);
+  const coveredOf = (zone: ReachZone): number => pagesWithin(zone, reached, memory.pageSize);
   const node = device.node ?? memory.zones[0]?.node ?? 0;
   const kernel = memory.zones.filter((zone) => zone.name !== "HighMem" && zone.name !== "Movable");
   const nodes = [...new Set(kernel.map((zone) => zone.node))];
@@ -199,16 +180,20 @@ function coherentZones(device: DeviceSpec, memory: ReachMemory): CoherentZones {
   } else {
     const asksDma32 = memory.hasDma32 && last < 2 ** 32;
     first = asksDma32 ? upTo("DMA32") : from(() => true);
-    if (first !== null && zoneEnd(first, memory) - 1 > last) {
+    if (first !== null && coveredOf(first) < ramOf(first)) {
       retry = (asksDma32 || !memory.hasDma32 ? null : upTo("DMA32")) ?? upTo("DMA");
     }
   }
-  const covered = first === null ? 0 : pagesBelow(first, last + 1, memory.pageSize);
+  const covered = first === null ? 0 : coveredOf(first);
   return {
     first,
     retry: retry === first ? null : retry,
     fits: first === null ? 0 : covered / first.present,
   };
+}
+
+function ramOf(zone: ReachZone): number {
+  return totalLength(zone.ram);
 }
 
 /**
@@ -221,16 +206,17 @@ function pooledZones(
   last: number,
   kernel: readonly ReachZone[],
 ): CoherentZones {
+  const below = [{ start: 0, end: last + 1 }];
   const populated = kernel.filter((zone) => zone.present > 0);
   // Who reaches all memory never has to go to the pool.
   const isLimited = populated.some((zone) => zoneEnd(zone, memory) - 1 > last);
   const retry = isLimited && last > pool.start ? { name: "mask pool" } : null;
   const whole = populated.findLast((zone) => zoneEnd(zone, memory) - 1 <= last);
-  const cut = populated.find((zone) => pagesBelow(zone, last + 1, memory.pageSize) > 0);
+  const cut = populated.find((zone) => pagesWithin(zone, below, memory.pageSize) > 0);
   // The normal allocator is asked where the limit lies above the pool.
   const first = last + 1 <= pool.end ? undefined : (whole ?? cut);
   if (first === undefined) return { first: retry, retry: null, fits: retry === null ? 0 : 1 };
-  const covered = pagesBelow(first, last + 1, memory.pageSize) / first.present;
+  const covered = pagesWithin(first, below, memory.pageSize) / first.present;
   return { first, retry, fits: covered };
 }
 
@@ -240,14 +226,17 @@ function zoneEnd(zone: ReachZone, memory: ReachMemory): number {
 
 function streamingVerdict(
   device: DeviceSpec,
-  limit: number,
+  reached: readonly Range[],
   supported: boolean,
   memory: ReachMemory,
 ): StreamingVerdict {
   if (device.iommu) return "iommu";
+  if (isRestricted(device)) return "bounce";
   if (!supported) return "unreachable";
-  if (endOfRam(memory) <= limit) return memory.swiotlb?.forced === true ? "bounce" : "direct";
-  return poolInReach(limit, memory) ? "bounce" : "unreachable";
+  if (subtract(ramBytes(memory), reached).length === 0) {
+    return memory.swiotlb?.forced === true ? "bounce" : "direct";
+  }
+  return poolInReach(reached, memory) ? "bounce" : "unreachable";
 }
 
 /** The largest mapping that can be bounced: what swiotlb takes, or what the mask pool has in reach. */
@@ -256,61 +245,16 @@ function bounceMax(limit: number, { maskPool, swiotlb }: ReachMemory): number {
   return Math.max(0, Math.min(maskPool.bytes, limit - maskPool.start));
 }
 
-/** Whether the whole bounce pool lies below `limit`. Where its place is not known it is assumed just below 4 GiB. */
-function poolInReach(limit: number, memory: ReachMemory): boolean {
-  if (memory.maskPool !== null) return memory.maskPool.start + memory.pageSize <= limit;
+/** Whether the whole bounce pool is in reach. Where its place is not known it is assumed as high as it may be. */
+function poolInReach(reached: readonly Range[], memory: ReachMemory): boolean {
+  const { maskPool } = memory;
+  if (maskPool !== null) {
+    const first = { start: maskPool.start, end: maskPool.start + memory.pageSize };
+    return subtract([first], reached).length === 0;
+  }
   if (memory.swiotlb === null) return false;
-  const { start, bytes } = memory.swiotlb;
-  const end = start === null ? Math.min(endOfRam(memory), 2 ** 32) : start + bytes;
-  return end <= limit;
-}
-
-function streamingWords(
-  verdict: StreamingVerdict,
-  limit: number,
-  supported: boolean,
-  memory: ReachMemory,
-): string {
-  if (!supported) return "mask refused";
-  switch (verdict) {
-    case "iommu":
-      return "translated by the IOMMU";
-    case "direct":
-      return "direct";
-    case "bounce":
-      return memory.swiotlb?.forced === true
-        ? "bounce always"
-        : `bounce above ${formatBytes(limit)}`;
-    case "unreachable":
-      return `unreachable above ${formatBytes(limit)}`;
-  }
-}
-
-function reachNotes(
-  device: DeviceSpec,
-  memory: ReachMemory,
-  streaming: StreamingVerdict,
-  supported: boolean,
-): string[] {
-  const notes: string[] = [];
-  if (!supported)
-    notes.push("the mask covers neither ZONE_DMA nor all of RAM: dma_set_mask() says -EIO");
-  if (streaming === "unreachable" && supported) {
-    notes.push(
-      memory.swiotlb === null
-        ? "there is no swiotlb pool to bounce through"
-        : "the swiotlb pool itself lies above the mask",
-    );
-  }
-  if (streaming === "bounce" && memory.swiotlb?.forced === true) {
-    notes.push("every streaming mapping bounces, whatever its address");
-  }
-  const coherentLast = lastAddress(device.coherentBits, device);
-  const area = memory.cma.find(
-    (cma) => cma.start !== null && cma.start + cma.bytes - 1 <= coherentLast,
-  );
-  if (area !== undefined && !device.iommu) {
-    notes.push("coherent buffers of more than a page come from CMA first");
-  }
-  return notes;
+  const { start, bytes, below } = memory.swiotlb;
+  const top = Math.min(endOfRam(memory), below ?? 2 ** 32);
+  const end = start === null ? top : start + bytes;
+  return subtract([{ start: end - bytes, end }], reached).length === 0;
 }

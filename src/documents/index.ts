@@ -5,6 +5,8 @@ export { issueList } from "./common.ts";
 export { diffDocument, diffSchema } from "./diff-document.ts";
 export { type ExplainOrigin, explainDocument, explainSchema } from "./explain-document.ts";
 export {
+  type BouncingDevice,
+  bouncingDevices,
   type Inspection,
   inspectDocument,
   inspectSchema,

@@ -5,7 +5,7 @@
 import * as z from "zod";
 import type { Issue } from "../base/issue.ts";
 import type { Zoneinfo, ZoneinfoZone } from "../formats/zoneinfo.ts";
-import type { Check, Plan } from "../plan/index.ts";
+import type { Check, Headroom, Plan } from "../plan/index.ts";
 import { type ComparisonDocument, comparisonDocument, comparisonSchema } from "./check-document.ts";
 import { issueList, issueSchema } from "./common.ts";
 import { type PlanDocument, planDocument, planSchema } from "./plan-document.ts";
@@ -26,6 +26,8 @@ export interface Inspection {
   /** null when there was nothing to compare, `checkWhyNot` says why. */
   readonly check: Check | null;
   readonly checkWhyNot: string | null;
+  /** How much more can be allocated; null where the capture does not tell. */
+  readonly headroom: Headroom | null;
   readonly sources: readonly SourceDocument[];
   readonly issues: readonly Issue[];
 }
@@ -44,6 +46,13 @@ export interface InspectZone {
   readonly protection: readonly number[];
 }
 
+export interface BouncingDevice {
+  readonly name: string;
+  readonly streaming: "bounce" | "unreachable";
+  /** Pages of RAM out of its reach. */
+  readonly beyond: number;
+}
+
 export interface InspectDocument {
   readonly schema: typeof INSPECT_SCHEMA;
   readonly machine: string;
@@ -51,12 +60,42 @@ export interface InspectDocument {
   readonly zones: readonly InspectZone[];
   readonly check: ComparisonDocument | null;
   readonly checkWhyNot: string | null;
+  readonly headroom: Headroom | null;
+  /** The machine's devices that do not reach all of RAM directly. */
+  readonly bouncing: readonly BouncingDevice[];
   readonly plan: PlanDocument | null;
   readonly sources: readonly SourceDocument[];
   readonly issues: readonly Issue[];
 }
 
 const pages = z.number().int().min(0).describe("pages");
+const bounds = z.object({ low: z.number().int().min(0), high: z.number().int().min(0) });
+const headroomSchema: z.ZodType<Headroom> = z.object({
+  classes: z.array(
+    z.object({
+      name: z.string(),
+      gfp: z.string(),
+      zones: z.array(z.string()),
+      orders: z.array(
+        z.object({
+          order: z.number().int().min(0),
+          beforeKswapd: bounds.describe("allocations before kswapd is woken"),
+          beforeRefusal: bounds.describe("allocations before one is refused, without reclaim"),
+        }),
+      ),
+    }),
+  ),
+  fragmentation: z.array(
+    z.object({
+      node: z.number().int().min(0),
+      zone: z.string(),
+      blocks: z.array(z.number().int().min(0)).describe("free blocks by order"),
+      unusable: z.array(z.number().int()).describe("unusable_free_index by order, thousandths"),
+      index: z.array(z.number().int()).describe("fragmentation_index by order, thousandths"),
+    }),
+  ),
+  byType: z.boolean(),
+});
 
 export const inspectSchema: z.ZodType<InspectDocument> = z.object({
   schema: z.literal(INSPECT_SCHEMA),
@@ -78,6 +117,10 @@ export const inspectSchema: z.ZodType<InspectDocument> = z.object({
   ),
   check: comparisonSchema.nullable(),
   checkWhyNot: z.string().nullable(),
+  headroom: headroomSchema.nullable(),
+  bouncing: z.array(
+    z.object({ name: z.string(), streaming: z.enum(["bounce", "unreachable"]), beyond: pages }),
+  ),
   plan: planSchema.nullable(),
   sources: z.array(
     z.object({ path: z.string(), from: z.string(), missing: z.string().nullable() }),
@@ -93,10 +136,22 @@ export function inspectDocument(inspection: Inspection): InspectDocument {
     zones: (inspection.zoneinfo?.zones ?? []).map(zoneOf),
     check: inspection.check === null ? null : comparisonDocument(inspection.check),
     checkWhyNot: inspection.checkWhyNot,
+    headroom: inspection.headroom,
+    bouncing: inspection.plan === null ? [] : bouncingDevices(inspection.plan),
     plan: inspection.plan === null ? null : planDocument(inspection.plan),
     sources: inspection.sources,
     issues: issueList(inspection.issues),
   };
+}
+
+/** The machine's own devices, not the plain masks that every plan shows. */
+export function bouncingDevices({ devices }: Plan): BouncingDevice[] {
+  return devices.flatMap(({ name, streaming, reach }): BouncingDevice[] => {
+    if (/^\d+-bit$/.test(name) || (streaming !== "bounce" && streaming !== "unreachable"))
+      return [];
+    const beyond = reach.reduce((sum, zone) => sum + zone.present - zone.reachable, 0);
+    return [{ name, streaming, beyond }];
+  });
 }
 
 function zoneOf(zone: ZoneinfoZone): InspectZone {

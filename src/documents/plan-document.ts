@@ -115,6 +115,15 @@ export interface PlanDocument {
       readonly bytes: number;
     }[];
     readonly crashkernel: readonly { readonly start: number; readonly bytes: number }[];
+    /** What a devicetree sets aside; CMA areas stand under cma too. */
+    readonly reserved: readonly {
+      readonly name: string;
+      readonly kind: "no-map" | "reserved" | "coherent" | "restricted" | "cma";
+      readonly start: number | null;
+      readonly bytes: number;
+      /** False where the place is computed. */
+      readonly fixed: boolean;
+    }[];
     readonly hugePages: readonly { readonly pageBytes: number; readonly count: number }[];
   };
   readonly devices: readonly DeviceDocument[];
@@ -227,6 +236,15 @@ export const planSchema: z.ZodType<PlanDocument> = z.object({
       .describe("only with --mask-pool: in place of ZONE_DMA"),
     cma: z.array(z.object({ name: z.string(), start: bytes.nullable(), bytes })),
     crashkernel: z.array(z.object({ start: bytes, bytes })),
+    reserved: z.array(
+      z.object({
+        name: z.string(),
+        kind: z.enum(["no-map", "reserved", "coherent", "restricted", "cma"]),
+        start: bytes.nullable(),
+        bytes,
+        fixed: z.boolean(),
+      }),
+    ),
     hugePages: z.array(z.object({ pageBytes: bytes, count })),
   }),
   devices: z.array(deviceSchema),
@@ -260,6 +278,7 @@ export function planDocument(plan: Plan): PlanDocument {
       ...(maskPool === null ? {} : { maskPool: maskPoolDocument(maskPool) }),
       cma: pools.cma,
       crashkernel: pools.crashkernel.map(({ start, end }) => ({ start, bytes: end - start })),
+      reserved: pools.reserved ?? [],
       hugePages: pools.hugePages,
     },
     devices: plan.devices.map(deviceDocument),

@@ -8,6 +8,7 @@ import type { Capture } from "./capture.ts";
 import type { KernelConfig } from "./config.ts";
 import type { Cpuinfo } from "./cpuinfo.ts";
 import type { DeviceLine } from "./devices.ts";
+import type { Devicetree } from "./fdt.ts";
 import type { Iomem } from "./iomem.ts";
 import type { Meminfo } from "./meminfo.ts";
 import { NodesDraft } from "./nodes.ts";
@@ -30,6 +31,7 @@ export class CaptureDraft {
   firmwareMemmap: readonly FirmwareRange[] | null = null;
   cpuinfo: Cpuinfo | null = null;
   config: KernelConfig | null = null;
+  devicetree: Devicetree | null = null;
   thpEnabled: string | null = null;
   set: string | null = null;
   devices: readonly DeviceLine[] = [];
@@ -70,6 +72,7 @@ export function captureOf(
     sysctls: draft.sysctls,
     sysctlWords: draft.sysctlWords,
     cpuinfo: draft.cpuinfo,
+    devicetree: draft.devicetree,
     nodes: draft.nodes.nodes(),
     thpEnabled: thp ? thpEnabled : null,
     config: draft.config,

@@ -14,6 +14,7 @@ import { CaptureDraft } from "./capture-draft.ts";
 import { configReader } from "./config.ts";
 import { cpuinfoReader } from "./cpuinfo.ts";
 import { devicesReader } from "./devices.ts";
+import { fdtTextReader } from "./fdt-text.ts";
 import { firmwareMemmapReader, memmapLines } from "./firmware-memmap.ts";
 import { iomemReader } from "./iomem.ts";
 import { meminfoReader } from "./meminfo.ts";
@@ -97,6 +98,12 @@ const RULES: readonly Rule[] = [
     /^config$/,
     async (to, read) => {
       to.config = filled(await read(configReader()));
+    },
+  ],
+  [
+    /^fdt$/,
+    async (to, read) => {
+      to.devicetree = await read(fdtTextReader());
     },
   ],
   [
@@ -205,6 +212,7 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^proc\/(\w*info|vmstat|iomem|cmdline|version)$/, "$1"],
   [/^sys\/devices\/system\/node\//, "node/"],
   [/^sys\/firmware\/memmap\//, "firmware_memmap/"],
+  [/^sys\/firmware\/fdt$/, "fdt"],
   [/^sys\/kernel\/debug\//, "debug/"],
   [/^sys\/kernel\/mm\//, ""],
   [/^transparent_hugepage\/enabled$/, "thp_enabled"],

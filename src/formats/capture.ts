@@ -3,7 +3,7 @@
  * Every file is optional; what is absent, empty or skipped is null or empty.
  *
  *   zoneinfo buddyinfo pagetypeinfo vmstat meminfo iomem cmdline version cpuinfo
- *   dmesg config devices thp_enabled firmware_memmap
+ *   dmesg config devices thp_enabled firmware_memmap fdt
  *   vm/NAME  node/…  hugepages/hugepages-NkB/…  debug/swiotlb/…
  *   sysctl/VARIANT/{set,zoneinfo,buddyinfo,vm/NAME}    the same after a write
  *
@@ -18,6 +18,7 @@ import { readFiles } from "./capture-files.ts";
 import type { KernelConfig } from "./config.ts";
 import type { Cpuinfo } from "./cpuinfo.ts";
 import type { DeviceLine } from "./devices.ts";
+import type { Devicetree } from "./fdt.ts";
 import type { Iomem } from "./iomem.ts";
 import type { Meminfo } from "./meminfo.ts";
 import type { Nodes } from "./nodes.ts";
@@ -30,6 +31,8 @@ import type { Zoneinfo } from "./zoneinfo.ts";
 export interface CaptureFiles {
   readonly name: string;
   readonly paths: readonly string[];
+  /** What could not be read on the machine, and why, where the capture tells. */
+  readonly missing?: readonly { readonly path: string; readonly why: string }[];
   /** The text of a file in chunks of any size. */
   open(path: string): AsyncIterable<string>;
 }
@@ -55,6 +58,8 @@ export interface Capture {
   /** The sysctls of vm/ whose values are words. */
   readonly sysctlWords: ReadonlyMap<string, string>;
   readonly cpuinfo: Cpuinfo | null;
+  /** The board's devicetree. */
+  readonly devicetree: Devicetree | null;
   readonly nodes: Nodes | null;
   /** What transparent_hugepage/enabled had chosen. */
   readonly thpEnabled: "always" | "madvise" | "never" | null;

@@ -1,16 +1,19 @@
 /**
- * A capture on disk: a folder with files named as in /proc and /sys, or a tar
- * archive of one (plain, gzip or zstd).
+ * A capture on disk: a folder with files named as in /proc and /sys, a tar
+ * archive of one (plain, gzip or zstd), or the text that `collect` makes.
  *
  * Files are opened only when asked for, and streamed; what `skip` names is not
  * even looked at, so a plan cannot peek at what it predicts. Something in the
  * place of a file that cannot be one (a folder, binary data, gigabytes) is
- * reported and left out.
+ * reported and left out. A devicetree is a blob: it is handed on as hexadecimal.
  */
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { hasErrors, type Issue, type Outcome } from "../base/issue.ts";
 import type { CaptureFiles } from "../formats/capture.ts";
+import { isFdt } from "../formats/fdt.ts";
+import { fdtText } from "../formats/fdt-text.ts";
+import { looksCollected, readCollected } from "../io/collected.ts";
 import { readTar, type TarFiles } from "../io/tar.ts";
 import {
   decodeText,
@@ -97,9 +100,29 @@ export function captureFromTar(
   if (issue !== null) return { value: null, issues: [...placed, issue] };
   const open = async function* (path: string): AsyncGenerator<string> {
     const bytes = files.get(path);
-    if (bytes !== undefined) yield* decodeText(chunksOf(bytes));
+    if (bytes === undefined) return;
+    yield* isFdt(bytes) ? fdtText(bytes) : decodeText(chunksOf(bytes));
   };
   return { value: { name: captureName(name), paths, open }, issues: placed };
+}
+
+/** A capture in the text that `collect` makes. */
+export function captureFromText(
+  name: string,
+  bytes: Uint8Array,
+  options: OpenOptions = {},
+): Outcome<CaptureFiles | null> {
+  const { value, issues } = readCollected(new TextDecoder().decode(bytes));
+  const placed = issues.map((issue) => ({ ...issue, source: name }));
+  if (value === null) return { value: null, issues: placed };
+  const { files, missing } = value;
+  const none = missingEvidence(name, [...files.keys()]);
+  if (none !== null) return { value: null, issues: [...placed, none] };
+  const paths = [...files.keys()].filter((path) => options.skip?.(path) !== true);
+  const open = async function* (path: string): AsyncGenerator<string> {
+    yield files.get(path) ?? "";
+  };
+  return { value: { name: captureName(name), paths, missing, open }, issues: placed };
 }
 
 /** Whether `head`, 512 bytes or more, starts a tar archive. */
@@ -113,11 +136,12 @@ async function openArchive(
 ): Promise<Outcome<CaptureFiles | null>> {
   const head = await readHead(path, 512);
   if (head.length === 0) return failed(path, "the file is empty", "copy it again");
-  if (packingOf(head) === "none" && !looksLikeTar(head)) {
-    const mend = "give a folder, .tar, .tar.gz or .tar.zst of a capture";
+  if (packingOf(head) === "none" && !looksLikeTar(head) && !looksCollected(head)) {
+    const mend = "give a folder, .tar, .tar.gz or .tar.zst of a capture, or what collect wrote";
     return failed(path, "it is not an archive of a capture", mend);
   }
   const archive = await readWhole(path);
+  if (looksCollected(archive)) return captureFromText(path, archive, options);
   if (!looksLikeTar(archive)) {
     return failed(
       path,
@@ -155,7 +179,9 @@ async function openFolder(
   }
   const open = async function* (file: string): AsyncGenerator<string> {
     const place = places.get(file);
-    if (place !== undefined) yield* decodeText(openUnpacked(place, STREAM_LIMIT));
+    if (place === undefined) return;
+    if (isFdt(await readHead(place, 4))) yield* fdtText(await readWhole(place));
+    else yield* decodeText(openUnpacked(place, STREAM_LIMIT));
   };
   return { value: { name: captureName(path), paths: [...places.keys()], open }, issues };
 }
@@ -209,7 +235,7 @@ async function troubleWith(place: string): Promise<InputError | null> {
       return new InputError(`${mib} MiB are too many for this file`, "copy it from /proc again");
     }
     const head = await readHead(place, HEAD_BYTES);
-    if (packingOf(head) !== "none" || !head.includes(0)) return null;
+    if (packingOf(head) !== "none" || !head.includes(0) || isFdt(head)) return null;
     return new InputError("it holds binary data, not text", "copy the file from /proc again");
   } catch (error) {
     return inputErrorOf(error);
@@ -259,7 +285,7 @@ function belowCommonFolder(files: TarFiles): TarFiles {
 }
 
 function captureName(path: string): string {
-  return basename(resolve(path)).replace(/(\.tar)?(\.gz|\.zst|\.tgz)?$/, "") || path;
+  return basename(resolve(path)).replace(/(\.tar|\.txt)?(\.gz|\.zst|\.tgz)?$/, "") || path;
 }
 
 function* chunksOf(bytes: Uint8Array): Generator<Uint8Array> {

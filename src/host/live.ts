@@ -9,6 +9,7 @@
 import { readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
 import type { CaptureFiles } from "../formats/capture.ts";
+import { fdtText } from "../formats/fdt-text.ts";
 import { unpackWhole } from "./bytes.ts";
 import { readDevices } from "./live-devices.ts";
 import { readKernelLog } from "./live-log.ts";
@@ -100,6 +101,8 @@ export async function liveCapture(): Promise<LiveCapture> {
       put(`debug/swiotlb/${file}`, `${SWIOTLB}/${file}`, text, why);
     }
   }
+  const tree = await devicetree();
+  if (tree !== null) texts.set("fdt", tree);
   const devices = await readDevices();
   put("devices", "/sys/bus/*/devices/*/dma_mask_bits", devices, "no device shows a DMA mask");
   return { files: captureOf(texts), sources };
@@ -130,6 +133,15 @@ async function firmwareMemmap(): Promise<string | null> {
     if (parts.every((part) => part !== "")) lines.push(parts.join(" "));
   }
   return lines.length === 0 ? null : `${lines.join("\n")}\n`;
+}
+
+/** The board's devicetree in hexadecimal; null on machines without one, and for all but root. */
+async function devicetree(): Promise<string | null> {
+  try {
+    return [...fdtText(await readFile("/sys/firmware/fdt"))].join("");
+  } catch {
+    return null;
+  }
 }
 
 async function nodeFiles(texts: Map<string, string>): Promise<void> {

@@ -1,32 +1,37 @@
 /**
- * What the user points at: a capture or a description. Told apart by what it
- * is (a folder, an archive, a devicetree blob), and only texts by their suffix.
- * `-` is standard input: an archive or a description.
+ * What the user points at: a capture, a devicetree or a description. Told apart
+ * by what it is (a folder, an archive, a collected file, a devicetree blob), and
+ * only other texts by their suffix. `-` is standard input: any of them but a folder.
  */
 import { stat } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import type { Issue, Outcome } from "../base/issue.ts";
 import type { CaptureFiles } from "../formats/capture.ts";
+import { type Devicetree, isFdt, readFdt } from "../formats/fdt.ts";
+import { looksCollected } from "../io/collected.ts";
 import { type DescribedMachine, readMachineYaml } from "../io/yaml-machine.ts";
 import { inputErrorOf, packingOf, readAll, readHead, readWhole, unpackWhole } from "./bytes.ts";
 import {
   captureFromTar,
+  captureFromText,
   looksLikeTar,
   type OpenOptions,
   openCaptureFiles,
 } from "./capture-files.ts";
+import { compileDts } from "./dts-file.ts";
 
 export type MachineFile =
   | { readonly kind: "capture"; readonly files: CaptureFiles }
-  | { readonly kind: "description"; readonly description: DescribedMachine };
+  | { readonly kind: "description"; readonly description: DescribedMachine }
+  | { readonly kind: "devicetree"; readonly tree: Devicetree; readonly name: string };
 
 export type InputStream = () => AsyncIterable<Uint8Array | string>;
 
 const DESCRIPTION_SUFFIXES: readonly string[] = [".yaml", ".yml", ".json"];
 /** Bytes; what is larger is not even read. Its characters are counted later. */
 const MAX_DESCRIPTION = 4 * 2 ** 20;
-/** First word of a flattened devicetree, big endian: Devicetree Specification, 5.2. */
-const FDT_MAGIC: readonly number[] = [0xd0, 0x0d, 0xfe, 0xed];
+/** Linux: MAX_FDT_SIZE is 2 MiB, arch/arm64/include/asm/boot.h; overlays may make one larger. */
+const MAX_DEVICETREE = 16 * 2 ** 20;
 
 /** Value null, with an error, when it is neither. */
 export async function openMachine(
@@ -44,7 +49,11 @@ export async function openMachine(
     }
     const head = await readHead(path, 512);
     const name = path.replace(/\.(gz|zst)$/, "");
-    if (isDevicetree(head) || extname(name) === ".dtb") return noDevicetree(path);
+    if (isFdt(head) || extname(name) === ".dtb") {
+      if (found.size > MAX_DEVICETREE) return tooLarge(path, found.size);
+      return devicetree(path, await readWhole(path));
+    }
+    if (extname(name) === ".dts") return devicetree(path, await compileDts(path));
     if (DESCRIPTION_SUFFIXES.includes(extname(name).toLowerCase())) {
       if (found.size > MAX_DESCRIPTION) {
         const message = `${Math.ceil(found.size / 2 ** 20)} MiB are too many for a description`;
@@ -52,11 +61,12 @@ export async function openMachine(
       }
       return describe(path, new TextDecoder().decode(await readWhole(path)));
     }
-    if (packingOf(head) !== "none" || looksLikeTar(head)) {
+    if (packingOf(head) !== "none" || looksLikeTar(head) || looksCollected(head)) {
       return asCapture(await openCaptureFiles(path, options));
     }
     if (head.length === 0) return failed(path, "the file is empty", "copy it again");
-    const mend = "give a capture (folder, .tar, .tar.gz, .tar.zst) or a description (.yaml, .json)";
+    const mend =
+      "give a capture (folder, .tar, .tar.gz, .tar.zst), a .dtb or a description (.yaml)";
     return failed(path, "it is not a machine", mend);
   } catch (error) {
     const wrong = inputErrorOf(error);
@@ -71,7 +81,8 @@ async function fromStream(
   const bytes = await unpackWhole(await readAll(stdin()));
   if (bytes.length === 0)
     return failed("-", "nothing came on standard input", "pipe YAML or a tar");
-  if (isDevicetree(bytes)) return noDevicetree("-");
+  if (isFdt(bytes)) return devicetree("-", bytes);
+  if (looksCollected(bytes)) return asCapture(captureFromText("stdin", bytes, options));
   if (looksLikeTar(bytes)) return asCapture(captureFromTar("stdin", bytes, options));
   return describe("-", new TextDecoder().decode(bytes));
 }
@@ -94,13 +105,19 @@ function asCapture(outcome: Outcome<CaptureFiles | null>): Outcome<MachineFile |
   return { value: files === null ? null : { kind: "capture", files }, issues: outcome.issues };
 }
 
-function isDevicetree(head: Uint8Array): boolean {
-  return FDT_MAGIC.every((byte, i) => head[i] === byte);
+function devicetree(path: string, blob: Uint8Array): Outcome<MachineFile | null> {
+  const { value, issues } = readFdt(blob);
+  const placed = issues.map((issue) => ({ ...issue, source: path }));
+  const name = path === "-" ? "stdin" : basename(path).replace(/\.(dtb|dts)$/, "");
+  return {
+    value: value === null ? null : { kind: "devicetree", tree: value, name },
+    issues: placed,
+  };
 }
 
-function noDevicetree(path: string): Outcome<null> {
-  const mend = "describe the machine in YAML (arch, ram, base, dmaLimit)";
-  return failed(path, "devicetree input is not there yet", mend);
+function tooLarge(path: string, bytes: number): Outcome<null> {
+  const message = `${Math.ceil(bytes / 2 ** 20)} MiB are too many for a devicetree`;
+  return failed(path, message, "give the .dtb of one board");
 }
 
 function failed(source: string, message: string, mend: string | undefined): Outcome<null> {

@@ -210,6 +210,10 @@ export interface Policy {
     readonly arm64ZoneDevice: boolean;
     /** Whether NUMA blocks are cut to the first RAM, so that fake nodes start at page 1 (6.12). Absent: no. */
     readonly nodesStartAtRam?: boolean;
+    /** Whether CMA areas are aligned to the largest block rather than to a pageblock (before 5.18). Absent: no. */
+    readonly cmaAlignsToMaxOrder?: boolean;
+    /** Whether regions of /reserved-memory are placed after a sort that does not keep their order (before 6.12). Absent: no. */
+    readonly sortsReservedMemory?: boolean;
     /** Whether kernelcore=mirror does nothing on a machine without mirrored memory (6.6+). Absent: no. */
     readonly mirrorNeedsMirrors?: boolean;
   };

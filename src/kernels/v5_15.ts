@@ -17,4 +17,6 @@ export const V5_15: Policy = {
   // With `never` khugepaged is not started, and nothing is computed again.
   khugepaged: { ...V6_1.khugepaged, neverRecomputes: false },
   swiotlb: { ...V6_1.swiotlb, areas: false },
+  // rmem_cma_setup(): the larger of MAX_ORDER - 1 and pageblock_order, up to 5.17
+  boot: { ...V6_1.boot, cmaAlignsToMaxOrder: true },
 };

@@ -62,5 +62,6 @@ export const V6_1: Policy = {
     ia64ZoneDma32: true,
     arm64ZoneDma: "bits",
     arm64ZoneDevice: false,
+    sortsReservedMemory: true, // __rmem_check_for_overlap(), drivers/of/of_reserved_mem.c
   },
 };

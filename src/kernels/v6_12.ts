@@ -19,6 +19,7 @@ export const V6_12: Policy = {
     ...V6_6.boot,
     memoryLineAfterAlternatives: true,
     arm64ZoneDma: "limit",
+    sortsReservedMemory: false, // captured: the tree's order
     arm64ZoneDevice: true,
     nodesStartAtRam: true,
   },

@@ -9,6 +9,13 @@ export {
   type Effect,
   type PlanDiff,
 } from "./diff.ts";
+export {
+  type Bounds,
+  type ClassHeadroom,
+  type Headroom,
+  headroomOf,
+  type ZoneFragmentation,
+} from "./headroom.ts";
 export type { MachineInput, MachineOptions } from "./machine.ts";
 export { machineFromCapture } from "./machine-from-capture.ts";
 export {
@@ -16,6 +23,7 @@ export {
   type MachineDescription,
   machineFromDescription,
 } from "./machine-from-description.ts";
+export { machineFromDevicetree } from "./machine-from-devicetree.ts";
 export type { Moment, Plan, PlannedManaged, PlannedNode, PlannedZone } from "./plan.ts";
 export { type PlanOptions, planMachine } from "./plan-machine.ts";
 export { KNOWN_SYSCTLS, resolveShares, type SysctlShare, type SysctlWrite } from "./sysctls.ts";

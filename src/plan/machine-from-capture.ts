@@ -3,7 +3,7 @@
  * /proc and /sys say about hardware and parameters. Never looks at zoneinfo,
  * buddyinfo or pagetypeinfo: those are what the plan predicts.
  */
-import type { Issue, Outcome } from "../base/issue.ts";
+import { type Issue, issuesIn, type Outcome } from "../base/issue.ts";
 import { type Range, rangeList, subtract } from "../base/range.ts";
 import type { CommandLine } from "../boot/command-line.ts";
 import type { Cpus, Hardware } from "../boot/hardware.ts";
@@ -13,6 +13,7 @@ import type { Capture } from "../formats/capture.ts";
 import { iomemNamed } from "../formats/iomem.ts";
 import { archOfRelease } from "../kernels/flavours.ts";
 import type { Arch } from "../kernels/policy.ts";
+import { type Board, boardOf } from "./dt-tree.ts";
 import {
   buildFor,
   commandLineWith,
@@ -20,6 +21,12 @@ import {
   type MachineInput,
   type MachineOptions,
 } from "./machine.ts";
+import {
+  armDmaZone,
+  type BoardFacts,
+  boardDevices,
+  boardFacts,
+} from "./machine-from-devicetree.ts";
 import { resizeMemory } from "./memory-size.ts";
 
 /** Value null, with an error that says what is missing, when no machine can be made of the capture. */
@@ -52,25 +59,24 @@ export function machineFromCapture(
   const parsed = commandLineWith(text, options, arch, build.pageSize);
   issues.push(...parsed.issues);
 
-  const memory = memoryOf(capture, arch, issues);
+  const board = boardIn(capture, arch, text, issues);
+  const seen = memoryOf(capture, arch, issues);
+  const memory = seen.length > 0 ? seen : (board?.facts.memory ?? []);
   if (memory.length === 0) {
-    const mend = "add dmesg, /sys/firmware/memmap or, read as root, /proc/iomem";
+    const mend = "add dmesg, /sys/firmware/memmap or, read as root, /proc/iomem or fdt";
     return failed(`the memory map of the machine is not in ${capture.name}`, mend);
   }
-  const changed =
-    options.kernel !== undefined ||
-    options.ramBytes !== undefined ||
-    options.cpus !== undefined ||
-    (options.set ?? []).length > 0;
+  const changed = isChanged(options);
   const hardware: Hardware = {
     arch,
     build,
     memory: options.ramBytes === undefined ? memory : resizeMemory(memory, options.ramBytes, arch),
-    affinity: affinityOf(log, parsed.commandLine.numa.kind !== "auto"),
+    affinity: affinityOf(log, parsed.commandLine.numa.kind !== "auto", board),
     nodes: capture.nodes?.online ?? [],
     cpus: cpusOf(capture, parsed.commandLine, options),
-    dmaLimit: null,
-    armDmaZoneBytes: null,
+    ...(board === null ? {} : setAside(board.facts)),
+    dmaLimit: board?.facts.dmaLimit ?? null,
+    armDmaZoneBytes: board === null ? null : armDmaZone(board.tree, build, arch),
     customZones: [],
     unmapped: unmappedIn(capture, arch),
     image: changed ? null : imageOf(capture),
@@ -83,13 +89,47 @@ export function machineFromCapture(
     log: changed ? null : log,
     before: changed ? unchanged(capture) : null,
     era,
-    devices: [...devicesOf(capture), ...(options.devices ?? [])],
+    devices: [...devicesOf(capture), ...(board?.devices ?? []), ...(options.devices ?? [])],
     thpAtRuntime: changed ? null : capture.thpEnabled,
     distances: distancesOf(capture),
     cpusKnown: tellsCpus(capture, options, issues),
     issues,
   };
   return { value: input, issues };
+}
+
+function isChanged({ kernel, ramBytes, cpus, commandLine, set }: MachineOptions): boolean {
+  const given = [kernel, ramBytes, cpus, commandLine].some((option) => option !== undefined);
+  return given || (set ?? []).length > 0;
+}
+
+interface BoardInCapture {
+  readonly tree: Board;
+  readonly facts: BoardFacts;
+  readonly devices: readonly DeviceSpec[];
+}
+
+/** What the capture's devicetree tells; null where there is none, or not of this kind of machine. */
+function boardIn(
+  { devicetree }: Capture,
+  arch: Arch,
+  parameters: string,
+  issues: Issue[],
+): BoardInCapture | null {
+  if (devicetree === null || (arch !== "arm64" && arch !== "arm")) return null;
+  const tree = boardOf(devicetree);
+  const own: Issue[] = [];
+  const facts = boardFacts(tree, arch, own);
+  const devices = boardDevices(tree, facts, parameters, own);
+  issues.push(...issuesIn("fdt", own));
+  return { tree, facts, devices };
+}
+
+function setAside({ reserved, devicetreeBytes }: BoardFacts): Partial<Hardware> {
+  return {
+    ...(reserved === undefined ? {} : { reserved }),
+    ...(devicetreeBytes === undefined ? {} : { devicetreeBytes }),
+  };
 }
 
 /** The machine as it was, where its log can tell what its zones held. */
@@ -200,8 +240,13 @@ function imageOf({ iomem }: Capture): Range | null {
 }
 
 /** SRAT, or the nodes of the log's early ranges where they come from a devicetree. */
-function affinityOf(log: BootLog | null, overridden: boolean): readonly SratRange[] {
-  if (log === null || log.sratRanges.length > 0) return log?.sratRanges ?? [];
+function affinityOf(
+  log: BootLog | null,
+  overridden: boolean,
+  board: BoardInCapture | null,
+): readonly SratRange[] {
+  if (log === null) return overridden ? [] : (board?.facts.affinity ?? []);
+  if (log.sratRanges.length > 0) return log.sratRanges;
   const nodes = new Set([...log.nodeRanges, ...log.nodeSpans].map((range) => range.node));
   if (nodes.size < 2 || overridden || log.e820.length > 0) return [];
   return log.nodeRanges.map((range) => ({ ...range, hotplug: false }));

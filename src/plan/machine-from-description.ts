@@ -19,22 +19,23 @@ import {
 import { memoryOfSize, resizeMemory } from "./memory-size.ts";
 
 /** Architectures by the names a description uses; the suffix says which addresses a 32-bit one has. */
-const ARCHES: ReadonlyMap<string, { readonly arch: Arch; readonly extended: boolean }> = new Map([
-  ["x86_64", { arch: "x86_64", extended: false }],
-  ["i386", { arch: "i386", extended: false }],
-  ["i386-pae", { arch: "i386", extended: true }],
-  ["arm", { arch: "arm", extended: false }],
-  ["arm-lpae", { arch: "arm", extended: true }],
-  ["arm64", { arch: "arm64", extended: false }],
-  ["ia64", { arch: "ia64", extended: false }],
-  ["riscv", { arch: "riscv", extended: false }],
-  ["powerpc", { arch: "powerpc", extended: false }],
-  ["powerpc32", { arch: "powerpc32", extended: false }],
-  ["s390", { arch: "s390", extended: false }],
-  ["mips", { arch: "mips", extended: false }],
-  ["mips64", { arch: "mips64", extended: false }],
-  ["custom", { arch: "custom", extended: false }],
-]);
+export const ARCHES: ReadonlyMap<string, { readonly arch: Arch; readonly extended: boolean }> =
+  new Map([
+    ["x86_64", { arch: "x86_64", extended: false }],
+    ["i386", { arch: "i386", extended: false }],
+    ["i386-pae", { arch: "i386", extended: true }],
+    ["arm", { arch: "arm", extended: false }],
+    ["arm-lpae", { arch: "arm", extended: true }],
+    ["arm64", { arch: "arm64", extended: false }],
+    ["ia64", { arch: "ia64", extended: false }],
+    ["riscv", { arch: "riscv", extended: false }],
+    ["powerpc", { arch: "powerpc", extended: false }],
+    ["powerpc32", { arch: "powerpc32", extended: false }],
+    ["s390", { arch: "s390", extended: false }],
+    ["mips", { arch: "mips", extended: false }],
+    ["mips64", { arch: "mips64", extended: false }],
+    ["custom", { arch: "custom", extended: false }],
+  ]);
 
 export interface DescribedNode {
   readonly id: number;

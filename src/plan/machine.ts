@@ -34,7 +34,7 @@ export interface MachineInput {
   readonly issues: readonly Issue[];
 }
 
-/** What the user changes: with any of the first four the log of the old boot no longer counts. */
+/** What the user changes: with anything but a device the log of the old boot no longer counts. */
 export interface MachineOptions {
   /** A version or era in place of the machine's own. */
   readonly kernel?: string;
@@ -45,6 +45,10 @@ export interface MachineOptions {
   /** Online and possible CPUs. */
   readonly cpus?: number;
   readonly devices?: readonly DeviceSpec[];
+  /** The whole command line, in place of the machine's own. */
+  readonly commandLine?: string;
+  /** Of a devicetree: x86_64, arm64, arm-lpae …; its CPUs tell otherwise. */
+  readonly arch?: string;
 }
 
 /** Parameters that are given as often as one likes; `set` adds another one. */
@@ -68,7 +72,7 @@ export function commandLineWith(
   arch: Arch,
   pageSize: number,
 ): { readonly commandLine: CommandLine; readonly issues: readonly Issue[] } {
-  const changed = changeParameters(text, options.set ?? []);
+  const changed = changeParameters(options.commandLine ?? text, options.set ?? []);
   const parsed = parseCommandLine(changed, arch, pageSize);
   return { commandLine: parsed.value, issues: parsed.issues };
 }

@@ -74,7 +74,7 @@ export function planMachine(input: MachineInput, options: PlanOptions = {}): Out
   const maskPool = pooled?.pool ?? null;
   const used = maskPool === null ? pools.value : withoutSwiotlb(pools.value);
   const memory = reachMemory(input, layout, used, ram, maskPool);
-  const devices = devicesOf(input).map((device) => deviceReach(device, memory));
+  const devices = devicesOf(input, pools.value).map((device) => deviceReach(device, memory));
   const plan: Plan = {
     machine: input.name,
     kernel: era.kernel,

@@ -1,6 +1,6 @@
 /** The memory that devices are asked about, and which devices every plan asks for. */
 import type { Range } from "../base/range.ts";
-import type { Layout, Pools } from "../boot/hardware.ts";
+import type { Layout, Pools, ReservedRegion } from "../boot/hardware.ts";
 import { type DeviceSpec, simpleDevice } from "../dma/device.ts";
 import type { ReachMemory } from "../dma/reach.ts";
 import type { Arch } from "../kernels/policy.ts";
@@ -10,8 +10,19 @@ import type { PlannedMaskPool } from "./mask-pool.ts";
 /** Masks that every plan shows, besides the machine's own devices: the classic ones. */
 const CLASSIC_MASK_BITS = [24, 29, 30, 32, 64];
 
-export function devicesOf(input: MachineInput): DeviceSpec[] {
-  return [...CLASSIC_MASK_BITS.map((bits) => simpleDevice(`${bits}-bit`, bits)), ...input.devices];
+export function devicesOf(input: MachineInput, { reserved }: Pools): DeviceSpec[] {
+  const own = input.devices.map((device) => withPlaces(device, reserved ?? []));
+  return [...CLASSIC_MASK_BITS.map((bits) => simpleDevice(`${bits}-bit`, bits)), ...own];
+}
+
+/** The device with its regions where they came to lie; without those that the kernel gave up. */
+function withPlaces(device: DeviceSpec, reserved: readonly ReservedRegion[]): DeviceSpec {
+  if (device.regions === undefined || reserved.length === 0) return device;
+  const regions = device.regions.flatMap((region) => {
+    const placed = reserved.find(({ name }) => name === region.name);
+    return placed?.start == null ? [] : [{ ...region, start: placed.start }];
+  });
+  return { ...device, regions };
 }
 
 export function reachMemory(
@@ -41,12 +52,20 @@ export function reachMemory(
             start: swiotlb.start,
             bytes: swiotlb.bytes,
             maxMapping: swiotlb.maxMapping,
+            ...poolLimit(input, layout),
             forced: commandLine.swiotlb.force,
           },
     cma: pools.cma,
     maskPool: maskPool && { ...maskPool, end: maskPool.lowestEnd },
     custom: hardware.arch === "custom",
   };
+}
+
+/** arm and arm64 take the pool below what every device reaches. Linux: ARCH_LOW_ADDRESS_LIMIT */
+function poolLimit({ hardware }: MachineInput, layout: Layout): { readonly below?: number } {
+  const pfn = layout.dmaLimitPfn;
+  if (pfn === null || hardware.arch !== "arm64") return {};
+  return { below: Math.min(2 ** 32, pfn * hardware.build.pageSize) };
 }
 
 /**

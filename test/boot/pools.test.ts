@@ -25,8 +25,10 @@ test("CMA is what the log reserved and zoneinfo counts; parameters alone give it
     const bytes = seen.reduce((sum, area) => sum + area.bytes, 0);
     if (boot.zones.some((zone) => zone.cma !== null))
       assert.equal(bytes, counted * 4096, boot.name);
+    // The devicetree's areas are asked for before; the logs have lost the lines about them.
+    const own = (boot.hardware.reserved ?? []).filter(({ kind }) => kind === "cma");
     assert.deepEqual(
-      seen.map((area) => area.start),
+      seen.slice(own.length).map((area) => area.start),
       boot.log.cma.map((area) => area.start),
     );
     const planned = poolsOf(boot, null).cma.map((area) => area.bytes);

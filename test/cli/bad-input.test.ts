@@ -9,6 +9,7 @@ import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { corpusFiles } from "../support/corpus.ts";
+import { blob, node } from "../support/fdt-writer.ts";
 import { machine, packed, type Run, run, scratch } from "./run.ts";
 
 const CAPTURE = packed("x86_64-6.1-2G");
@@ -170,10 +171,26 @@ describe("files", () => {
     complains(await run(["plan", "-"]), 3, /nothing came on standard input/);
   });
 
-  test("a devicetree blob is refused for what it is", async (t) => {
+  test("a devicetree blob that is cut, names no memory, or is of an unknown core", async (t) => {
     const path = join(scratch(t), "board.bin");
     writeFileSync(path, Uint8Array.of(0xd0, 0x0d, 0xfe, 0xed, 0, 0, 0, 72));
-    complains(await run(["plan", path]), 3, /devicetree input is not there yet/);
+    complains(await run(["plan", path]), 3, /board.bin: the header is cut at 8 bytes; copy/);
+    const core = node("cpu@0", { device_type: "cpu", compatible: "example,core" });
+    writeFileSync(path, blob(node("", {}, node("cpus", {}, core))));
+    complains(await run(["plan", path]), 3, /which architecture .*; say which .*--arch arm64/);
+    complains(await run(["plan", path, "--arch", "vax"]), 2, /--arch: "vax" is not/);
+    complains(await run(["plan", path, "--arch", "arm64"]), 3, /names no memory: .*--ram/);
+    complains(await run(["check", path]), 3, /it is not an archive of a capture/);
+  });
+
+  test("a devicetree source without its compiler, or that the compiler does not take", async (t) => {
+    const path = join(scratch(t), "board.dts");
+    writeFileSync(path, "no source at all");
+    complains(
+      await run(["plan", path]),
+      3,
+      /needs dtc: dtc is not installed; install|dtc does not take it/,
+    );
   });
 
   test("an archive that is cut, damaged, no tar, or unpacks without end", async (t) => {
@@ -250,10 +267,11 @@ describe("files", () => {
     assert.match(out, /N0\/DMA32 +present /);
   });
 
-  test("check takes the kernel that a capture does not name", async (t) => {
+  test("plan needs the kernel that a capture does not name, check goes by zoneinfo's own numbers", async (t) => {
     const { version: _version, dmesg: _dmesg, ...without } = rest;
     const map = capture.get("firmware_memmap") ?? "";
     const path = folder(scratch(t), { ...without, firmware_memmap: map });
+    complains(await run(["plan", path]), 3, /give --kernel/);
     // Without it the numbers alone are checked, by the newest rules that fit, and it says so.
     const alone = await run(["check", path]);
     assert.equal(alone.code, 0);

@@ -21,6 +21,7 @@ import { readCapture } from "../../src/formats/capture.ts";
 import {
   checkCapture,
   diffPlans,
+  headroomOf,
   machineFromCapture,
   machineFromDescription,
   type Plan,
@@ -256,6 +257,7 @@ test("an inspection without this or that part says null, and its zones are the k
     plan,
     check,
     checkWhyNot: null,
+    headroom: headroomOf(capture).value,
     sources,
     issues: [issue, issue],
   };
@@ -263,6 +265,15 @@ test("an inspection without this or that part says null, and its zones are the k
   assert.equal(document.machine, "box");
   assert.deepEqual(document.sources, sources);
   assert.deepEqual(document.issues, [issue]);
+  assert.ok(whole.headroom !== null);
+  assert.deepEqual(document.headroom, whole.headroom);
+  const short = plan.devices.filter(({ name, streaming }) => {
+    return !/^\d+-bit$/.test(name) && (streaming === "bounce" || streaming === "unreachable");
+  });
+  assert.deepEqual(
+    document.bouncing.map(({ name }) => name),
+    short.map(({ name }) => name),
+  );
   assert.deepEqual(document.plan, planDocument(plan));
   assert.equal(document.check?.fields, check.fields);
   assert.ok(document.check !== null && !("plan" in document.check));
@@ -283,10 +294,17 @@ test("an inspection without this or that part says null, and its zones are the k
       protection,
     });
   }
-  const nothing = { ...whole, zoneinfo: null, plan: null, check: null, checkWhyNot: "no log" };
+  const nothing = {
+    ...whole,
+    headroom: null,
+    zoneinfo: null,
+    plan: null,
+    check: null,
+    checkWhyNot: "no log",
+  };
   const bare = inspectSchema.parse(inspectDocument(nothing));
   assert.deepEqual(
-    [bare.zones, bare.plan, bare.check, bare.checkWhyNot],
-    [[], null, null, "no log"],
+    [bare.zones, bare.headroom, bare.bouncing, bare.plan, bare.check, bare.checkWhyNot],
+    [[], null, [], null, null, "no log"],
   );
 });

@@ -2,15 +2,18 @@
 // common folder or not, and what is skipped is never opened. Each form is made from one capture of
 // the corpus and read back; this machine is read too, as far as it is Linux.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { gunzipSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { type CaptureFiles, readCapture } from "../../src/formats/capture.ts";
+import { fdtText } from "../../src/formats/fdt-text.ts";
 import { openUnpacked, packingOf, readWhole, unpackWhole } from "../../src/host/bytes.ts";
 import { isLinux, liveCapture, openCaptureFiles, openMachine } from "../../src/host/index.ts";
 import { corpusFiles } from "../support/corpus.ts";
+import { blob, node } from "../support/fdt-writer.ts";
 
 const NAME = "x86_64-6.1-1G-smp2";
 const PACKED = new URL(`../../corpus/layouts/${NAME}.tar.gz`, import.meta.url);
@@ -178,4 +181,24 @@ test("this machine is a capture, and what is missing says why", async (t) => {
   const { value } = await readCapture(files);
   assert.ok(value.version !== null);
   assert.ok(value.iomem === null || !value.iomem.redacted, "addresses of zeros were used");
+});
+
+test("a devicetree blob in a folder or an archive is read, as bytes or in hexadecimal", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "zonewright-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const bytes = blob(node("", { compatible: "example,board" }, node("memory@0", { reg: [0, 1] })));
+  mkdirSync(join(folder, "board"));
+  const trees: unknown[] = [];
+  for (const contents of [bytes, [...fdtText(bytes)].join("")]) {
+    writeFileSync(join(folder, "board/fdt"), contents);
+    execFileSync("tar", ["-czf", join(folder, "board.tar.gz"), "-C", folder, "board"]);
+    for (const path of ["board", "board.tar.gz"]) {
+      const { value, issues } = await openCaptureFiles(join(folder, path));
+      assert.deepEqual(issues, []);
+      assert.ok(value !== null);
+      const { devicetree } = (await readCapture(value)).value;
+      trees.push(devicetree?.root.children.map(({ name }) => name));
+    }
+  }
+  assert.deepEqual(trees, Array(4).fill(["memory@0"]));
 });

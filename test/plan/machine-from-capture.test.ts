@@ -61,7 +61,7 @@ test("without a release, an architecture or a memory map there is no machine, an
   ]);
   const noMap: [string[], string] = [
     ["error -: the memory map of the machine is not in box"],
-    "add dmesg, /sys/firmware/memmap or, read as root, /proc/iomem",
+    "add dmesg, /sys/firmware/memmap or, read as root, /proc/iomem or fdt",
   ];
   assert.deepEqual(await refused({ version: AMD64 }), noMap);
   const redacted = "00000000-00000000 : System RAM\n00000000-00000000 : Reserved\n";

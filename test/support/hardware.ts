@@ -3,8 +3,12 @@
 // logs name no memory map, where QEMU's "virt" board puts its RAM.
 import type { Build, Cpus, Hardware } from "../../src/boot/hardware.ts";
 import type { FirmwareRange, SratRange } from "../../src/formats/boot-log.ts";
+import { fdtTextReader } from "../../src/formats/fdt-text.ts";
+import { readText } from "../../src/formats/reader.ts";
 import { resolveEra } from "../../src/kernels/eras.ts";
 import type { Arch, Policy } from "../../src/kernels/policy.ts";
+import { boardOf } from "../../src/plan/dt-tree.ts";
+import { boardFacts } from "../../src/plan/machine-from-devicetree.ts";
 import { corpusFiles } from "./corpus.ts";
 
 export interface CapturedBoot {
@@ -43,12 +47,25 @@ export function bootOf(name: string): CapturedBoot {
     nodes: [...new Set([...affinity.map(({ node }) => node), ...cpuNodes(log, meta)])].sort(),
     cpus: cpusOf(log, meta),
     dmaLimit: null,
+    ...devicetreeOf(files, arch),
     armDmaZoneBytes: null,
     customZones: [],
   };
   const policy = resolveEra(meta.kernel, arch)?.policy;
   if (policy === undefined) throw new Error(`no policy for ${meta.kernel}`);
   return { name, files, hardware, commandLine: text(files, "cmdline").trim(), policy };
+}
+
+/** What a devicetree of the capture's own says beyond RAM, whose place is the same on all virt boards. */
+function devicetreeOf(files: ReadonlyMap<string, string>, arch: Arch): Partial<Hardware> {
+  const { value } = readText(fdtTextReader(), files.get("fdt") ?? "");
+  if (value === null) return {};
+  const { dmaLimit, reserved, devicetreeBytes } = boardFacts(boardOf(value), arch, []);
+  return {
+    dmaLimit,
+    ...(reserved === undefined ? {} : { reserved }),
+    ...(devicetreeBytes === undefined ? {} : { devicetreeBytes }),
+  };
 }
 
 function text(files: ReadonlyMap<string, string>, path: string): string {

@@ -6,10 +6,10 @@
  * addresses have 32 bits and the last page below 4 GiB is lost.
  */
 import type { Issue } from "../../base/issue.ts";
-import { clip, type Range, rangeList } from "../../base/range.ts";
+import { clip, type Range, rangeList, subtract } from "../../base/range.ts";
 import type { Policy } from "../../kernels/policy.ts";
 import type { CommandLine } from "../command-line.ts";
-import type { Hardware } from "../hardware.ts";
+import type { Hardware, ReservedRequest } from "../hardware.ts";
 import { plainRam, wholePages } from "../memory-map.ts";
 import { type Bounds, endOf, reportNoRam, type ZoneBound } from "./bounds.ts";
 
@@ -102,7 +102,7 @@ function holds(outer: Range, inner: Range): boolean {
 function lowMemoryEnd(
   banks: readonly Range[],
   physOffset: number,
-  { build }: Hardware,
+  { build, reserved }: Hardware,
   { vmallocBytes }: CommandLine,
   policy: Policy,
   issues: Issue[],
@@ -122,10 +122,19 @@ function lowMemoryEnd(
   }
   const mappedEnd = area.end - reserve - hole - pageOffset + physOffset;
   let lowEnd = 0;
-  for (const { start, end } of banks) {
+  for (const { start, end } of subtract(banks, notMapped(reserved ?? []))) {
     if (start < mappedEnd) lowEnd = Math.max(lowEnd, Math.min(mappedEnd, end));
   }
   return lowEnd;
+}
+
+/** What the devicetree takes out of the map: low memory does not end in it. */
+function notMapped(reserved: readonly ReservedRequest[]): Range[] {
+  return rangeList(
+    reserved.flatMap(({ noMap, start, bytes }) =>
+      noMap && start !== null ? [{ start, end: start + bytes }] : [],
+    ),
+  );
 }
 
 /** Without HIGHMEM what lies above low memory is removed. */

@@ -29,7 +29,10 @@ export function addCheck(program: Command, context: Context): void {
   program
     .command("check")
     .description("compare the prediction with a capture's own zoneinfo")
-    .argument("<capture>", "folder or archive, a lone zoneinfo, or a log with reports")
+    .argument(
+      "<capture>",
+      "folder, archive, what collect wrote, a lone zoneinfo, or a log with reports",
+    )
     .option("--json", "print the comparison as a JSON document")
     .option("--kernel <version>", "the kernel, where the capture does not tell, e.g. 6.1")
     .option("--managed <zones>", "pages the zones hold after boot, instead of the log's")

@@ -16,7 +16,7 @@ interface ExplainFlags {
 
 const EXAMPLES = `
 LOG is what dmesg, journalctl -k, syslog, a serial console or a mail holds, of any size, wrapped or
-quoted (.gz and .zst too, - for standard input). Kernels from 2.6.9 on.
+quoted (.gz and .zst too, - for standard input), or the file that collect wrote. Kernels from 2.6.9 on.
 
 Page allocation failures and OOM reports are judged by the engine's own checks on the zones they
 print. Sentences of swiotlb, CMA, DMA masks, DMA-API debugging and IOMMUs are classified by their

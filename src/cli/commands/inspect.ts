@@ -26,7 +26,7 @@ export function addInspect(program: Command, context: Context): void {
   program
     .command("inspect")
     .description("zones, free pages, reserves and reach of this machine or a capture")
-    .argument("[capture]", "folder or archive; this machine when left out")
+    .argument("[capture]", "folder, archive or what collect wrote; this machine when left out")
     .option("--json", "print everything as a JSON document")
     .addHelpText("after", EXAMPLES)
     .action(async (path: string | undefined, flags: InspectFlags) => {
@@ -50,8 +50,8 @@ async function inspectLive(): Promise<Inspection> {
 }
 
 export async function inspectPath(path: string, terminal: Terminal): Promise<Inspection> {
-  const { capture, issues } = await loadCapture(path, terminal);
-  const whole = inspectCapture(capture, [], issues);
+  const { capture, issues, sources } = await loadCapture(path, terminal);
+  const whole = inspectCapture(capture, sources, issues);
   if (whole.zoneinfo !== null || whole.plan !== null) return whole;
   const message = whole.checkWhyNot ?? "nothing in it can be shown";
   throw new Failure(EXIT_INPUT, [{ severity: "error", source: path, message }]);

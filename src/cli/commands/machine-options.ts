@@ -9,6 +9,8 @@ export interface MachineFlags {
   readonly kernel?: string;
   readonly cpus?: string;
   readonly device?: readonly string[];
+  readonly cmdline?: string;
+  readonly arch?: string;
 }
 
 /** Collects an option that may be repeated. */
@@ -23,6 +25,8 @@ export function addMachineOptions(command: Command): Command {
         collect,
       ),
     )
+    .option("--cmdline <parameters>", "the kernel's whole command line, in place of the machine's")
+    .option("--arch <name>", "of a devicetree, where its CPUs do not tell: arm64, arm-lpae, arm")
     .option("--ram <size>", "another amount of RAM, e.g. 8G")
     .option("--kernel <version>", "another kernel, e.g. 6.1")
     .option("--cpus <number>", "another number of CPUs")
@@ -39,6 +43,8 @@ export function machineOptions(flags: MachineFlags): MachineOptions {
     ...(flags.set === undefined ? {} : { set: flags.set.map(parseParameter) }),
     ...(flags.ram === undefined ? {} : { ramBytes: parseRam(flags.ram) }),
     ...(flags.cpus === undefined ? {} : { cpus: parseCpus(flags.cpus) }),
+    ...(flags.cmdline === undefined ? {} : { commandLine: flags.cmdline }),
+    ...(flags.arch === undefined ? {} : { arch: flags.arch }),
     ...(flags.device === undefined ? {} : { devices: flags.device.map(parseDeviceOption) }),
   };
 }

@@ -22,12 +22,13 @@ interface PlanFlags extends MachineFlags {
 }
 
 const EXAMPLES = `
-MACHINE is a capture (a folder of files named as in /proc and /sys, or a .tar.gz of one) or a
-description in YAML; - reads either from standard input. What is predicted (zoneinfo, buddyinfo,
-pagetypeinfo) is never read.
+MACHINE is a capture (a folder of files named as in /proc and /sys, a .tar.gz of one, or what collect
+wrote), a devicetree (.dtb, or .dts where dtc is installed) or a description in YAML; - reads any but a
+folder from standard input. What is predicted (zoneinfo, buddyinfo, pagetypeinfo) is never read.
 
 Examples:
   zonewright plan examples/machines/desktop-8G.yaml
+  zonewright plan board.dtb --kernel 6.1 --cmdline 'cma=128M'
   zonewright plan capture/ --set swiotlb=65536 --device sound:29
   zonewright plan capture/ --sysctl min_free_kbytes=65536 --json
   zonewright plan capture/ --managed N0/DMA=3840,N0/DMA32=754602
@@ -37,7 +38,7 @@ export function addPlan(program: Command, context: Context): void {
   const command = program
     .command("plan")
     .description("which zones, watermarks, reserves and pools a machine will have")
-    .argument("<machine>", "capture or description")
+    .argument("<machine>", "capture, devicetree or description")
     .option("--json", "print the plan as a JSON document")
     .option(
       "--managed <zones>",

@@ -3,6 +3,7 @@ import type { Inspection } from "../../documents/index.ts";
 import type { Plan } from "../../plan/index.ts";
 import type { Style } from "../terminal.ts";
 import { agreement, notPredictedWords } from "./check-screen.ts";
+import { bouncingLines, fragmentationLines, headroomLines, headroomTitle } from "./headroom.ts";
 import { eraWords, issueLines, machineWords, originLines } from "./origins.ts";
 import { paint, wrap } from "./paint.ts";
 import { header, indented, page, section } from "./plan-screen.ts";
@@ -25,8 +26,15 @@ export function inspectScreen(style: Style, inspection: Inspection): string {
     section(style, "Physical memory, to scale", zoneMap(style, zones, pageSize)),
     section(style, numbers, zoneTable(style, zones, pageSize)),
     section(style, "Reserves", reserveWords(style, zones, pageSize)),
+    section(style, headroomTitle(inspection.headroom), headroomLines(style, inspection.headroom)),
+    section(style, "Free memory in pieces", fragmentationLines(style, inspection.headroom)),
     section(style, "Pools", plan === null ? [] : indented(style, poolLines(plan))),
     section(style, "Reach", plan === null ? [] : reachMatrix(style, plan.devices)),
+    section(
+      style,
+      "Devices that do not reach all of it",
+      plan === null ? [] : bouncingLines(style, plan),
+    ),
     section(style, "Does the model agree?", agreementLines(style, inspection)),
     section(style, "Where the numbers come from", sourceLines(style, inspection, plan)),
     section(style, "Worth knowing", issueLines(style, issues)),

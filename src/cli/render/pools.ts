@@ -1,9 +1,18 @@
 /** Pools in words, one line each. */
 import { formatAddress, formatBytes, formatCount } from "../../base/units.ts";
+import type { ReservedKind } from "../../boot/hardware.ts";
 import type { Plan } from "../../plan/index.ts";
 
 /** Bytes of one swiotlb slot. Linux: IO_TLB_SHIFT, include/linux/swiotlb.h */
 const SLOT_WORDS = "2 KiB";
+
+const KIND_WORDS: Readonly<Record<ReservedKind, string>> = {
+  "no-map": "not mapped, nobody's",
+  reserved: "kept from the kernel",
+  coherent: "for dma_alloc_coherent() of its devices",
+  restricted: "bounce pool of its devices",
+  cma: "lent to movable pages",
+};
 
 export function poolLines({ pools, maskPool, pageSize }: Plan): string[] {
   const lines: string[] = [];
@@ -27,6 +36,12 @@ export function poolLines({ pools, maskPool, pageSize }: Plan): string[] {
   }
   for (const area of pools.cma) {
     lines.push(`cma          ${area.name}: ${formatBytes(area.bytes)}${place(area.start)}`);
+  }
+  for (const { name, kind, bytes, start } of pools.reserved ?? []) {
+    // CMA areas stand above.
+    if (kind === "cma") continue;
+    const where = start === null ? ": no room for it" : place(start);
+    lines.push(`set aside    ${name}: ${formatBytes(bytes)}${where} · ${KIND_WORDS[kind]}`);
   }
   for (const range of pools.crashkernel) {
     lines.push(`crashkernel  ${formatBytes(range.end - range.start)}${place(range.start)}`);
