@@ -31,6 +31,7 @@ export function conditionalsOf({ bare }: Lexical): Conditionals {
   const torn: [number, number][] = [];
   const open: Open[] = [];
   const lines = bare.split("\n");
+  const depths = depthsOf(lines);
   for (const [index, text] of lines.entries()) {
     const [, word = "", rest = ""] = DIRECTIVE.exec(text) ?? [];
     if (word === "") continue;
@@ -42,7 +43,7 @@ export function conditionalsOf({ bare }: Lexical): Conditionals {
       top.branches.push(alternative(line, word, rest, top));
     } else if (top !== undefined) {
       open.pop();
-      close(top, line, lines, { never, configs, torn });
+      close(top, line, depths, { never, configs, torn });
     }
   }
   return { never, configs, torn };
@@ -51,7 +52,7 @@ export function conditionalsOf({ bare }: Lexical): Conditionals {
 function close(
   { branches }: Open,
   end: number,
-  lines: readonly string[],
+  depths: Int32Array,
   into: {
     never: [number, number][];
     configs: [number, number, string][];
@@ -61,7 +62,7 @@ function close(
   const first = branches[0];
   const next = branches[1];
   const isTorn =
-    first !== undefined && next !== undefined && balance(lines, first.line, next.line - 1) !== 0;
+    first !== undefined && next !== undefined && depths[first.line] !== depths[next.line - 1];
   for (const [i, branch] of branches.entries()) {
     const last = (branches[i + 1]?.line ?? end) - 1;
     if (branch.never) into.never.push([branch.line + 1, last]);
@@ -70,16 +71,15 @@ function close(
   }
 }
 
-/** Opened minus closed braces of a range of lines. */
-function balance(lines: readonly string[], first: number, last: number): number {
+/** Braces that are open behind each 1-based line. */
+function depthsOf(lines: readonly string[]): Int32Array {
+  const depths = new Int32Array(lines.length + 1);
   let depth = 0;
-  for (let line = first; line <= last; line++) {
-    for (const character of lines[line - 1] ?? "") {
-      if (character === "{") depth++;
-      else if (character === "}") depth--;
-    }
+  for (const [index, line] of lines.entries()) {
+    for (const brace of line.match(/[{}]/g) ?? []) depth += brace === "{" ? 1 : -1;
+    depths[index + 1] = depth;
   }
-  return depth;
+  return depths;
 }
 
 function branchOf(line: number, word: string, rest: string): Branch {

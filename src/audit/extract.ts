@@ -129,11 +129,12 @@ function parseErrors(
 ): ParseError[] {
   const inCode = hits.filter(({ role }) => role !== "comment" && role !== "string");
   const concerned = new Set(inCode.map(({ offset }) => functionAt(functions, offset)));
+  const offsets = inCode.map(({ offset }) => offset);
   const lines = new Set<number>();
   const see = (node: SyntaxNode, depth: number): void => {
     if (node.type === "ERROR" && node.end > node.start) {
       const fn = functionAt(functions, node.start);
-      const holds = inCode.some(({ offset }) => offset >= node.start && offset < node.end);
+      const holds = (offsets[firstFrom(offsets, node.start)] ?? node.end) < node.end;
       if (holds || (fn !== null && concerned.has(fn))) lines.add(lineAt(lexical, node.start));
     }
     if (depth < 200) for (const child of node.children) see(child, depth + 1);
@@ -142,6 +143,18 @@ function parseErrors(
   return [...lines]
     .slice(0, ERRORS_LISTED)
     .map((line) => ({ line, text: lineText(lexical, line) }));
+}
+
+/** Index of the first of ascending `offsets` that is not before `start`. */
+function firstFrom(offsets: readonly number[], start: number): number {
+  let low = 0;
+  let high = offsets.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((offsets[middle] ?? 0) < start) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** `#define WORD …`, `#ifdef WORD`: the word itself is what is defined or asked for. */

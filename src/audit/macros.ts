@@ -8,6 +8,8 @@ const WORTH =
   /GFP|gfp|MASK|mask|DMA|dma|alloc|BOUNCE|bounce|isa_|_bus\b|WIDTH|BITS|_LEN\b|SIZE|_SZ\b|BYTES|ORDER|OFFSET/;
 /** The commonest body needs no parser. */
 const NUMBER = /^\s*\(?\s*(0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,20}|[1-9]\d{0,18})[uUlL]*\s*\)?\s*$/;
+/** The variable that an expression is parsed as the value of; no macro's own name. */
+const WRAPPED = "zonewright_value";
 const LONGEST_BODY = 4000;
 
 export function walkMacros(tree: SyntaxNode, place: WalkPlace, parse: Parse): void {
@@ -41,7 +43,7 @@ function walkMacro(node: SyntaxNode, place: WalkPlace, parse: Parse): void {
   );
   const plain = body.replace(/\\/g, " ");
   const isStatement = /^\s*(do\b|\{|if\b|for\b|while\b|static\b)|;/.test(plain);
-  const [open, close] = isStatement ? ["void f(void){", ";}"] : ["int x = (", ");"];
+  const [open, close] = isStatement ? ["void f(void){", ";}"] : [`int ${WRAPPED} = (`, ");"];
   const inner: WalkPlace = {
     ...place,
     text: `${open}${plain}${close}`,
@@ -52,7 +54,7 @@ function walkMacro(node: SyntaxNode, place: WalkPlace, parse: Parse): void {
   const root = parse(inner.text);
   walk(root, null, inner);
   // What the wrapping declares or returns is ours, not the file's.
-  const own = inner.raw.flows.filter(({ to }) => to !== "g:x" && to !== `v:${macroName}:x`);
+  const own = inner.raw.flows.filter(({ to }) => !to.endsWith(`:${WRAPPED}`));
   place.raw.flows.push(...own);
   if (isStatement) return;
   const expression = firstValue({ node: root, up: null });

@@ -20,8 +20,9 @@ export function pruneFlows(
   const refs = new Map<RawFlow, readonly string[]>();
   const byTarget = new Map<string, RawFlow[]>();
   const bySource = new Map<string, RawFlow[]>();
-  const forward: string[] = [...gfpParameters];
-  const back: string[] = [];
+  // Sets grow while they are walked, and each node is in one once: both walks end.
+  const forward = new Set<string>(gfpParameters);
+  const back = new Set<string>();
   const sizes = sizesByCall(flows);
   for (const flow of flows) {
     const from = refsOf(flow.expr);
@@ -34,16 +35,10 @@ export function pruneFlows(
     const isSink = from.length > 0 && isSinkNode(flow.to);
     if (isSource || isAsked || isSink || from.some(isTelling)) keep(flow);
   }
-  for (const node of forward) for (const flow of bySource.get(node) ?? []) keep(flow);
-  // `forward` and `back` grow while they are walked: each flow is kept once, so both end.
-  for (let i = 0, j = 0; i < forward.length || j < back.length; ) {
-    if (i < forward.length) {
-      for (const flow of bySource.get(forward[i] ?? "") ?? []) keep(flow);
-      i++;
-    } else {
-      for (const flow of byTarget.get(back[j] ?? "") ?? []) keep(flow);
-      j++;
-    }
+  for (let before = -1; before !== kept.size; ) {
+    before = kept.size;
+    for (const node of forward) for (const flow of bySource.get(node) ?? []) keep(flow);
+    for (const node of back) for (const flow of byTarget.get(node) ?? []) keep(flow);
   }
   return kept;
 
@@ -52,15 +47,15 @@ export function pruneFlows(
     kept.add(flow);
     const isSource = hasSource(flow.expr);
     if (isSource || gfpParameters.size > 0 || wanted.size > 0) {
-      if (!isLeaf(flow.to)) forward.push(flow.to);
+      if (!isLeaf(flow.to)) forward.add(flow.to);
     }
     const size = flow.call === null ? undefined : sizes.get(flow.call);
     for (const one of size ?? []) {
       kept.add(one);
-      back.push(...refsOf(one.expr));
+      for (const node of refsOf(one.expr)) back.add(node);
     }
     if (isSinkNode(flow.to) || flow.to.startsWith("v:") || flow.to.startsWith("r:")) {
-      back.push(...(refs.get(flow) ?? []));
+      for (const node of refs.get(flow) ?? []) back.add(node);
     }
   }
 }

@@ -50,7 +50,7 @@ export function reachOf(graph: Graph, file: string, hit: number): Reach {
     const next = usersOf(graph, node).filter(({ flow }) => !seen.has(flow));
     if (sink !== null && next.length === 0) sinks.push(sink);
     else if (next.length === 0) ends.push(node);
-    for (const one of next) {
+    for (const one of next.slice(0, MOST_STEPS)) {
       seen.add(one.flow);
       const step: Step = { file: at.file, line: at.flow.line, node: at.flow.to };
       queue.push({ at: one, via: [...via, step] });

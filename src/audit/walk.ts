@@ -127,16 +127,23 @@ function flagRole(chain: Chain, text: string): Role {
   let negated = false;
   for (let at = chain.up; at !== null; at = at.up) {
     const { type } = at.node;
-    const operator = childOf(at.node, "operator");
+    // Only small nodes are searched: an ERROR can have a file's worth of children.
+    const operator = /^(unary|binary)_/.test(type) ? childOf(at.node, "operator") : null;
     const sign = operator === null ? "" : text.slice(operator.start, operator.end);
     if (type === "unary_expression" && sign === "~") negated = true;
     else if (type === "binary_expression" && sign === "&") return negated ? "clear" : "test";
     else if (type === "binary_expression" && /^([=!]=|&&|\|\||[<>]=?)$/.test(sign)) return "test";
-    else if (type === "assignment_expression") return sign === "&=" && negated ? "clear" : "value";
+    else if (type === "assignment_expression")
+      return negated && isAnd(at.node, text) ? "clear" : "value";
     else if (type === "case_statement") return "test";
     else if (/_statement$|^call_expression$|declarator$/.test(type)) return "value";
   }
   return "value";
+}
+
+function isAnd(assignment: SyntaxNode, text: string): boolean {
+  const operator = childOf(assignment, "operator");
+  return operator !== null && text.slice(operator.start, operator.end) === "&=";
 }
 
 function isWritten(chain: Chain): boolean {
