@@ -47,6 +47,15 @@ test("S8 the books agree with a list", () => {
           });
           if (perfect.length > 0) assert.ok(perfect.some((own) => own.entry === entry));
           if (entry < 0) continue;
+          const fit = (own: Naive): number =>
+            Number(own.size === size) +
+            Number(own.type === type) +
+            Number(own.direction === direction);
+          const best = Math.max(...here.map(fit));
+          assert.ok(
+            here.some((own) => own.entry === entry && fit(own) === best),
+            "the best fit",
+          );
           books.remove(entry);
           held = held.filter((own) => own.entry !== entry);
         } else {

@@ -94,17 +94,17 @@ test("S8 the origin of a mapping is printed, and what is pending when the driver
     origin: () => `e1000_main.c:${line++}`,
   });
   dma.mapSingle(nic, 0x100000, 1500, DMA_TO_DEVICE);
-  dma.mapSingle(nic, 0x102000, 1500, DMA_FROM_DEVICE);
+  dma.mapSingle(nic, 0x102010, 1500, DMA_FROM_DEVICE);
   dma.unbindDriver(nic);
   assert.deepEqual(lines(), [
     `${WHO}device driver has pending DMA allocations while released from device [count=2]`,
-    "One of leaked entries details: [device address=0x0000000000102000] [size=1500 bytes] [mapped with DMA_FROM_DEVICE] [mapped as single]",
+    "One of leaked entries details: [device address=0x0000000000102010] [size=1500 bytes] [mapped with DMA_FROM_DEVICE] [mapped as single]",
     "DMA-API: Mapped at:",
     " e1000_main.c:41",
   ]);
   assert.deepEqual(dma.debug?.dump(dma.devices), [
     "e1000 0000:00:04.0 single idx 128 P=100000 N=100 D=100000 L=5dc DMA_TO_DEVICE dma map error not checked",
-    "e1000 0000:00:04.0 single idx 129 P=102000 N=102 D=102000 L=5dc DMA_FROM_DEVICE dma map error not checked",
+    "e1000 0000:00:04.0 single idx 129 P=102010 N=102 D=102010 L=5dc DMA_FROM_DEVICE dma map error not checked",
   ]);
 });
 
@@ -191,4 +191,18 @@ test("S8 memory may be mapped twice, to be read and to be written", () => {
     dma.unmap(nic, 0x100000, 64, direction);
   }
   assert.deepEqual(dma.reports.misuses, []);
+});
+
+test("S8 a list is synced with as many entries as it was mapped with", () => {
+  const { dma, nic, lines } = bench("6.1");
+  const list = sgList([
+    { physical: 0x100000, length: 64 },
+    { physical: 0x102000, length: 64 },
+  ]);
+  dma.mapSg(nic, list, DMA_FROM_DEVICE);
+  dma.syncSgForCpu(nic, list, DMA_FROM_DEVICE);
+  assert.deepEqual(lines(), []);
+  dma.syncSgForCpu(nic, list.slice(0, 1), DMA_FROM_DEVICE);
+  const words = "device driver syncs DMA sg list with different entry count";
+  assert.equal(lines()[0], `${WHO}${words} [map count=2] [sync count=1]`);
 });

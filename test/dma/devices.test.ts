@@ -146,6 +146,10 @@ test("S8 registers of another device are mapped as they are, and not beyond the 
   assert.deepEqual(engine.read(fifo, 1), Uint8Array.of(0x41));
   dma.unmapResource(engine, fifo, 4, DMA_TO_DEVICE);
   assert.equal(dma.mapResource(engine, 2 ** 33, 4, DMA_TO_DEVICE), -1);
+  assert.equal(dma.mapResource(engine, 0xfe00_0010, 4, 3), -1);
+  assert.equal(dma.reports.lastRefusal?.reason, "direction");
+  assert.equal(dma.mapResource(engine, 0xfe00_0010, 0, DMA_TO_DEVICE), -1);
+  assert.equal(dma.reports.lastRefusal?.reason, "size");
   assert.equal(dma.liveMappings(), 0);
 });
 
@@ -163,6 +167,9 @@ test("S8 those who may not wait on a machine that remaps use the atomic pools", 
   const ring = dma.allocCoherent(mac, 3 * 4096, GFP_ATOMIC);
   const next = dma.allocCoherent(mac, 4096, GFP_ATOMIC);
   assert.ok(ring !== null && next !== null);
+  assert.ok(ring.physical >= 256 * 4096, "from the kernel's pool, which is Normal");
+  const narrow = dma.addDevice({ ...simpleDevice("narrow", 20), coherent: false });
+  assert.ok((dma.allocCoherent(narrow, 4096, GFP_ATOMIC)?.physical ?? MIB) < MIB, "from DMA's");
   assert.equal(next.physical - ring.physical, 3 * 4096, "first fit: three pages take three");
   dma.freeCoherent(mac, ring);
   assert.equal(dma.allocCoherent(mac, 8192, GFP_ATOMIC)?.physical, ring.physical);
@@ -175,7 +182,9 @@ test("S8 dma_alloc_pages() refuses zone bits", () => {
   assert.equal(dma.reports.lastRefusal?.reason, "zone bits");
   const pages = dma.allocPages(nic, 5000, DMA_TO_DEVICE);
   assert.ok(pages !== null && pages.size === 8192);
+  assert.equal(dma.counts(nic).allocatedBytes, 8192);
   dma.freePages(nic, pages, DMA_TO_DEVICE);
+  assert.equal(dma.counts(nic).allocatedBytes, 0);
   assert.equal(dma.liveMappings(), 0);
 });
 
@@ -255,4 +264,21 @@ test("S2 arm: a mask that does not cover GFP_DMA gets nothing; pages beyond the 
   narrow.coherentLimit = 0xffff;
   assert.equal(dma.allocCoherent(narrow, 4096), null);
   assert.equal(dma.reports.lastRefusal?.reason, "mask below GFP_DMA");
+});
+
+test("S8 a buffer in the last page of RAM is one; behind it there is none", () => {
+  const dma = createDma(small(512, 256), { era: "6.1", mappings: 1024 });
+  const nic = dma.addDevice(simpleDevice("nic", 32));
+  assert.equal(dma.mapSingle(nic, 511 * 4096 + 100, 64, DMA_TO_DEVICE), 511 * 4096 + 100);
+  assert.equal(dma.mapSingle(nic, 512 * 4096, 64, DMA_TO_DEVICE), -1);
+});
+
+test("S8 without a pool nothing counts as bounced, whatever the device and its bus are", () => {
+  const windows = [{ cpuStart: 0, dmaStart: 0x4000_0000, size: 2 * MIB }];
+  const devices = [{ ...simpleDevice("mac", 32), windows, coherent: false }];
+  const dma = createDma(small(512, 256), { era: "6.1", mappings: 1024, devices });
+  const mac = dma.device("mac");
+  const address = dma.map(mac, MIB, 64, DMA_TO_DEVICE);
+  dma.unmap(mac, address, 64, DMA_TO_DEVICE);
+  assert.equal(dma.counts(mac).bounces, 0);
 });

@@ -107,6 +107,9 @@ test("S8 long lists are cut at 128 entries, as the kernel cuts them", () => {
   );
   assert.match(line, /nents=128\/200 ents=128\/200 \[TRUNCATED\] dma_addrs=\{0x0,0x1000,/);
   assert.ok(line.endsWith("attrs=SKIP_CPU_SYNC"));
+  const merged = { name: "dma_map_sg", device: "d", direction: 1, attrs: 0 } as const;
+  const few = { ...merged, dmas: [0], sizes: [4096], physicals: many };
+  assert.match(formatDmaEvent(few, gfpEra("6.12")), /nents=128\/200 ents=1\/1 \[TRUNCATED\]/);
 });
 
 test("S8 what is refused is told too", () => {
