@@ -1,0 +1,29 @@
+// Goal: pools for those who may not wait are as large as the kernel makes them, grow as they are used,
+// and give each request the zone it needs. Method: the sizes that 128 KiB for each GiB come to.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AtomicPools } from "../../src/dma/atomic-pool.ts";
+import { machineOf } from "../../src/dma/machine.ts";
+import { GIB, MIB, pc, small } from "../support/dma.ts";
+
+const KIB = 1024;
+const anywhere = (): boolean => true;
+
+test("S8 128 KiB for each GiB, 128 at least, coherent_pool= otherwise", () => {
+  // A page less: the first of RAM is nobody's.
+  assert.equal(new AtomicPools(machineOf(pc({ ram: 8 * GIB }))).size, MIB - 4 * KIB);
+  assert.equal(new AtomicPools(machineOf(small(512, 256))).size, 128 * KIB);
+  assert.equal(new AtomicPools(machineOf(small(512, 256)), 256 * KIB).size, 256 * KIB);
+});
+
+test("S8 a pool grows by its size once less than that is free, and takes back what it gave", () => {
+  const pools = new AtomicPools(machineOf(small(2048, 256)));
+  assert.deepEqual(pools.sizes(), { kernel: 128 * KIB, dma: 128 * KIB, dma32: 0 });
+  const first = pools.take(64 * KIB, 0, anywhere);
+  assert.equal(pools.sizes().kernel, 256 * KIB, "it grew in the background");
+  assert.ok(pools.take(64 * KIB, 0, anywhere) >= 0);
+  assert.equal(pools.sizes().kernel, 256 * KIB, "128 KiB are free");
+  assert.ok(pools.give(first, 64 * KIB));
+  assert.equal(pools.take(64 * KIB, 0, anywhere), first);
+  assert.ok(!pools.give(2 ** 40, 4096), "of no pool");
+});
