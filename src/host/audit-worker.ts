@@ -29,7 +29,7 @@ export interface AuditAnswer {
 }
 
 const MARK = "zonewright audit worker";
-/** Longer files are data with a C ending. */
+/** Longer files are data with a C ending: they are read, not parsed. */
 const LONGEST = 16 * 1024 * 1024;
 
 /** Answers one job. Never rejects. */
@@ -41,11 +41,10 @@ export async function answer(job: AuditJob, parse: Parse): Promise<AuditAnswer> 
     const isSame = hash === before;
     const nothing: AuditAnswer = { path, hash, facts: null, isSame, failure: null };
     if (isSame) return nothing;
-    if (bytes.length > LONGEST) return { ...nothing, failure: "too large to be C" };
     const text = bytes.toString("latin1");
-    if (asked.length === 0) {
-      return isWorthParsing(text) ? { ...nothing, facts: extractFacts(text, parse) } : nothing;
-    }
+    if (!isWorthParsing(text) && asked.length === 0) return nothing;
+    if (bytes.length > LONGEST) return { ...nothing, failure: "too large to be C" };
+    if (asked.length === 0) return { ...nothing, facts: extractFacts(text, parse) };
     const wanted = new Set(asked.filter(([word]) => text.includes(word)).map(([, node]) => node));
     return wanted.size === 0 ? nothing : { ...nothing, facts: extractFacts(text, parse, wanted) };
   } catch (error) {
