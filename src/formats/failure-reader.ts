@@ -13,6 +13,7 @@
  */
 import type { FailureMessage } from "./failure-message.ts";
 import { SentenceReader } from "./failure-sentence-reader.ts";
+import { nextHeld } from "./failure-sieve.ts";
 import type { MemoryReport } from "./memory-report.ts";
 import { openingOf } from "./memory-report-parse.ts";
 import { MAX_LINE_LENGTH } from "./reader.ts";
@@ -26,15 +27,6 @@ export interface FailureSink {
   report(report: MemoryReport): void;
   message(message: FailureMessage): void;
 }
-
-/**
- * What any line of interest holds, or its half where lines are broken: of openings, requests, rows of
- * zones, and every sentence's fixed words. One pattern, for alternatives are searched for in one
- * pass; short ones, for their number costs more than a line that is looked at in vain, and none
- * that begins with what most words have.
- */
-const SIEVE =
-  /alloc(?:ation)? (?:fail|err|stall|dead|for s)|oom-kill|Mem-[Ii]nfo:|Show Memory|mode:(?:3D)?0x|gfp_mask|free:\d+kB (?:boost|min)|Linux version |wiotlb|IO ?TLB|IOMMU|DMA|device mask|overflow [0-9a-f]|possible memory|Unhandled con|text fault|bal fault|Page fault (?:at|for)|fault(?:: (?:fsr|stat)| addr| type=| from EP| index)|FAULT|AMD-Vi: E|PFNs busy|pages_isolated|ailed to reserve|eservation failed|crashkernel|could not be act|suitable pool|cma area|linux,cma|eserved mem|page iova|emory: \d|ommand line: |tion Features|SEV\) act|tdx: Gue|Stream ID|event: [FC]_|event 0x[0-2]|errs:0x|SMMU trans|out of mapp|iommu full|overflow det|before mapp|new pool|only able to a|ut of [Mm]emory|No available mem|result of limit|able to allocate m|not allocate m|Node \d+, zone /g;
 
 /** The request of a report whose opening words may stand on the line before. */
 const ASKS = /(?:mode:|gfp_mask=)(?:3D)?0x/;
@@ -90,7 +82,7 @@ export class FailureReader {
     let at = 0;
     let hit = -1;
     while (at < end) {
-      if (hit < at) hit = nextHit(text, at);
+      if (hit < at) hit = nextHeld(text, at);
       const busy = this.#sentences.open || this.#report !== null || this.#table !== null;
       const wary = this.#wary;
       this.#wary = busy;
@@ -211,12 +203,6 @@ export class FailureReader {
     this.#release = release;
     this.#upstream = numbers.join(".");
   }
-}
-
-/** Where the sieve holds something back at or behind `from`; beyond the text for nothing. */
-function nextHit(text: string, from: number): number {
-  SIEVE.lastIndex = from;
-  return SIEVE.exec(text)?.index ?? Number.POSITIVE_INFINITY;
 }
 
 /** Reads a whole text that is already in memory. */

@@ -25,8 +25,17 @@ const SENTENCES: readonly Sentence[] = [
 ];
 /** All sentences' fixed words. */
 export const SENTENCE_WORDS: readonly string[] = [...new Set(SENTENCES.map(({ words }) => words))];
-const WORDS = new RegExp(
-  SENTENCE_WORDS.map((words) => words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"),
+const WORDS_SOURCE = SENTENCE_WORDS.map((words) =>
+  words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"),
+).join("|");
+const WORDS = new RegExp(WORDS_SOURCE);
+const EACH_WORDS = new RegExp(WORDS_SOURCE, "g");
+/** What else a text holds that holds these words: their like, which a search finds only one of. */
+const SAME_START: ReadonlyMap<string, readonly string[]> = new Map(
+  SENTENCE_WORDS.map((words) => [
+    words,
+    SENTENCE_WORDS.filter((other) => other.startsWith(words) || words.startsWith(other)),
+  ]),
 );
 /** Lines behind the first that a sentence may be broken into, and those of CMA's bitmap. */
 const BROKEN_INTO = 3;
@@ -190,10 +199,12 @@ interface SentenceReading {
 }
 
 function reading(lines: readonly NumberedLine[], glued: boolean): SentenceReading | null {
-  const first = new ReportText(lines.slice(0, 1)).text;
   const all = new ReportText(lines, glued).text;
+  const held = wordsIn(all);
+  if (held.size === 0) return null;
+  const first = new ReportText(lines.slice(0, 1)).text;
   for (const { words, pattern, read } of SENTENCES) {
-    if (!all.includes(words)) continue;
+    if (!held.has(words)) continue;
     const match = pattern.exec(all);
     if (match === null || match.index > first.length) continue;
     if (isSource(all.slice(match.index, match.index + match[0].length + SOURCE_TAIL))) continue;
@@ -204,6 +215,21 @@ function reading(lines: readonly NumberedLine[], glued: boolean): SentenceReadin
     return { body, text, weight: weightOf(match, body) };
   }
   return null;
+}
+
+/** All sentences' fixed words that `text` holds. */
+function wordsIn(text: string): ReadonlySet<string> {
+  const held = new Set<string>();
+  EACH_WORDS.lastIndex = 0;
+  for (let match = EACH_WORDS.exec(text); match !== null; match = EACH_WORDS.exec(text)) {
+    const { index } = match;
+    for (const words of SAME_START.get(match[0]) ?? []) {
+      if (text.startsWith(words, index)) held.add(words);
+    }
+    // Words may begin within others: "coherent DMA mask".
+    EACH_WORDS.lastIndex = index + 1;
+  }
+  return held;
 }
 
 /** How far behind a sentence its source would show itself. */
