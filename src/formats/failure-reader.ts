@@ -12,15 +12,17 @@
  *   F2  memory does not depend on the length of the log
  */
 import type { FailureMessage } from "./failure-message.ts";
-import { SentenceReader } from "./failure-sentence-reader.ts";
+import { SENTENCE_WORDS, SentenceReader } from "./failure-sentence-reader.ts";
 import { nextHeld } from "./failure-sieve.ts";
+import { LogText } from "./log-text.ts";
 import type { MemoryReport } from "./memory-report.ts";
 import { openingOf } from "./memory-report-parse.ts";
 import { MAX_LINE_LENGTH } from "./reader.ts";
 import { ReportCollector } from "./report-collector.ts";
-import { bareLine, timeOf } from "./report-line.ts";
-import { type NumberedLine, ReportText } from "./report-text.ts";
+import { timeOf } from "./report-line.ts";
+import { ReportText } from "./report-text.ts";
 import { parseVersion } from "./version.ts";
+import { WordSearch } from "./word-search.ts";
 import { ZoneTableCollector } from "./zone-table-collector.ts";
 
 export interface FailureSink {
@@ -30,8 +32,23 @@ export interface FailureSink {
 
 /** The request of a report whose opening words may stand on the line before. */
 const ASKS = /(?:mode:|gfp_mask=)(?:3D)?0x/;
-/** The longest line of a report; CMA prints its bitmap on one. */
-const LINE_MAX = 8192;
+/** What the readers of single lines know: openings, requests, banners, tables and sentences. */
+const KNOWN = new WordSearch([
+  "allocation failure",
+  "allocation stalls",
+  "vmemmap alloc",
+  "vmalloc",
+  "oom-killer",
+  "Mem-Info:",
+  "Mem-info:",
+  "Show Memory",
+  "free:",
+  "mode:",
+  "gfp_mask=",
+  "Linux version ",
+  ", zone ",
+  ...SENTENCE_WORDS,
+]);
 /** Lines before an opening that may hold its first words. */
 const LOOK_BACK = 3;
 
@@ -41,7 +58,7 @@ export class FailureReader {
   #rest = "";
   #line = 0;
   /** The last lines that nothing was made of, oldest first. */
-  #recent: NumberedLine[] = [];
+  #recent: LogText[] = [];
   /** The last line was looked at: the next may be its rest. */
   #wary = false;
   #report: ReportCollector | null = null;
@@ -60,26 +77,36 @@ export class FailureReader {
   }
 
   push(chunk: string): void {
-    const text = this.#rest === "" ? chunk : this.#rest + chunk;
-    const end = text.lastIndexOf("\n") + 1;
-    this.#scan(text, end);
-    this.#rest = text.slice(end, end + MAX_LINE_LENGTH);
+    const first = chunk.indexOf("\n") + 1;
+    if (first === 0) {
+      this.#rest = (this.#rest + chunk).slice(0, MAX_LINE_LENGTH);
+      return;
+    }
+    // The line begun before is a text of its own: the two in one would be a string in pieces.
+    let from = 0;
+    if (this.#rest !== "") {
+      this.#scan(this.#rest + chunk.slice(0, first), 0, this.#rest.length + first);
+      from = first;
+    }
+    const end = chunk.lastIndexOf("\n") + 1;
+    this.#scan(chunk, from, end);
+    this.#rest = chunk.slice(end, end + MAX_LINE_LENGTH);
   }
 
   end(): void {
     if (this.#rest !== "") {
       const text = this.#rest;
       this.#rest = "";
-      this.#scan(`${text}\n`, text.length + 1);
+      this.#scan(`${text}\n`, 0, text.length + 1);
     }
     this.#sentences.close();
     this.#closeReport();
     this.#closeTable();
   }
 
-  /** All lines of `text` before `end`. */
-  #scan(text: string, end: number): void {
-    let at = 0;
+  /** All lines of `text` from `from` to `end`. */
+  #scan(text: string, from: number, end: number): void {
+    let at = from;
     let hit = -1;
     while (at < end) {
       if (hit < at) hit = nextHeld(text, at);
@@ -110,39 +137,36 @@ export class FailureReader {
       count++;
     }
     this.#line += count;
-    const skipped: NumberedLine[] = [];
+    const skipped: LogText[] = [];
     let end = to - 1;
     for (let back = 0; back < LOOK_BACK && end > from; back++) {
       const start = Math.max(text.lastIndexOf("\n", end - 1) + 1, from);
       const raw = text.slice(Math.max(start, end - 400), end);
-      const { text: own, stamp, spaced, width } = bareLine(raw);
-      const stamped = stamp !== null;
-      skipped.unshift({ line: this.#line - back, text: own, spaced, width, stamped });
+      skipped.unshift(new LogText(this.#line - back, raw, true));
       end = start - 1;
     }
     this.#recent = [...this.#recent, ...skipped].slice(-LOOK_BACK);
   }
 
-  /** `hit`: the sieve held something of this line back. */
-  #take(text: string, from: number, to: number, hit: boolean): void {
+  /** `held`: the sieve held something of this line back. */
+  #take(text: string, from: number, to: number, held: boolean): void {
     const until = text.charCodeAt(to - 1) === 13 && to > from ? to - 1 : to;
-    const bare = bareLine(text.slice(from, Math.min(until, from + MAX_LINE_LENGTH)));
     this.#line++;
-    const { indented, spaced, stamp, width } = bare;
-    const kept = bare.text.slice(0, LINE_MAX);
-    const stamped = stamp !== null;
-    const line: NumberedLine = { line: this.#line, text: kept, indented, spaced, width, stamped };
+    const raw = text.slice(from, Math.min(until, from + MAX_LINE_LENGTH));
+    const line = new LogText(this.#line, raw);
+    // The sieve knows halves of words, which other lines may have as well.
+    const hit = held && line.mayHold(KNOWN);
     if (hit || this.#table !== null) this.#inTable(line);
-    this.#open(line, stamp, hit);
-    this.#sentences.take(line, stamp, this.#recent, this.#report !== null, hit);
-    if (hit && bare.text.includes("Linux version ")) this.#banner(bare.text);
+    if (hit || this.#report !== null) this.#open(line, hit);
+    this.#sentences.take(line, this.#recent, this.#report !== null, hit);
+    if (hit && line.message.includes("Linux version ")) this.#banner(line.message);
     this.#recent.push(line);
     if (this.#recent.length > LOOK_BACK) this.#recent.shift();
   }
 
   /** Begins a report, goes on with the one that is open, or ends it. */
-  #open(line: NumberedLine, stamp: number | string | null, hit: boolean): void {
-    let lines: NumberedLine[] = [line];
+  #open(line: LogText, hit: boolean): void {
+    let lines: LogText[] = [line];
     let opening = hit ? openingOf(line.text) : null;
     const asks = hit && ASKS.test(line.text);
     // Opening words may be broken: "vmalloc / error: size …", "mkfs.ext4 invoked / oom-killer: …".
@@ -158,12 +182,12 @@ export class FailureReader {
     const report = this.#report;
     if (opening !== null && (report === null || report.opens(opening, lines.length > 1))) {
       this.#closeReport();
-      this.#report = new ReportCollector(opening, lines, timeOf(stamp));
+      this.#report = new ReportCollector(opening, lines, timeOf(line.stamp));
     } else if (report !== null && !report.take(line)) this.#closeReport();
   }
 
   /** Tables of /proc have no time and no opening words; any other line ends them. */
-  #inTable({ line, text }: NumberedLine): void {
+  #inTable({ line, text }: LogText): void {
     if (this.#table?.zones.take(text, line) === false) this.#closeTable();
     if (this.#table !== null || !ZoneTableCollector.opens(text)) return;
     this.#table = { zones: new ZoneTableCollector(), line };

@@ -12,8 +12,10 @@ import { DMA_API_SENTENCES } from "./failure-sentences-dma-api.ts";
 import { DEVICE_SENTENCES } from "./failure-sentences-iommu.ts";
 import { MORE_IOMMU_SENTENCES } from "./failure-sentences-iommu-more.ts";
 import { KILLER_SENTENCES } from "./failure-sentences-oom.ts";
+import type { LogText } from "./log-text.ts";
 import { timeOf } from "./report-line.ts";
 import { type NumberedLine, ReportText } from "./report-text.ts";
+import { WordSearch } from "./word-search.ts";
 
 const SENTENCES: readonly Sentence[] = [
   ...POOL_SENTENCES,
@@ -25,18 +27,7 @@ const SENTENCES: readonly Sentence[] = [
 ];
 /** All sentences' fixed words. */
 export const SENTENCE_WORDS: readonly string[] = [...new Set(SENTENCES.map(({ words }) => words))];
-const WORDS_SOURCE = SENTENCE_WORDS.map((words) =>
-  words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"),
-).join("|");
-const WORDS = new RegExp(WORDS_SOURCE);
-const EACH_WORDS = new RegExp(WORDS_SOURCE, "g");
-/** What else a text holds that holds these words: their like, which a search finds only one of. */
-const SAME_START: ReadonlyMap<string, readonly string[]> = new Map(
-  SENTENCE_WORDS.map((words) => [
-    words,
-    SENTENCE_WORDS.filter((other) => other.startsWith(words) || words.startsWith(other)),
-  ]),
-);
+const WORDS = new WordSearch(SENTENCE_WORDS);
 /** Lines behind the first that a sentence may be broken into, and those of CMA's bitmap. */
 const BROKEN_INTO = 3;
 const BITMAP_LINES = 40;
@@ -69,19 +60,13 @@ export class SentenceReader {
   }
 
   /** `recent`: the lines before this one, oldest first; `hit`: it may hold the words of one. */
-  take(
-    line: NumberedLine,
-    stamp: number | string | null,
-    recent: readonly NumberedLine[],
-    inReport: boolean,
-    hit: boolean,
-  ): void {
-    if (hit && holdsWords(line.text) && !this.#lacks(line)) {
+  take(line: LogText, recent: readonly LogText[], inReport: boolean, hit: boolean): void {
+    if (hit && line.mayHold(WORDS) && holdsWords(line.text) && !this.#lacks(line)) {
       this.close();
       const most = line.text.includes("req-size:") ? BITMAP_LINES : BROKEN_INTO;
-      const last = recent.findLastIndex(({ text }) => holdsWords(text));
+      const last = recent.findLastIndex((old) => old.mayHold(WORDS) && holdsWords(old.text));
       const lead = recent.slice(last + 1);
-      this.#pending = { time: timeOf(stamp), lead, lines: [line], most, inReport };
+      this.#pending = { time: timeOf(line.stamp), lead, lines: [line], most, inReport };
       return;
     }
     const before = recent.at(-1);
@@ -91,7 +76,7 @@ export class SentenceReader {
       this.close();
       const lines = [before, line];
       const lead = recent.slice(0, -1);
-      this.#pending = { time: timeOf(stamp), lead, lines, most: BROKEN_INTO, inReport };
+      this.#pending = { time: timeOf(line.stamp), lead, lines, most: BROKEN_INTO, inReport };
       return;
     }
     const pending = this.#pending;
@@ -143,7 +128,7 @@ function withItsDevice(
 const REPORTS_OWN: ReadonlySet<FailureMessage["kind"]> = new Set(["unknown-report", "oom-kill"]);
 
 function holdsWords(text: string): boolean {
-  return WORDS.test(text);
+  return WORDS.next(text, 0) !== -1;
 }
 
 function brokenWords(before: string, after: string): boolean {
@@ -200,13 +185,14 @@ interface SentenceReading {
 
 function reading(lines: readonly NumberedLine[], glued: boolean): SentenceReading | null {
   const all = new ReportText(lines, glued).text;
-  const held = wordsIn(all);
+  const held = WORDS.all(all);
   if (held.size === 0) return null;
-  const first = new ReportText(lines.slice(0, 1)).text;
   for (const { words, pattern, read } of SENTENCES) {
     if (!held.has(words)) continue;
     const match = pattern.exec(all);
-    if (match === null || match.index > first.length) continue;
+    if (match === null) continue;
+    const first = new ReportText(lines.slice(0, 1)).text;
+    if (match.index > first.length) continue;
     if (isSource(all.slice(match.index, match.index + match[0].length + SOURCE_TAIL))) continue;
     const body = read(match, all);
     if (body === null) continue;
@@ -215,21 +201,6 @@ function reading(lines: readonly NumberedLine[], glued: boolean): SentenceReadin
     return { body, text, weight: weightOf(match, body) };
   }
   return null;
-}
-
-/** All sentences' fixed words that `text` holds. */
-function wordsIn(text: string): ReadonlySet<string> {
-  const held = new Set<string>();
-  EACH_WORDS.lastIndex = 0;
-  for (let match = EACH_WORDS.exec(text); match !== null; match = EACH_WORDS.exec(text)) {
-    const { index } = match;
-    for (const words of SAME_START.get(match[0]) ?? []) {
-      if (text.startsWith(words, index)) held.add(words);
-    }
-    // Words may begin within others: "coherent DMA mask".
-    EACH_WORDS.lastIndex = index + 1;
-  }
-  return held;
 }
 
 /** How far behind a sentence its source would show itself. */

@@ -28,6 +28,8 @@ export interface Reading {
   readonly line: number;
 }
 
+/** Blanks that are not one blank. */
+const SPACED_OUT = /\s\s|[^\S ]/;
 /** In it, no "=" stands for itself. */
 const PLAIN_EQUALS = /=(?![0-9A-F]{2}|$)/;
 const SOFT_BREAK = /=3D|=$/;
@@ -43,13 +45,13 @@ export class ReportText {
   constructor(lines: readonly NumberedLine[], glued = false) {
     const full = glued ? 0 : terminalWidth(lines);
     const printable =
-      lines.some(({ text }) => SOFT_BREAK.test(text)) &&
+      lines.some(({ text }) => text.includes("=") && SOFT_BREAK.test(text)) &&
       !lines.some(({ text }) => PLAIN_EQUALS.test(text));
     const starts: number[] = [];
     let text = "";
     let glue = "";
     for (const [i, part] of lines.entries()) {
-      let own = part.text.replace(/\s+/g, " ");
+      let own = SPACED_OUT.test(part.text) ? part.text.replace(/\s+/g, " ") : part.text;
       let next = " ";
       if (printable) {
         if (own.endsWith("=")) {
