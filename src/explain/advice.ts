@@ -13,7 +13,7 @@ import { blockWords, pages } from "./words.ts";
 /** The largest order below the request's that some zone would give. */
 export function smallerOrder(found: MemoryCase): Advice[] {
   const { request, judgement, era } = found;
-  if (request === null || judgement === null) return [];
+  if (request === null || judgement === null || found.brief) return [];
   for (let order = request.order - 1; order >= 0; order--) {
     const zone = found.asked.find(
       ({ row }) => asked(row, judgement.column, order, request.allocFlags, era, false) === true,
@@ -35,7 +35,7 @@ const ZONE_BITS = 0x07;
 /** The same request without a zone of its own. */
 export function withoutZone(found: MemoryCase): Advice[] {
   const { report, request, era } = found;
-  if (request === null || (request.bits & 0x05) === 0) return [];
+  if (request === null || (request.bits & 0x05) === 0 || found.brief) return [];
   const free = { ...request, bits: request.bits & ~ZONE_BITS };
   const other = judge(report, free, era);
   const zone = other.zones.find(({ answer, serves }) => answer.eligible && serves === true);
@@ -54,7 +54,7 @@ export function withoutZone(found: MemoryCase): Advice[] {
 /** The same request, movable. */
 export function movable(found: MemoryCase, zone: Judged): Advice[] {
   const { request, judgement, era } = found;
-  if (request === null || judgement === null) return [];
+  if (request === null || judgement === null || found.brief) return [];
   const flags = request.allocFlags | ALLOC_CMA;
   if (asked(zone.row, judgement.column, request.order, flags, era, false) !== true) return [];
   return [
@@ -73,7 +73,7 @@ const RATIO: Readonly<Record<string, number>> = { DMA: 256, DMA32: 256, Normal: 
 export function smallerReserve(found: MemoryCase, zone: Judged): Advice[] {
   const { request, judgement, era } = found;
   const { mark, usable, reserve } = zone.answer;
-  if (request === null || judgement === null) return [];
+  if (request === null || judgement === null || found.brief) return [];
   if (mark === null || usable === null || reserve === null || usable <= mark) return [];
   const ratio = RATIO[zone.answer.name] ?? 0;
   const { column } = judgement;

@@ -6,7 +6,7 @@
  */
 import { ALLOC_NO_WATERMARKS } from "../mm/gfp-alloc.ts";
 import { TYPE_COUNT } from "../mm/rule.ts";
-import { Z_BLOCKS, Z_BOOST, Z_ORDERS_OF, Z_RESERVE } from "../mm/words.ts";
+import { Z_BLOCKS, Z_BOOST, Z_ORDERS_OF, Z_RESERVE, ZONE_WORDS } from "../mm/words.ts";
 import { unusableFree, type WatermarkRule, watermarkFast } from "../mm/zone-watermark.ts";
 import type { ReportEra } from "./era.ts";
 import type { ZoneRow } from "./zone-row.ts";
@@ -15,6 +15,8 @@ import type { ZoneRow } from "./zone-row.ts";
 export type Change = (words: Int32Array) => void;
 
 const ALL_ORDERS = 0xffff;
+/** The row under question: each question overwrites it. */
+const COPY = new Int32Array(ZONE_WORDS);
 
 /** The engine's answer on both bounds of a row; null where they differ. */
 export function asked(
@@ -27,7 +29,8 @@ export function asked(
   change?: Change,
 ): boolean | null {
   const on = (words: Int32Array): boolean => {
-    const own = words.slice();
+    const own = COPY;
+    own.set(words);
     if (anyBlock) {
       for (let type = 0; type < TYPE_COUNT; type++) own[Z_ORDERS_OF + type] = ALL_ORDERS;
     }
@@ -48,6 +51,7 @@ export function asked(
     return anyBlock || order === 0 || rule.watermark === "types" || holdsBlock(own, order);
   };
   const worst = on(row.worst);
+  if (row.exact) return worst;
   return on(row.best) === worst ? worst : null;
 }
 

@@ -26,9 +26,33 @@ const SHORTAGES: ReadonlySet<Cause> = new Set<Cause>([
 /** Where most of memory is in no counter, a leak is one reading. */
 const MOST = 0.5;
 
+const NOTHING: Claim = {
+  cause: "not-in-report",
+  sentence: "The report names a refusal, but nothing in it can be judged.",
+  confidence: "hint",
+  missing: ["the zones that the request may use"],
+};
+
 function gapWords({ judgement }: MemoryCase, { pages, share }: Unaccounted): string {
   const amount = pagesAndBytes(pages, judgement?.pageKib ?? 4);
   return `who holds ${amount}, ${Math.round(share * 100)} % of memory, that no counter names: pages of drivers, a balloon, zram, or a leak (page_owner=on tells)`;
+}
+
+/** Reports with the same signature are one finding. */
+export function memorySignature(report: MemoryReport): string {
+  const found = memoryCase(report, true);
+  let cause: Cause = NOTHING.cause;
+  for (const rule of MEMORY_RULES) {
+    const claim = rule.claim(found);
+    if (claim === null) continue;
+    cause = claim.cause;
+    break;
+  }
+  const { order } = report;
+  const { request, judgement } = found;
+  const zone = judgement?.zones.find(({ answer }) => answer.eligible)?.answer.name ?? "";
+  const gfp = request?.names.join("|") ?? "";
+  return [KINDS[report.kind], cause, order?.value ?? null, gfp, zone].join("\n");
 }
 
 export function explainMemory(report: MemoryReport): Finding {
@@ -38,12 +62,7 @@ export function explainMemory(report: MemoryReport): Finding {
     if (claim === null) continue;
     return findingOf(KINDS[report.kind], rule.name, found, modest(report, claim));
   }
-  return findingOf(KINDS[report.kind], "none", found, {
-    cause: "not-in-report",
-    sentence: "The report names a refusal, but nothing in it can be judged.",
-    confidence: "hint",
-    missing: ["the zones that the request may use"],
-  });
+  return findingOf(KINDS[report.kind], "none", found, NOTHING);
 }
 
 /** Of a state without a request only this can be said: what it would answer. */

@@ -6,7 +6,7 @@
  *   E1  findings come in the order of their first line
  */
 import type { FailureMessage, FailureSink, MemoryReport, ZoneTable } from "../formats/index.ts";
-import { explainMemory } from "./explain-memory.ts";
+import { explainMemory, memorySignature } from "./explain-memory.ts";
 import { isContext, MessageGroup, messageKey } from "./explain-message.ts";
 import type { Finding } from "./finding.ts";
 import type { LogContext } from "./message-case.ts";
@@ -35,6 +35,14 @@ const GROUPS_MAX = 2000;
 /** Reports of the allocator that are kept one by one. */
 const SINGLE_MAX = 200;
 
+/** Reports of one signature: the first, and what grows. */
+interface Group {
+  readonly finding: Finding;
+  count: number;
+  lastLine: number;
+  lastTime: string | null;
+}
+
 export interface ExplainerOptions {
   /** Reports that say the same are one finding with a count. */
   readonly grouped?: boolean;
@@ -44,7 +52,7 @@ export class Explainer implements FailureSink {
   readonly #grouped: boolean;
   readonly #messages = new Map<string, MessageGroup>();
   readonly #single: Finding[] = [];
-  readonly #signatures = new Map<string, Finding>();
+  readonly #signatures = new Map<string, Group>();
   #context: LogContext = NOTHING_KNOWN;
   /** The killer's summary line, which its next line repeats. */
   #killed: FailureMessage | null = null;
@@ -66,10 +74,10 @@ export class Explainer implements FailureSink {
   }
 
   report(report: MemoryReport): void {
-    const finding = explainMemory(report);
     this.#reports++;
-    if (!this.#grouped && this.#single.length < SINGLE_MAX) this.#single.push(finding);
-    else this.#group(finding);
+    if (!this.#grouped && this.#single.length < SINGLE_MAX) {
+      this.#single.push(explainMemory(report));
+    } else this.#group(report);
   }
 
   message(message: FailureMessage): void {
@@ -93,26 +101,27 @@ export class Explainer implements FailureSink {
 
   findings(): Finding[] {
     const messages = [...this.#messages.values()].map((group) => group.finding(this.#context));
-    return [...this.#single, ...this.#signatures.values(), ...messages].sort(
+    const groups = [...this.#signatures.values()].map(
+      ({ finding, ...grown }): Finding => ({ ...finding, ...grown }),
+    );
+    return [...this.#single, ...groups, ...messages].sort(
       (a, b) => a.line - b.line,
     );
   }
 
-  #group(finding: Finding): void {
-    const { kind, cause, order, gfp } = finding;
-    const zone = finding.zones.find(({ eligible }) => eligible)?.name ?? "";
-    const key = [kind, cause, order, gfp.join("|"), zone].join("\n");
+  /** Only the first of a signature is explained in words. */
+  #group(report: MemoryReport): void {
+    const key = memorySignature(report);
     const known = this.#signatures.get(key);
     if (known !== undefined) {
-      const { line, time } = finding;
-      this.#signatures.set(key, {
-        ...known,
-        count: known.count + 1,
-        lastLine: line,
-        lastTime: time,
-      });
-    } else if (this.#signatures.size < GROUPS_MAX) this.#signatures.set(key, finding);
-    else this.#dropped++;
+      known.count++;
+      known.lastLine = report.line;
+      known.lastTime = report.time;
+    } else if (this.#signatures.size < GROUPS_MAX) {
+      const { line, time } = report;
+      const finding = explainMemory(report);
+      this.#signatures.set(key, { finding, count: 1, lastLine: line, lastTime: time });
+    } else this.#dropped++;
   }
 
   /** "oom-kill:constraint=…" and "Out of memory: Killed process …" tell of one kill. */

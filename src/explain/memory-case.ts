@@ -15,6 +15,8 @@ export interface MemoryCase {
   readonly asked: readonly Judged[];
   /** The zone that decides: the highest with memory worth the name; null without any. */
   readonly top: Judged | null;
+  /** Only the cause is wanted: of a report like others, nobody reads evidence and advice. */
+  readonly brief: boolean;
 }
 
 /** One idea of why memory was refused; the first of the list that has something to say is believed. */
@@ -30,7 +32,7 @@ export interface MemoryRule {
 /** A zone with less than this share of what the request may use does not decide. */
 const TINY_SHARE = 16;
 
-export function memoryCase(report: MemoryReport): MemoryCase {
+export function memoryCase(report: MemoryReport, brief = false): MemoryCase {
   const era = eraOf(report);
   const request = requestOf(report, era);
   const judged = request !== null && report.zones.length > 0;
@@ -45,7 +47,7 @@ export function memoryCase(report: MemoryReport): MemoryCase {
     (best, zone) => (best === null || spare(zone) > spare(best) ? zone : best),
     null,
   );
-  return { report, era, request, judgement, asked, top };
+  return { report, era, request, judgement, asked, top, brief };
 }
 
 function spare({ answer }: Judged): number {
@@ -62,6 +64,7 @@ const SHOWN = ["free", "boost", "min", "low", "high", "reserved_highatomic", "ma
 
 /** The rows that the comparison was read from, as printed. */
 export function rowEvidence(found: MemoryCase, zones: readonly Judged[]): Evidence[] {
+  if (found.brief) return [];
   return zones.flatMap((judged) => {
     const { zone } = judged.row;
     const fields = SHOWN.flatMap((name) => {
@@ -81,6 +84,7 @@ export function rowEvidence(found: MemoryCase, zones: readonly Judged[]): Eviden
 
 /** The line of a zone's free list, as printed. */
 export function listEvidence(found: MemoryCase, zones: readonly Judged[], from = 0): Evidence[] {
+  if (found.brief) return [];
   const kib = found.judgement?.pageKib ?? 4;
   return zones.flatMap((judged) => {
     const list = judged.row.zone.freeList;

@@ -34,6 +34,8 @@ export interface ZoneRow {
   readonly highatomic: number | null;
   readonly cma: number | null;
   readonly reserve: number | null;
+  /** Nothing is missing: both bounds are the same. */
+  readonly exact: boolean;
   /** Largest bounds for the request, and least. */
   readonly best: Int32Array;
   readonly worst: Int32Array;
@@ -96,7 +98,9 @@ export function zoneRow(
   };
   const { low, high } = { low: pages("low"), high: pages("high") };
   const boostInferred = era.boost === "hidden" && inferred !== null && inferred > 0;
-  return { zone, ...known, low, high, boostInferred, best: row(false), worst: row(true) };
+  const bounds = { best: row(false), worst: row(true) };
+  const exact = bounds.best.every((word, i) => word === bounds.worst[i]);
+  return { zone, ...known, low, high, boostInferred, exact, ...bounds };
 }
 
 /**
