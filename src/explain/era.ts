@@ -38,7 +38,24 @@ export interface ReportEra {
 /** Where no release is printed and no flag tells: the newest rules. */
 const NEWEST = "6.12";
 
+/** Logs repeat the kernel and its requests: so many answers are kept. */
+const KNOWN_MAX = 64;
+const KNOWN = new Map<string, ReportEra>();
+
 export function eraOf(report: MemoryReport): ReportEra {
+  const printed = report.upstream ?? report.release;
+  // Without a release the shape of the report counts as well.
+  if (printed === null || versionRank(printed) === null) return eraBy(report);
+  const key = `${printed} ${report.gfp?.bits} ${report.gfp?.names}`;
+  const known = KNOWN.get(key);
+  if (known !== undefined) return known;
+  const own = findGfpEra(printed);
+  const era = eraBy(report);
+  if (own !== null && KNOWN.size < KNOWN_MAX) KNOWN.set(key, era);
+  return era;
+}
+
+function eraBy(report: MemoryReport): ReportEra {
   const printed = report.upstream ?? report.release;
   const version = printed !== null && versionRank(printed) !== null ? printed : null;
   const own = version === null ? null : findGfpEra(version);

@@ -104,9 +104,7 @@ export class Explainer implements FailureSink {
     const groups = [...this.#signatures.values()].map(
       ({ finding, ...grown }): Finding => ({ ...finding, ...grown }),
     );
-    return [...this.#single, ...groups, ...messages].sort(
-      (a, b) => a.line - b.line,
-    );
+    return [...this.#single, ...groups, ...messages].sort((a, b) => a.line - b.line);
   }
 
   /** Only the first of a signature is explained in words. */

@@ -98,9 +98,11 @@ export function zoneRow(
   };
   const { low, high } = { low: pages("low"), high: pages("high") };
   const boostInferred = era.boost === "hidden" && inferred !== null && inferred > 0;
-  const bounds = { best: row(false), worst: row(true) };
-  const exact = bounds.best.every((word, i) => word === bounds.worst[i]);
-  return { zone, ...known, low, high, boostInferred, exact, ...bounds };
+  const told = highatomic !== null && cma !== null && reserve !== null;
+  const exact = told && listTold(zone);
+  const worst = row(true);
+  const best = exact ? worst : row(false);
+  return { zone, ...known, low, high, boostInferred, exact, best, worst };
 }
 
 /**
@@ -137,6 +139,12 @@ function hiddenHighatomic(managed: number | null): number {
   return managed === null
     ? WORD_MAX
     : Math.max(PAGEBLOCK_PAGES, Math.floor(managed / HIGHATOMIC_SHARE));
+}
+
+/** The list is whole, and the type of each of its blocks is known. */
+function listTold({ freeList }: ReportZone): boolean {
+  if (freeList?.complete !== true) return false;
+  return freeList.blocks.every(({ count, types }) => count === 0 || types !== null);
 }
 
 function fillLists(words: Int32Array, zone: ReportZone, worst: boolean): void {

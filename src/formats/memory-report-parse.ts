@@ -82,6 +82,8 @@ const ADDRESS = /\[<?([0-9a-f]{8}|[0-9a-f]{16})>?\]/;
 const COUNTER = /\b([a-z_]+(?:\([a-z]+\))?):(\d+)(?![\dkK*])/g;
 const RAM = /\b(\d+) pages (?:of )?RAM\b/;
 const RESERVED = /\b(\d+) (?:pages reserved|reserved pages)\b/;
+/** Longest text before the words of a number, and behind where they begin. */
+const AROUND = 40;
 const SWAP_FREE = /\bFree swap ?[=:] ?(\d+)kB/;
 const SWAP_TOTAL = /\bTotal swap ?= ?(\d+)kB/;
 const HUGE = /\bhugepages_total=(\d+)\b.{0,80}?\bhugepages_size=(\d+)kB/g;
@@ -133,8 +135,8 @@ export function parseMemoryReport(
     ...rows,
     swapFree: number(report, SWAP_FREE),
     swapTotal: number(report, SWAP_TOTAL),
-    ram: number(report, RAM),
-    reserved: number(report, RESERVED),
+    ram: numberAt(report, RAM, "RAM"),
+    reserved: numberAt(report, RESERVED, "reserved"),
     hugeKib: hugeOf(text),
     oom: kind === "oom" ? oomOf(report) : null,
     vmalloc: frame.opening === "vmalloc" ? vmallocOf(report) : null,
@@ -146,6 +148,19 @@ function number(report: ReportText, pattern: RegExp, text: string = report.text)
   const digits = match?.[1];
   if (match === null || digits === undefined) return null;
   return report.reading(digits, match.index + match[0].lastIndexOf(digits));
+}
+
+/** The same where the pattern begins with the number: looked for only around `word`. */
+function numberAt(report: ReportText, pattern: RegExp, word: string): Reading | null {
+  const { text } = report;
+  for (let at = text.indexOf(word); at !== -1; at = text.indexOf(word, at + 1)) {
+    const from = Math.max(0, at - AROUND);
+    const match = pattern.exec(text.slice(from, at + AROUND));
+    const digits = match?.[1];
+    if (match === null || digits === undefined) continue;
+    return report.reading(digits, from + match.index);
+  }
+  return null;
 }
 
 function gfpOf(report: ReportText, head: string): ReportGfp | null {

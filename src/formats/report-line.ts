@@ -36,8 +36,34 @@ const HARD_BLANK = "\u00a0";
 /** How far into a line a stamp is looked for: prompts are short. */
 const WITHIN = 120;
 
+/** A time since boot, and words behind it that no other prefix begins like. */
+const STAMPED = /^(?:<\d>)?\[ *(\d+\.\d+)\] ?(?=[A-Za-z])(?![A-Z][a-z]{2} )/;
+/** What may need a closer look wherever it stands. */
+const SUSPECT = ["]", "kernel:", "\u001b", HARD_BLANK];
+
 /** Any text is a line; the message keeps no blanks around it. */
 export function bareLine(raw: string): BareLine {
+  return plainLine(raw) ?? anyLine(raw);
+}
+
+/** Most lines are a time and a message; null for others. */
+function plainLine(raw: string): BareLine | null {
+  const stamp = STAMPED.exec(raw);
+  if (stamp === null) return null;
+  const text = raw.slice(stamp[0].length);
+  for (const mark of SUSPECT) if (text.includes(mark)) return null;
+  const last = text.charCodeAt(text.length - 1);
+  const spaced = last === BLANK || last === TAB;
+  return {
+    text: text.trimEnd(),
+    stamp: Number(stamp[1]),
+    indented: false,
+    spaced,
+    width: raw.length,
+  };
+}
+
+function anyLine(raw: string): BareLine {
   let stamp: number | string | null = null;
   let text = raw.includes(HARD_BLANK) ? raw.replaceAll(HARD_BLANK, " ") : raw;
   for (let round = 0; round < 2; round++) {
