@@ -177,11 +177,14 @@ function gfpOf(report: ReportText, head: string): ReportGfp | null {
 function framesOf(head: string): string[] {
   const all: string[] = [];
   const sure: string[] = [];
-  for (const [, doubt, name, mark, caller] of head.matchAll(FRAME)) {
-    if (all.length >= FRAMES_MAX) break;
+  FRAME.lastIndex = 0;
+  while (all.length < FRAMES_MAX) {
+    const match = FRAME.exec(head);
+    if (match === null) break;
+    const [, doubt, name, mark, caller] = match;
     const frame = name ?? mark ?? caller;
     if (frame === undefined) continue;
-    all.push(frame.replace(/\.(?:constprop|isra|part|cold).*$/, ""));
+    all.push(frame.includes(".") ? frame.replace(/\.(?:constprop|isra|part|cold).*$/, "") : frame);
     if (doubt === undefined) sure.push(all.at(-1) ?? "");
   }
   return sure.length > 0 ? sure : all;
@@ -199,7 +202,8 @@ function countersOf(report: ReportText, info: number): ReadonlyMap<string, Readi
   const rest = report.text.slice(info);
   const end = rest.search(/\bNode \d+ active_anon:|[A-Z]\w+ (?:free|min):\d*kB/);
   const part = rest.slice(0, end === -1 ? 4000 : end);
-  for (const counter of part.matchAll(COUNTER)) {
+  COUNTER.lastIndex = 0;
+  for (let counter = COUNTER.exec(part); counter !== null; counter = COUNTER.exec(part)) {
     const [all, name = "", digits = ""] = counter;
     const at = info + counter.index + all.length - digits.length;
     const reading = report.reading(digits, at);

@@ -14,6 +14,7 @@ const ROW = /(?:\bNode (\d{1,4}) )?\b([A-Z][A-Za-z0-9]{1,11}) (?:free|boost|min|
 const FIELD = /\b([a-z_]+(?:\([a-z]+\))?):\s?(-?\d+)(?:[kK]B|\b)/g;
 const UNRECLAIMABLE = /all_unreclaimable\? ?(yes|no)/;
 const RESERVE = /(lowmem_reserve|protections)\[\]:((?: -?\d+){1,8})/;
+const COLUMN = /-?\d+/g;
 const NODE_ROW = /\bNode (\d{1,4}) active_anon:/g;
 const LIST = /(?:\bNode (\d{1,4}) )?\b([A-Z][A-Za-z0-9]{1,11}): (?=\d+\*\d+kB)/g;
 const ENTRY = / ?(\d+)\*(\d+)kB(?: \(([A-Z]{1,8})\))?/y;
@@ -39,7 +40,8 @@ export function readZones(report: ReportText, from: number): Rows {
     const reserve = RESERVE.exec(own);
     const row = reserve === null ? own : own.slice(0, reserve.index);
     const fields = new Map<string, Reading>();
-    for (const field of row.matchAll(FIELD)) {
+    FIELD.lastIndex = 0;
+    for (let field = FIELD.exec(row); field !== null; field = FIELD.exec(row)) {
       const [, key = "", digits = ""] = field;
       const at = head.index + field.index + field[0].lastIndexOf(digits);
       const reading = report.reading(digits, at);
@@ -81,7 +83,8 @@ function columns(report: ReportText, reserve: RegExpExecArray, base: number): Re
   const [all, , numbers = ""] = reserve;
   const start = base + reserve.index + all.length - numbers.length;
   const found: Reading[] = [];
-  for (const column of numbers.matchAll(/-?\d+/g)) {
+  COLUMN.lastIndex = 0;
+  for (let column = COLUMN.exec(numbers); column !== null; column = COLUMN.exec(numbers)) {
     const reading = report.reading(column[0], start + column.index);
     if (reading === null) return null;
     found.push(reading);
