@@ -1,6 +1,10 @@
 /**
  * How fast a large log is searched for failure reports, beside `grep` for the same words. The log is
- * a booted machine's dmesg again and again, with an OOM report of the lab in every 16 MiB.
+ * a booted machine's dmesg again and again, with an OOM report of the lab in every 16 MiB. A second
+ * one is nothing but reports, each with other numbers: how fast those are read and judged.
+ *
+ * Beside the time on the clock stands the processors' time, which other work on the machine changes
+ * less.
  */
 import { spawnSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
@@ -24,6 +28,7 @@ const WORDS = "page allocation failure|invoked oom-killer|swiotlb|cma_alloc";
 
 const Answer = z.object({
   ms: z.number().positive(),
+  cpuMs: z.number().positive(),
   peakBytes: z.number().positive(),
   findings: z.number().positive(),
 });
@@ -34,18 +39,28 @@ export function runExplain({ rounds, quick, say }: RunOptions): boolean {
   try {
     const log = join(folder, "kern.log");
     const bytes = writeLog(log, quick ? LOG_BYTES / 8 : LOG_BYTES);
+    const reportsLog = join(folder, "reports.log");
+    const reportsBytes = writeReports(reportsLog, quick ? LOG_BYTES / 64 : LOG_BYTES / 16);
     const rates: number[] = [];
+    const cpuRates: number[] = [];
+    const reportRates: number[] = [];
+    const reportCpuRates: number[] = [];
     const peaks: number[] = [];
     const greps: number[] = [];
     for (let round = 1; round <= rounds; round++) {
       say(`round ${round}/${rounds}: explain`);
-      const { ms, peakBytes } = explainOnce(log);
+      const { ms, cpuMs, peakBytes } = explainOnce(log);
       rates.push(bytes / MB / (ms / 1000));
+      cpuRates.push(bytes / MB / (cpuMs / 1000));
+      const reports = explainOnce(reportsLog);
+      reportRates.push(reportsBytes / MB / (reports.ms / 1000));
+      reportCpuRates.push(reportsBytes / MB / (reports.cpuMs / 1000));
+      peaks.push(reports.peakBytes / MB);
       peaks.push(peakBytes / MB);
       greps.push(bytes / MB / (grepOnce(log) / 1000));
     }
     const rate = middle(rates);
-    const peak = middle(peaks);
+    const peak = Math.max(...peaks);
     const grep = middle(greps);
     const fast = rate >= 100;
     const small = peak < 200;
@@ -54,7 +69,10 @@ export function runExplain({ rounds, quick, say }: RunOptions): boolean {
       renderTable("explain", [
         ["", "median", "promise", ""],
         ["MB/s of a log", digits(rate), "at least 100", fast ? "ok" : "NO"],
-        ["peak MB", digits(peak), "under 200", small ? "ok" : "NO"],
+        ["MB a second of processor", digits(middle(cpuRates)), "", ""],
+        ["MB/s of reports only", digits(middle(reportRates)), "", ""],
+        ["MB a second of processor", digits(middle(reportCpuRates)), "", ""],
+        ["peak MB, the most", digits(peak), "under 200", small ? "ok" : "NO"],
         ["grep -cE, times as fast", times, "", ""],
       ]),
     );
@@ -81,6 +99,24 @@ function writeLog(path: string, wanted: number): number {
     }
     bytes += writeSync(file, ordinary);
   }
+  closeSync(file);
+  return bytes;
+}
+
+/** Different states of one machine, so that no two neighbours are the same report. */
+const STATES = 97;
+
+function writeReports(path: string, wanted: number): number {
+  const report = gunzipSync(readFileSync(REPORTS)).toString();
+  const states = Array.from({ length: STATES }, (_, state) =>
+    Buffer.from(
+      report.replace(/\bfree:(\d+)kB/g, (_all, kib: string) => `free:${Number(kib) + state * 4}kB`),
+    ),
+  );
+  const file = openSync(path, "w");
+  let bytes = 0;
+  for (let i = 0; bytes < wanted; i++)
+    bytes += writeSync(file, states[i % STATES] ?? Buffer.from(report));
   closeSync(file);
   return bytes;
 }

@@ -98,6 +98,8 @@ const HELD: readonly Held[] = [
   ["not alloc|ate m"],
 ];
 
+/** The words alone, without bars. */
+export const HELD_WORDS: readonly string[] = HELD.map(([word]) => word.replace("|", ""));
 const PATTERNS: ReadonlyMap<string, RegExp> = new Map(
   HELD.flatMap(([word, pattern]) =>
     pattern === undefined ? [] : [[word.replace("|", ""), pattern]],

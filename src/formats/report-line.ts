@@ -37,9 +37,10 @@ const HARD_BLANK = "\u00a0";
 const WITHIN = 120;
 
 /** A time since boot, and words behind it that no other prefix begins like. */
-const STAMPED = /^(?:<\d>)?\[ *(\d+\.\d+)\] ?(?=[A-Za-z])(?![A-Z][a-z]{2} )/;
+const STAMPED = /^(?:<\d>)?\[ *(\d+\.\d+)\] ?(?= ?[A-Za-z_]|\d+ [a-z])(?! ?[A-Z][a-z]{2} )/;
 /** What may need a closer look wherever it stands. */
-const SUSPECT = ["]", "kernel:", "\u001b", HARD_BLANK];
+const SUSPECT = ["kernel:", "\u001b", HARD_BLANK];
+const SECOND_STAMP = /\.\d{6}\]/;
 
 /** Any text is a line; the message keeps no blanks around it. */
 export function bareLine(raw: string): BareLine {
@@ -52,12 +53,13 @@ function plainLine(raw: string): BareLine | null {
   if (stamp === null) return null;
   const text = raw.slice(stamp[0].length);
   for (const mark of SUSPECT) if (text.includes(mark)) return null;
+  if (text.includes("]") && SECOND_STAMP.test(text)) return null;
   const last = text.charCodeAt(text.length - 1);
   const spaced = last === BLANK || last === TAB;
   return {
-    text: text.trimEnd(),
+    text: text.trim(),
     stamp: Number(stamp[1]),
-    indented: false,
+    indented: text.charCodeAt(0) === BLANK,
     spaced,
     width: raw.length,
   };
