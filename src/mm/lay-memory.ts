@@ -212,6 +212,7 @@ function gfpMasks(version: string): GfpMasks {
     direct: bit("DIRECT_RECLAIM") | bit("WAIT"),
     thisnodeShift: bit("THISNODE") === 0 ? 31 : 31 - Math.clz32(bit("THISNODE")),
     zero: bit("ZERO"),
+    noretry: bit("NORETRY"),
     retry: bit("RETRY_MAYFAIL") | bit("NOFAIL") | bit("REPEAT"),
   };
 }
