@@ -202,6 +202,8 @@ export interface Memory {
    * per-CPU list, as (CPU + 1) << 8 | order. No entries where one thread has it all.
    */
   readonly owner: Uint16Array;
+  /** By frame row in a shared memory: the CPU that has the page locked, plus one. See `page-lock.ts`. */
+  readonly pageLock: Uint8Array;
 }
 
 export const MIXED = 0xffff;

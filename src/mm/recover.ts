@@ -41,6 +41,7 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "./memory.ts";
+import { breakLock } from "./page-lock.ts";
 import { returnToZone } from "./queue.ts";
 import { CMA, HIGHATOMIC, ISOLATE, TYPE_COUNT } from "./rule.ts";
 import {
@@ -230,7 +231,11 @@ function walkRows(
     }
     if (kind === FREE || kind === EXTENT) found.free.push({ row, kind, order: low });
     else if (kind === PCP && broken.has(owner - 1)) found.stocked.push(row);
-    else if ((kind === TAKEN || kind === MOBILE) && dead.includes(owner - 1)) found.held.push(row);
+    else if (kind === TAKEN || kind === MOBILE) {
+      const isHeld = dead.includes(owner - 1);
+      if (isHeld) found.held.push(row);
+      if (isHeld || dead.includes(m.pageLock[row] - 1)) breakLock(m, row);
+    }
     if (kind === EXTENT) row = m.next[row + 1];
     else row += 1 << (kind === PCP ? m.owner[row] & ORDER_MASK : low);
   }

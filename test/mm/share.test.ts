@@ -3,6 +3,7 @@
 // short; a CPU that dies before each single write there is; threads terminated in the middle of it.
 import { strict as expect } from "node:assert";
 import { after, before, describe, test } from "node:test";
+import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import { allocContigRange } from "../../src/mm/contig.ts";
@@ -17,10 +18,14 @@ import {
   GFP_HIGHUSER_MOVABLE,
   GFP_KERNEL,
   idle,
+  lockFrame,
   NO_PFN,
   passTo,
   recover,
   shareMemory,
+  tryLockFrame,
+  unlockFrame,
+  zoneFields,
 } from "../../src/mm/index.ts";
 import { P_COUNT, PCP_WORDS, rowOf } from "../../src/mm/memory.ts";
 import { verify } from "../../src/mm/verify.ts";
@@ -190,4 +195,52 @@ test("a request that finds nothing gets what an idle CPU's lists hold, and what 
       expect.equal(m.pcp[(zone * 2 + 1) * PCP_WORDS + P_COUNT], 0);
     }
   }
+});
+
+test("the lock of a page: one CPU at a time, others sleep on the wait table, a dead one's is opened", async () => {
+  const m = machine("6.1", 3);
+  const other = attachMemory(shareMemory(m), 1);
+  const pfn = allocPages(m, GFP_KERNEL, 1);
+  const words = new SharedArrayBuffer(8);
+  const workerData = {
+    shared: shareMemory(m),
+    index: new URL("../../src/mm/index.ts", import.meta.url).href,
+    pfn,
+    words,
+  };
+  expect.equal(lockFrame(other, pfn), true);
+  expect.throws(() => lockFrame(other, pfn), /locked by this CPU already/);
+  expect.equal(tryLockFrame(m, pfn), false);
+  expect.equal(lockFrame(m, pfn, 3), false);
+  expect.throws(() => unlockFrame(m, pfn), /not locked by this CPU/);
+  expect.throws(() => lockFrame(m, pfn + 1), /does not head an allocated block/);
+  const code = `
+    import { workerData } from "node:worker_threads";
+    const { attachMemory, lockFrame } = await import(workerData.index);
+    const done = new Int32Array(workerData.words);
+    const m = attachMemory(workerData.shared, 2);
+    done[1] = lockFrame(m, workerData.pfn, 60_000) ? 1 : 2;
+    Atomics.store(done, 0, 1);
+  `;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), {
+    workerData,
+  });
+  const sleepers = (): number =>
+    [...m.names.keys()].reduce(
+      (sum, zone) => sum + zoneFields(m, zone).wait_table.reduce((all, own) => all + own, 0),
+      0,
+    );
+  while (sleepers() === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  expect.equal(new Int32Array(words)[0], 0);
+  unlockFrame(other, pfn);
+  await ended(worker);
+  expect.deepEqual([...new Int32Array(words)], [1, 1]);
+  expect.equal(sleepers(), 0);
+  expect.equal(tryLockFrame(m, pfn), false);
+  // The page is not the dead one's: it stays.
+  expect.deepEqual(recover(m, [2]).held, []);
+  expect.equal(tryLockFrame(m, pfn), true);
+  expect.deepEqual(verify(m), []);
+  m.pageLock[rowOf(m, pfn) + 2] = 2;
+  expect.match(verify(m).join(), /S3/);
 });
