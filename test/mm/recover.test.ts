@@ -31,7 +31,7 @@ import {
   lineOf,
 } from "../../src/mm/share-words.ts";
 import { verify } from "../../src/mm/verify.ts";
-import { Z_FLAGS, ZONE_ASKED, ZONE_WORDS } from "../../src/mm/words.ts";
+import { Z_FLAGS, Z_LOCK, ZONE_ASKED, ZONE_WORDS } from "../../src/mm/words.ts";
 import { attachMortal, Crash, countAtomics, life } from "../support/crashing.ts";
 import { expectAllFree, machine } from "../support/share-life.ts";
 
@@ -255,4 +255,56 @@ test("of two CPUs one isolates a range; pageblocks of one that died are open aga
   recover(other, [0]);
   recover(attachMemory(shareMemory(m), 2), [1]);
   expectAllFree(attachMemory(shareMemory(m), 1));
+});
+
+test("a running CPU gives its lists up at its next refill or free, and whoever asked waits no longer", () => {
+  const m = machine("6.1", 2);
+  const other = attachMemory(shareMemory(m), 1);
+  const pfn = allocPages(other, GFP_KERNEL, 0);
+  stock(other);
+  let naps = 0;
+  whileAsleep(
+    () => {
+      if (naps++ === 2) freePages(other, pfn, 0);
+    },
+    () => drainAllPages(m),
+  );
+  expect.equal(naps, 3);
+  expect.equal(stocked(m, 1), 0);
+  detach(other);
+  expectAllFree(m);
+});
+
+test("an heir wakes who sleeps for the dead one's lock", () => {
+  const m = machine("6.1", 3);
+  const dead = attachMemory(shareMemory(m), 1);
+  lockZone(dead, 1);
+  const at = ZONE_WORDS + Z_LOCK;
+  const { notify } = Atomics;
+  let woken = 0;
+  // As one that sleeps has left it.
+  Atomics.or(m.zone, at, 0x4000_0000);
+  expect.equal(inheritLock(m, 1, 1), true);
+  Reflect.set(Atomics, "notify", (words: Int32Array, place: number) => {
+    if (words === m.zone && place === at) woken++;
+    return 0;
+  });
+  try {
+    unlockZone(m, 1);
+  } finally {
+    Reflect.set(Atomics, "notify", notify);
+  }
+  expect.equal(woken, 1);
+});
+
+test("lists that somebody else empties already are not waited for", () => {
+  const m = machine("6.1", 3);
+  const other = attachMemory(shareMemory(m), 1);
+  stock(other);
+  Atomics.store(lines(m), lineOf(1) + C_STATE, borrowedState(CPU_IDLE, 2));
+  whileAsleep(
+    () => expect.fail("waits"),
+    () => drainAllPages(m),
+  );
+  expect.ok(stocked(m, 1) > 0);
 });
