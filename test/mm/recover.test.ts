@@ -13,9 +13,11 @@ import {
   busy,
   detach,
   drainAllPages,
+  GFP_ATOMIC,
   GFP_KERNEL,
   idle,
   type Memory,
+  NO_PFN,
   recover,
   shareMemory,
 } from "../../src/mm/index.ts";
@@ -23,7 +25,9 @@ import { inheritLock, lockHolder, lockZone, unlockZone } from "../../src/mm/lock
 import { P_COUNT, PCP_WORDS, rowOf } from "../../src/mm/memory.ts";
 import {
   borrowedState,
+  C_ASKED,
   C_ASKING,
+  C_SERVED,
   C_STATE,
   CPU_IDLE,
   CPU_OFFLINE,
@@ -31,7 +35,7 @@ import {
   lineOf,
 } from "../../src/mm/share-words.ts";
 import { verify } from "../../src/mm/verify.ts";
-import { Z_FLAGS, Z_LOCK, ZONE_ASKED, ZONE_WORDS } from "../../src/mm/words.ts";
+import { Z_FLAGS, Z_HIGHATOMIC, Z_LOCK, ZONE_ASKED, ZONE_WORDS } from "../../src/mm/words.ts";
 import { attachMortal, Crash, countAtomics, life } from "../support/crashing.ts";
 import { expectAllFree, machine } from "../support/share-life.ts";
 
@@ -78,6 +82,39 @@ describe("a CPU that dies while it wants everybody's lists", () => {
   });
   after(() => undo());
 
+  for (const era of ["6.1", "6.12"]) {
+    test(`${era}: at each write while it reserves a pageblock for atomic requests`, () => {
+      let reserved = 0;
+      for (let writes = 0, done = false; !done; writes++) {
+        const m = machine(era, 2);
+        const taken: number[] = [];
+        for (;;) {
+          const pfn = allocPages(m, GFP_KERNEL, 3);
+          if (pfn === NO_PFN) break;
+          taken.push(pfn);
+        }
+        const mortal = attachMortal(shareMemory(m), 1);
+        life.left = writes;
+        try {
+          expect.notEqual(allocPages(mortal, GFP_ATOMIC, 3), NO_PFN);
+          done = true;
+        } catch (error) {
+          if (!(error instanceof Crash)) throw error;
+        } finally {
+          life.left = Number.POSITIVE_INFINITY;
+        }
+        recover(m, [1]);
+        expect.deepEqual(verify(m), []);
+        for (const zone of m.names.keys()) {
+          reserved += m.zone[zone * ZONE_WORDS + Z_HIGHATOMIC] ?? 0;
+        }
+        for (const pfn of taken) freePages(m, pfn, 3);
+        expectAllFree(m);
+      }
+      expect.ok(era === "6.12" || reserved > 0);
+    });
+  }
+
   test("at each write of it: two loans, and an ask that nobody answers", () => {
     let writes = 0;
     for (let done = false; !done; writes++) {
@@ -89,6 +126,7 @@ describe("a CPU that dies while it wants everybody's lists", () => {
         idle(other);
       }
       const mortal = attachMortal(shareMemory(m), 1);
+      Atomics.add(lines(m), lineOf(1) + C_ASKED, 1);
       life.left = writes;
       whileAsleep(
         () => {},
@@ -108,6 +146,7 @@ describe("a CPU that dies while it wants everybody's lists", () => {
         expect.equal((m.zone[zone * ZONE_WORDS + Z_FLAGS] ?? 0) & ZONE_ASKED, 0);
       }
       expect.equal(lines(m)[lineOf(1) + C_ASKING], 0);
+      expect.equal(lines(m)[lineOf(1) + C_SERVED], lines(m)[lineOf(1) + C_ASKED]);
       expect.deepEqual(
         [1, 2, 3].map((cpu) => stateOf(m, cpu)),
         [CPU_OFFLINE, CPU_IDLE, CPU_IDLE],
@@ -254,7 +293,10 @@ test("of two CPUs one isolates a range; pageblocks of one that died are open aga
   expect.throws(() => beginContig(m, 4096, 512, type), /one range at a time/);
   recover(other, [0]);
   recover(attachMemory(shareMemory(m), 2), [1]);
-  expectAllFree(attachMemory(shareMemory(m), 1));
+  const next = attachMemory(shareMemory(m), 1);
+  expectAllFree(next);
+  // What the dead one had noted is not its successor's.
+  expect.equal(beginContig(next, 4096, 512, type), true);
 });
 
 test("a running CPU gives its lists up at its next refill or free, and whoever asked waits no longer", () => {
@@ -304,9 +346,11 @@ test("lists that somebody else empties already are not waited for", () => {
   const other = attachMemory(shareMemory(m), 1);
   stock(other);
   Atomics.store(lines(m), lineOf(1) + C_STATE, borrowedState(CPU_IDLE, 2));
+  let naps = 0;
   whileAsleep(
-    () => expect.fail("waits"),
+    () => naps++,
     () => drainAllPages(m),
   );
+  expect.equal(naps, 0);
   expect.ok(stocked(m, 1) > 0);
 });

@@ -171,6 +171,7 @@ test("a page that was passed on outlives its giver", () => {
   const own = allocPages(other, GFP_KERNEL, 2);
   const passed = allocPages(other, GFP_KERNEL, 1);
   passTo(other, passed, 0);
+  expect.deepEqual(verify(m), []);
   expect.deepEqual(recover(m, [1]).held, [{ pfn: own, order: 2 }]);
   freePages(m, passed, 1);
   expect.deepEqual(verify(m), []);
@@ -232,7 +233,18 @@ test("the lock of a page: one CPU at a time, others sleep on the wait table, a d
     );
   while (sleepers() === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   expect.equal(new Int32Array(words)[0], 0);
-  unlockFrame(other, pfn);
+  const { notify } = Atomics;
+  let called = 0;
+  Reflect.set(Atomics, "notify", (queue: Int32Array, at: number) => {
+    if (queue === other.waitTable) called++;
+    return notify(queue, at);
+  });
+  try {
+    unlockFrame(other, pfn);
+  } finally {
+    Reflect.set(Atomics, "notify", notify);
+  }
+  expect.equal(called, 1);
   await ended(worker);
   expect.deepEqual([...new Int32Array(words)], [1, 1]);
   expect.equal(sleepers(), 0);
