@@ -231,9 +231,8 @@ function slowPath(
   }
   if ((gfp & direct) === 0) return -1;
   const { pressure } = m;
-  const insists = (gfp & m.gfp.retry) !== 0;
   for (let attempt = 0; ; attempt++) {
-    const again = pressure?.relieve(attempt, order, highest, list, flags, insists) ?? false;
+    const again = pressure?.relieve(attempt, gfp, order, highest, list, flags) ?? false;
     if (again) row = takeFromList(m, order, highest, type, list, flags);
     if (row >= 0) return row;
     drainAllPages(m);

@@ -32,6 +32,7 @@ import {
 } from "./memory.ts";
 import { countPages } from "./queue.ts";
 import { CMA } from "./rule.ts";
+import { C_ISOLATED_FROM, C_ISOLATED_TO, C_ISOLATED_TYPE, lineOf } from "./share-words.ts";
 
 /** Pages that were taken: the range, and what its first and last block reach beyond it. */
 export interface Contig {
@@ -60,10 +61,38 @@ export function beginContig(m: Memory, pfn: number, pages: number, type: number)
   if (from < m.firstRow || to > m.rows) return false;
   const zone = zoneOf(m, from);
   lockZone(m, zone);
-  const isOurs = isolateBlocks(m, from, to, type);
+  const isOurs = noteIsolated(m, from, to, type) && isolateBlocks(m, from, to, type);
+  if (!isOurs) forgetIsolated(m, from);
   unlockZone(m, zone);
   if (isOurs) drainZone(m, zone);
   return isOurs;
+}
+
+/**
+ * In a shared memory each CPU says which pageblocks it isolates, so that `recover` can open them again.
+ * False where another has some of them.
+ */
+function noteIsolated(m: Memory, from: number, to: number, type: number): boolean {
+  const { cpus } = m;
+  if (cpus === null) return true;
+  for (let cpu = 0; cpu < m.cpuCount; cpu++) {
+    const line = lineOf(cpu);
+    if (cpus[line + C_ISOLATED_TYPE] === 0) continue;
+    assert(cpu !== m.cpu, "one range at a time for each CPU of a shared memory");
+    if (cpus[line + C_ISOLATED_FROM] < to && from < cpus[line + C_ISOLATED_TO]) return false;
+  }
+  const own = lineOf(m.cpu);
+  cpus[own + C_ISOLATED_FROM] = from;
+  cpus[own + C_ISOLATED_TO] = to;
+  cpus[own + C_ISOLATED_TYPE] = type + 1;
+  return true;
+}
+
+function forgetIsolated(m: Memory, from: number): void {
+  const { cpus } = m;
+  if (cpus === null) return;
+  const own = lineOf(m.cpu);
+  if (cpus[own + C_ISOLATED_FROM] === from) cpus[own + C_ISOLATED_TYPE] = 0;
 }
 
 /** Between `beginContig` and `endContig`. Null, with nothing taken, when a page of the range is not free. */
@@ -77,8 +106,9 @@ export function takeContig(m: Memory, pfn: number, pages: number): Contig | null
     const order = m.state[row] & ORDER_MASK;
     countPages(m, zone, row, -(1 << order));
     unlink(m, zone, row, order);
-    m.state.fill(TAKEN, row, row + (1 << order));
+    // Whose it is first: a page that is taken must be somebody's, whenever this worker dies.
     if (m.cpus !== null) m.owner.fill((m.cpu + 1) << 8, row, row + (1 << order));
+    m.state.fill(TAKEN, row, row + (1 << order));
     row += 1 << order;
   }
   unlockZone(m, zone);
@@ -100,6 +130,7 @@ export function endContig(m: Memory, pfn: number, pages: number, type: number): 
   const zone = zoneOf(m, from);
   lockZone(m, zone);
   restoreBlocks(m, from, to, type);
+  forgetIsolated(m, from);
   unlockZone(m, zone);
 }
 
@@ -112,9 +143,11 @@ function blocksOf(m: Memory, pfn: number, pages: number): { from: number; to: nu
 
 /**
  * Makes whole pageblocks a CMA area, lent to movable requests from now on. They must lie in a hole
- * between a zone's pages: asserted, block by block. Linux: init_cma_reserved_pageblock(), mm/mm_init.c
+ * between a zone's pages, and the memory be one thread's (`recover` knows the RAM of the zones only):
+ * both asserted. Linux: init_cma_reserved_pageblock(), mm/mm_init.c
  */
 export function lendCma(m: Memory, pfn: number, pages: number): void {
+  assert(m.cpus === null, "a CMA area needs a memory of one thread");
   const size = 1 << m.pageblockOrder;
   for (let at = pfn; at < pfn + pages; at += size) {
     const row = rowOf(m, at);

@@ -12,6 +12,7 @@ import { lockZone, nap, unlockZone } from "./lock.ts";
 import { type Memory, P_COUNT, PCP_WORDS } from "./memory.ts";
 import {
   borrowedState,
+  borrowerOf,
   C_ASKED,
   C_ASKING,
   C_SERVED,
@@ -21,13 +22,14 @@ import {
   CPU_RUNNING,
   isBorrowed,
   lineOf,
-  stateBefore,
 } from "./share-words.ts";
 import { Z_FLAGS, ZONE_ASKED, ZONE_WORDS } from "./words.ts";
 
 /** Milliseconds that an asker waits for a running CPU in all, and at a time. */
 const PATIENCE = 20;
 const NAP = 1;
+/** Milliseconds after which whoever borrowed lists must have died: emptying them takes microseconds. */
+const LOAN = 10_000;
 
 /** Empties this CPU's lists if somebody asked for them since the last time. */
 export function serve(m: Memory, cpus: Int32Array): void {
@@ -92,22 +94,24 @@ function borrow(m: Memory, cpus: Int32Array, cpu: number): boolean {
   const lent = borrowedState(before, m.cpu);
   if (Atomics.compareExchange(cpus, at, before, lent) !== before) return false;
   drainCpu(m, cpu);
-  endLoan(cpus, cpu);
+  endLoan(cpus, cpu, lent, before);
   return true;
 }
 
-/** The lists that were borrowed are their CPU's again. */
-export function endLoan(cpus: Int32Array, cpu: number): void {
+/**
+ * The lists that were borrowed are their CPU's again, which is in state `after` then. Nothing where
+ * the loan is another's by now: somebody took the borrower for dead.
+ */
+export function endLoan(cpus: Int32Array, cpu: number, lent: number, after: number): void {
   const at = lineOf(cpu) + C_STATE;
-  Atomics.store(cpus, at, stateBefore(Atomics.load(cpus, at)));
-  Atomics.notify(cpus, at);
+  if (Atomics.compareExchange(cpus, at, lent, after) === lent) Atomics.notify(cpus, at);
 }
 
 /** Asks running CPUs and waits for their answers, answering others meanwhile. */
 function askAll(m: Memory, cpus: Int32Array, asked: readonly number[]): void {
   const tickets = asked.map((cpu) => Atomics.add(cpus, lineOf(cpu) + C_ASKED, 1) + 1);
   Atomics.store(cpus, lineOf(m.cpu) + C_ASKING, 1);
-  markAsked(m, true);
+  markAsked(m, cpus);
   let patience = PATIENCE;
   asked.forEach((cpu, i) => {
     const line = lineOf(cpu);
@@ -125,20 +129,27 @@ function askAll(m: Memory, cpus: Int32Array, asked: readonly number[]): void {
 /** A CPU waits no longer, or never will again. */
 export function stopAsking(m: Memory, cpus: Int32Array, asker: number): void {
   Atomics.store(cpus, lineOf(asker) + C_ASKING, 0);
-  for (let cpu = 0; cpu < m.cpuCount; cpu++) {
-    if (Atomics.load(cpus, lineOf(cpu) + C_ASKING) !== 0) return;
-  }
-  markAsked(m, false);
+  markAsked(m, cpus);
 }
 
-/** Frees look closer while the flag is up. */
-function markAsked(m: Memory, isAsked: boolean): void {
+/**
+ * Frees look closer while the flag is up, which is while anybody asks. That is looked at under the
+ * lock: who begins to ask meanwhile raises the flag after this.
+ */
+function markAsked(m: Memory, cpus: Int32Array): void {
   for (let zone = 0; zone < m.zoneCount; zone++) {
     lockZone(m, zone);
-    if (isAsked) m.zone[zone * ZONE_WORDS + Z_FLAGS] |= ZONE_ASKED;
+    if (isAnyAsking(m, cpus)) m.zone[zone * ZONE_WORDS + Z_FLAGS] |= ZONE_ASKED;
     else m.zone[zone * ZONE_WORDS + Z_FLAGS] &= ~ZONE_ASKED;
     unlockZone(m, zone);
   }
+}
+
+function isAnyAsking(m: Memory, cpus: Int32Array): boolean {
+  for (let cpu = 0; cpu < m.cpuCount; cpu++) {
+    if (Atomics.load(cpus, lineOf(cpu) + C_ASKING) !== 0) return true;
+  }
+  return false;
 }
 
 /** This worker becomes `cpu`. Asserts that nobody else is. */
@@ -160,6 +171,7 @@ export function busy(m: Memory): void {
 /** Gives this CPU's lists back to the zones and leaves: another worker may be this CPU then. */
 export function detach(m: Memory): void {
   if (m.cpus === null) return;
+  busy(m);
   drainCpu(m, m.cpu);
   changeState(m.cpus, m.cpu, CPU_RUNNING, CPU_OFFLINE);
 }
@@ -167,9 +179,10 @@ export function detach(m: Memory): void {
 /** Changes a CPU's own state, after a loan has ended. Returns what it was. */
 function changeState(cpus: Int32Array, cpu: number, from: number, to: number): number {
   const at = lineOf(cpu) + C_STATE;
-  for (;;) {
+  for (let naps = 0; ; naps++) {
     const seen = Atomics.compareExchange(cpus, at, from, to);
     if (!isBorrowed(seen)) return seen;
+    assert(naps < LOAN, "lists are borrowed and not given back: recover the CPU", borrowerOf(seen));
     nap(cpus, at, seen, NAP);
   }
 }

@@ -30,6 +30,7 @@ export { diff, equal, type ImageDifference, restore, type Snapshot, snapshot } f
 export { kmap, kmapCount, kmapSlot, kunmap } from "./kmap.ts";
 export { type MarkOptions, setMarks } from "./marks.ts";
 export type { EventSink, Memory } from "./memory.ts";
+export { lockFrame, tryLockFrame, unlockFrame } from "./page-lock.ts";
 export * from "./pressure/index.ts";
 export { buddyinfoOf, pagetypeinfoOf, zoneinfoOf } from "./procfs.ts";
 export { foldCounts } from "./queue.ts";

@@ -156,7 +156,7 @@ function frameColumns(
   shift: number,
   touched: Uint8Array,
   shared: boolean,
-): Pick<Memory, "next" | "prev" | "state" | "owner"> {
+): Pick<Memory, "next" | "prev" | "state" | "owner" | "pageLock"> {
   const column = (name: string, log: number): ArrayBufferLike =>
     addChunkedRegion(image, name, rows * 2 ** log, shift + log, touched).buffer;
   return {
@@ -164,6 +164,7 @@ function frameColumns(
     prev: new Int32Array(column("prev", 2)),
     state: new Uint8Array(column("state", 0)),
     owner: shared ? new Uint16Array(column("owner", 1)) : new Uint16Array(0),
+    pageLock: shared ? new Uint8Array(column("pageLock", 0)) : new Uint8Array(0),
   };
 }
 
@@ -212,6 +213,7 @@ function gfpMasks(version: string): GfpMasks {
     direct: bit("DIRECT_RECLAIM") | bit("WAIT"),
     thisnodeShift: bit("THISNODE") === 0 ? 31 : 31 - Math.clz32(bit("THISNODE")),
     zero: bit("ZERO"),
+    noretry: bit("NORETRY"),
     retry: bit("RETRY_MAYFAIL") | bit("NOFAIL") | bit("REPEAT"),
   };
 }

@@ -22,6 +22,8 @@ const SPINS = 200;
 const NAP = 5;
 /** Naps before it is certain that nobody will give the lock back. Work under it takes microseconds. */
 const NAPS = 2000;
+/** Looks at a word that fill a millisecond, more or less, where nobody may sleep. */
+const LOOKS = 200_000;
 
 export function lockZone(m: Memory, zone: number): void {
   if (m.cpus === null) return;
@@ -75,19 +77,20 @@ export function lockHolder(m: Memory, zone: number): number {
   return (Atomics.load(m.zone, zone * ZONE_WORDS + Z_LOCK) & ~WAITERS) - 1;
 }
 
-/** The lock of a CPU that will never give it back becomes the caller's. */
-export function inheritLock(m: Memory, zone: number): void {
+/** The lock of a CPU that will never give it back becomes the caller's; false where it has another by now. */
+export function inheritLock(m: Memory, zone: number, from: number): boolean {
   const at = zone * ZONE_WORDS + Z_LOCK;
   for (;;) {
     const seen = Atomics.load(m.zone, at);
+    if ((seen & ~WAITERS) !== from + 1) return false;
     const own = (seen & WAITERS) | (m.cpu + 1);
-    if (Atomics.compareExchange(m.zone, at, seen, own) === seen) return;
+    if (Atomics.compareExchange(m.zone, at, seen, own) === seen) return true;
   }
 }
 
 /**
  * Sleeps while a word is as seen, for `ms` at most. A browser's main thread may
- * not sleep: it looks again at once.
+ * not sleep: it looks on for as long, since whoever has what it waits for may not be running just now.
  */
 export function nap(words: Int32Array, at: number, seen: number, ms: number): void {
   if (maySleep) {
@@ -98,7 +101,7 @@ export function nap(words: Int32Array, at: number, seen: number, ms: number): vo
       maySleep = false;
     }
   }
-  for (let i = 0; i < SPINS && Atomics.load(words, at) === seen; i++);
+  for (let i = 0; i < ms * LOOKS && Atomics.load(words, at) === seen; i++);
 }
 
 /** Whether this thread may sleep; found out at the first try. */

@@ -86,15 +86,15 @@ export interface Pressure {
   wake(zone: number, order: number, highest: number): void;
   /**
    * Try number `attempt`, from 0: frees what it can for a request whose zones are on `list`.
-   * `insists`: the request may retry beyond costly orders. Returns whether to look again.
+   * Returns whether another try may be worth it.
    */
   relieve(
     attempt: number,
+    gfp: number,
     order: number,
     highest: number,
     list: number,
     allocFlags: number,
-    insists: boolean,
   ): boolean;
 }
 
@@ -110,6 +110,8 @@ export interface GfpMasks {
   readonly zero: number;
   /** Requests that try again beyond costly orders. */
   readonly retry: number;
+  /** Who does not: __GFP_NORETRY. */
+  readonly noretry: number;
 }
 
 /** One memory. Views are created once; every number of it lives in the image. */
@@ -200,6 +202,8 @@ export interface Memory {
    * per-CPU list, as (CPU + 1) << 8 | order. No entries where one thread has it all.
    */
   readonly owner: Uint16Array;
+  /** By frame row in a shared memory: the CPU that has the page locked, plus one. See `page-lock.ts`. */
+  readonly pageLock: Uint8Array;
 }
 
 export const MIXED = 0xffff;

@@ -14,7 +14,8 @@
 import { assert } from "../base/assert.ts";
 import { linkTail } from "./buddy.ts";
 import { endLoan, stopAsking } from "./drain-all.ts";
-import { inheritLock, lockHolder, tryLock, unlockZone } from "./lock.ts";
+import { restoreBlocks } from "./isolate.ts";
+import { inheritLock, lockHolder, nap, tryLock, unlockZone } from "./lock.ts";
 import {
   EXTENT,
   FREE,
@@ -38,22 +39,30 @@ import {
   Z_HIGHATOMIC,
   Z_ORDERS_OF,
   ZONE_WORDS,
+  zoneOf,
 } from "./memory.ts";
+import { breakLock } from "./page-lock.ts";
 import { returnToZone } from "./queue.ts";
 import { CMA, HIGHATOMIC, ISOLATE, TYPE_COUNT } from "./rule.ts";
 import {
+  borrowedState,
   borrowerOf,
   C_ASKED,
+  C_ISOLATED_FROM,
+  C_ISOLATED_TO,
+  C_ISOLATED_TYPE,
   C_SERVED,
   C_STATE,
   CPU_OFFLINE,
   isBorrowed,
   lineOf,
+  stateBefore,
 } from "./share-words.ts";
 import { ORDERS } from "./words.ts";
 
-/** Times that a lock which a living CPU holds is tried, 5 ms each. */
+/** Times that a lock which a living CPU holds is tried, or lists that one borrowed: 5 ms each. */
 const TRIES = 1000;
+const NAP = 5;
 
 /** What `recover` gave back. */
 export interface Recovered {
@@ -87,8 +96,12 @@ export function recover(m: Memory, dead: readonly number[]): Recovered {
   for (const cpu of dead) {
     assert(cpu !== m.cpu && cpu >= 0 && cpu < m.cpuCount, "no other CPU", cpu);
   }
-  const borrowed = borrowedBy(m, cpus, dead);
-  const broken = new Set([...dead, ...borrowed]);
+  const lent = new Map(
+    [...dead].sort((a, b) => a - b).map((cpu) => [cpu, claim(m, cpus, cpu, dead)]),
+  );
+  const borrowed = borrowedBy(m, cpus, dead).filter((cpu) => !lent.has(cpu));
+  for (const cpu of borrowed) lent.set(cpu, claim(m, cpus, cpu, dead));
+  const broken = new Set(lent.keys());
   const held: { pfn: number; order: number }[] = [];
   let stocked = 0;
   let inFlight = 0;
@@ -102,6 +115,7 @@ export function recover(m: Memory, dead: readonly number[]): Recovered {
         giveRun(m, zone, row, end);
       }
     }
+    for (const cpu of dead) endIsolation(m, cpus, zone, cpu);
     for (const row of found.held) {
       held.push({ pfn: pfnOf(m, row), order: m.state[row] & ORDER_MASK });
       returnToZone(m, zone, row, m.state[row] & ORDER_MASK);
@@ -114,25 +128,52 @@ export function recover(m: Memory, dead: readonly number[]): Recovered {
     for (const cpu of broken) emptyLists(m, zone, cpu);
     unlockZone(m, zone);
   }
-  for (const cpu of borrowed) endLoan(cpus, cpu);
   for (const cpu of dead) {
     const line = lineOf(cpu);
     Atomics.store(cpus, line + C_SERVED, Atomics.load(cpus, line + C_ASKED));
     Atomics.notify(cpus, line + C_SERVED);
     stopAsking(m, cpus, cpu);
-    Atomics.store(cpus, line + C_STATE, CPU_OFFLINE);
+  }
+  for (const [cpu, state] of lent) {
+    endLoan(cpus, cpu, state, dead.includes(cpu) ? CPU_OFFLINE : stateBefore(state));
   }
   return { held, stocked, inFlight };
+}
+
+/**
+ * Borrows a CPU, after whoever is at it and alive. Returns its state then. Nobody can attach as it or
+ * empty its lists meanwhile; should this worker die too, that can be told from the state.
+ */
+function claim(m: Memory, cpus: Int32Array, cpu: number, dead: readonly number[]): number {
+  const at = lineOf(cpu) + C_STATE;
+  for (let tries = 0; ; tries++) {
+    const seen = Atomics.load(cpus, at);
+    if (isBorrowed(seen) && !dead.includes(borrowerOf(seen))) {
+      assert(tries < TRIES, "its lists are borrowed: has this CPU died too?", borrowerOf(seen));
+      nap(cpus, at, seen, NAP);
+      continue;
+    }
+    const before = isBorrowed(seen) ? stateBefore(seen) : seen;
+    const lent = borrowedState(before, m.cpu);
+    if (Atomics.compareExchange(cpus, at, seen, lent) === seen) return lent;
+  }
+}
+
+/** Pageblocks that the dead CPU kept for itself are open again. Under the zone's lock. */
+function endIsolation(m: Memory, cpus: Int32Array, zone: number, cpu: number): void {
+  const line = lineOf(cpu);
+  const from = cpus[line + C_ISOLATED_FROM];
+  const type = cpus[line + C_ISOLATED_TYPE] - 1;
+  if (type < 0 || zoneOf(m, from) !== zone) return;
+  restoreBlocks(m, from, cpus[line + C_ISOLATED_TO], type);
+  cpus[line + C_ISOLATED_TYPE] = 0;
 }
 
 /** A zone's lock, from the dead where one of them has it: returns whether. */
 function takeLock(m: Memory, zone: number, dead: readonly number[]): boolean {
   for (let tries = 0; ; tries++) {
     const holder = lockHolder(m, zone);
-    if (dead.includes(holder)) {
-      inheritLock(m, zone);
-      return true;
-    }
+    if (dead.includes(holder) && inheritLock(m, zone, holder)) return true;
     if (tryLock(m, zone)) return false;
     assert(tries < TRIES, "a zone's lock is never given back: has this CPU died too?", holder);
   }
@@ -190,7 +231,11 @@ function walkRows(
     }
     if (kind === FREE || kind === EXTENT) found.free.push({ row, kind, order: low });
     else if (kind === PCP && broken.has(owner - 1)) found.stocked.push(row);
-    else if ((kind === TAKEN || kind === MOBILE) && dead.includes(owner - 1)) found.held.push(row);
+    else if (kind === TAKEN || kind === MOBILE) {
+      const isHeld = dead.includes(owner - 1);
+      if (isHeld) found.held.push(row);
+      if (isHeld || dead.includes(m.pageLock[row] - 1)) breakLock(m, row);
+    }
     if (kind === EXTENT) row = m.next[row + 1];
     else row += 1 << (kind === PCP ? m.owner[row] & ORDER_MASK : low);
   }

@@ -13,6 +13,8 @@
  *      ▲  ╲               │                      ╱
  *      │   ╲───borrow──▶ BORROWED ◀──borrow─────╱        (and back when it is drained)
  *      └───detach─────────┘
+ *
+ * Whoever recovers a dead CPU borrows it first, and so do two that recover the same one: one after the other.
  */
 
 /** Words of a line: 64 bytes. */
@@ -25,6 +27,10 @@ export const C_ASKED = 1;
 export const C_SERVED = 2;
 /** 1 while this CPU waits for the lists of others. */
 export const C_ASKING = 3;
+/** Rows of the pageblocks that this CPU keeps isolated, and the type they were of plus one; 0 for none. */
+export const C_ISOLATED_FROM = 4;
+export const C_ISOLATED_TO = 5;
+export const C_ISOLATED_TYPE = 6;
 
 export const CPU_OFFLINE = 0;
 export const CPU_RUNNING = 1;

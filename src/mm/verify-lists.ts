@@ -14,6 +14,7 @@ import {
   freeHead,
   KIND_MASK,
   type Memory,
+  MOBILE,
   ORDER_MASK,
   ORDERS,
   P_COUNT,
@@ -21,6 +22,7 @@ import {
   PCP_LISTS,
   PCP_WORDS,
   pcpListOrder,
+  TAKEN,
   Z_BLOCKS,
   Z_ORDERS_OF,
   ZONE_WORDS,
@@ -181,6 +183,18 @@ export function verifyOwner(
   const isOwn = owner >= first + 1 && owner <= last + 1 && (m.owner[row] & ORDER_MASK) === order;
   if (!isOwn)
     report(walk, `S2: row ${row} of order ${order} has owner 0x${m.owner[row].toString(16)}`);
+}
+
+/** S3, of the rows from `base` to `end`. */
+export function verifyLocks(walk: Walk, base: number, end: number): void {
+  const { m } = walk;
+  if (m.cpus === null) return;
+  for (let row = base; row < end; row++) {
+    const holder = m.pageLock[row];
+    const kind = m.state[row] & KIND_MASK;
+    if (holder === 0 || (holder <= m.cpuCount && (kind === TAKEN || kind === MOBILE))) continue;
+    report(walk, `S3: row ${row} is locked by CPU ${holder - 1}, its state is ${m.state[row]}`);
+  }
 }
 
 /** Rows of a list in order, as far as its links can be trusted. */

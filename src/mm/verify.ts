@@ -11,6 +11,7 @@
  *   F3  a head lies in a touched section, and an extent covers no touched row but its head
  *   F4  free, per-CPU and taken pages of a zone are the pages it manages
  *   F5  managed <= present <= spanned
+ *   S3  in a shared memory only allocated blocks are locked, by CPUs that there are
  *   S2  in a shared memory a taken page and one on a per-CPU list has its CPU and order in `owner`
  *   H1  Z_HIGHATOMIC is at least the pages of the zone's HighAtomic pageblocks, where no two
  *       zones share a pageblock; up to 6.9 the kernel forgets some when it converts larger blocks
@@ -41,7 +42,14 @@ import {
   zoneOf,
 } from "./memory.ts";
 import { HIGHATOMIC } from "./rule.ts";
-import { report, verifyFreeLists, verifyOwner, verifyPcpLists, type Walk } from "./verify-lists.ts";
+import {
+  report,
+  verifyFreeLists,
+  verifyLocks,
+  verifyOwner,
+  verifyPcpLists,
+  type Walk,
+} from "./verify-lists.ts";
 
 /** Untouched rows are read only up to here: 4 GiB of 4 KiB pages. */
 const UNTOUCHED_ROWS_MAX = 2 ** 20;
@@ -79,6 +87,7 @@ function verifyRows(walk: Walk): void {
   let pcpHeads = 0;
   for (let base = m.firstRow; base < m.rows; base += section) {
     if (m.touched[base >> m.sectionShift] === 0) continue;
+    verifyLocks(walk, base, base + section);
     for (let row = base; row < base + section; ) {
       const kind = m.state[row] & KIND_MASK;
       if (m.state[row] === 0) {

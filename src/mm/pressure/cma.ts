@@ -56,10 +56,12 @@ export function createCma(
 
 /**
  * `count` pages in a row, aligned to 2^alignOrder pages: the lowest that can be had. Movable pages
- * in them are moved away; a place that cannot be emptied is passed over for the next one.
+ * in them are moved away; a place that cannot be emptied is passed over for the next one. Asserts that
+ * `count` is above 0.
  */
 export function cmaAlloc(area: CmaArea, count: number, alignOrder: number): CmaAnswer {
   const { bits, orderPerBit, basePfn } = area;
+  assert(Number.isInteger(count) && count > 0, "a range has pages", count);
   const wanted = Math.ceil(count / 2 ** orderPerBit);
   const align = 2 ** Math.max(alignOrder - orderPerBit, 0);
   const offset = Math.floor((basePfn % 2 ** alignOrder) / 2 ** orderPerBit);

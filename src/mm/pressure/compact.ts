@@ -20,6 +20,7 @@ import {
   ORDER_MASK,
   pfnOf,
   Z_BLOCKS,
+  Z_BOOST,
   Z_INDEX,
   Z_LOW,
   Z_MIN,
@@ -31,7 +32,7 @@ import {
 import { CMA, MOVABLE } from "../rule.ts";
 import { hasBlock, watermarkOk } from "../zone-watermark.ts";
 import { isMovable, migratePage } from "./migrate.ts";
-import type { Pages } from "./pages.ts";
+import { DEFER_WORDS, type Pages } from "./pages.ts";
 
 /** vm.extfrag_threshold: up to here it is memory that lacks, not order. */
 const EXTFRAG_THRESHOLD = 500;
@@ -69,40 +70,82 @@ export function fragmentationIndex(
 }
 
 /** Whether moving pages of a zone can help. Linux: compaction_suitable() */
-function isSuitable(m: Memory, zone: number, order: number, highest: number): boolean {
+export function isSuitable(m: Memory, zone: number, order: number, highest: number): boolean {
   const at = zone * ZONE_WORDS;
-  const mark = m.zone[at + (order > COSTLY_ORDER ? Z_LOW : Z_MIN)] + (2 << order);
-  if (!watermarkOk(m.zone, at, 0, mark, highest, ALLOC_CMA, m.marks)) return false;
+  const mark = m.zone[at + (order > COSTLY_ORDER ? Z_LOW : Z_MIN)] + m.zone[at + Z_BOOST];
+  if (!watermarkOk(m.zone, at, 0, mark + (2 << order), highest, ALLOC_CMA, m.marks)) return false;
   if (order <= COSTLY_ORDER) return true;
   const index = fragmentationIndex(m.zone, at, order, m.maxOrder);
   return index < 0 || index > EXTFRAG_THRESHOLD;
 }
 
-/** Compacts the zones of a list until one can serve. Returns whether one can. Linux: try_to_compact_pages() */
+/**
+ * Compacts the zones of a list until one can serve. Returns whether one can. A run that goes through a
+ * whole zone for nothing puts the next ones off, unless it was a light one (not `thorough`).
+ *
+ * Linux: try_to_compact_pages(), __alloc_pages_direct_compact()
+ */
 export function compactList(
   pages: Pages,
   order: number,
   highest: number,
   list: number,
   flags: number,
+  thorough: boolean,
 ): boolean {
   const { m, counts } = pages;
+  let tried = false;
   for (let i = list + 1; m.zonelist[i] >= 0; i++) {
     const zone = m.zonelist[i];
     const at = zone * ZONE_WORDS;
-    if (m.zone[at + Z_INDEX] > highest) continue;
-    counts.compactStall++;
+    if (m.zone[at + Z_INDEX] > highest || isDeferred(pages, zone, order)) continue;
     const result = compactZone(pages, zone, order, highest, flags);
-    if (
-      result === "success" &&
-      watermarkOk(m.zone, at, order, m.zone[at + Z_MIN], highest, flags, m.marks)
-    ) {
+    if (result === "skipped") continue;
+    if (!tried) counts.compactStall++;
+    tried = true;
+    const min = m.zone[at + Z_MIN] + m.zone[at + Z_BOOST];
+    if (result === "success" && watermarkOk(m.zone, at, order, min, highest, flags, m.marks)) {
+      endDeferral(pages, zone, order);
       counts.compactSuccess++;
       return true;
     }
-    if (result === "complete") counts.compactFail++;
+    if (result === "complete" && thorough) defer(pages, zone, order);
   }
+  if (tried) counts.compactFail++;
   return false;
+}
+
+/** COMPACT_MAX_DEFER_SHIFT: of 64 tries one is made. */
+const MAX_DEFER_SHIFT = 6;
+
+/** Words of a zone in `compact`: tries since the last run, log2 of how many are put off, lowest order that failed. */
+const D_CONSIDERED = 0;
+const D_SHIFT = 1;
+const D_FAILED = 2;
+
+/** Linux: defer_compaction() */
+function defer({ compact }: Pages, zone: number, order: number): void {
+  const at = zone * DEFER_WORDS;
+  compact[at + D_CONSIDERED] = 0;
+  compact[at + D_SHIFT] = Math.min(compact[at + D_SHIFT] + 1, MAX_DEFER_SHIFT);
+  compact[at + D_FAILED] = Math.min(compact[at + D_FAILED], order);
+}
+
+/** Linux: compaction_deferred() */
+function isDeferred({ compact }: Pages, zone: number, order: number): boolean {
+  const at = zone * DEFER_WORDS;
+  const limit = 1 << compact[at + D_SHIFT];
+  if (order < compact[at + D_FAILED]) return false;
+  compact[at + D_CONSIDERED] = Math.min(compact[at + D_CONSIDERED] + 1, limit);
+  return compact[at + D_CONSIDERED] < limit;
+}
+
+/** Linux: compaction_defer_reset() */
+function endDeferral({ compact }: Pages, zone: number, order: number): void {
+  const at = zone * DEFER_WORDS;
+  compact[at + D_CONSIDERED] = 0;
+  compact[at + D_SHIFT] = 0;
+  compact[at + D_FAILED] = Math.max(compact[at + D_FAILED], order + 1);
 }
 
 /** Places for pages that move: taken off the free lists from the zone's upper end down. */

@@ -17,7 +17,7 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "../memory.ts";
-import { HIGHATOMIC, MOVABLE, UNMOVABLE } from "../rule.ts";
+import { CMA, HIGHATOMIC, MOVABLE, UNMOVABLE } from "../rule.ts";
 import { heldInRange, type RangeRefusal, takeRange } from "./move-range.ts";
 import type { Pages } from "./pages.ts";
 
@@ -41,7 +41,8 @@ export function offlinePages(pages: Pages, pfn: number, count: number): OfflineA
   assertBlocks(m, pfn, count);
   for (let at = pfn; at < pfn + count; at += size) {
     const type = m.blockType[rowOf(m, at) >> m.pageblockOrder];
-    const refusal = takeRange(pages, at, size, type);
+    // What is lent stays: its area could not have it back.
+    const refusal = type === CMA ? "-EBUSY" : takeRange(pages, at, size, type);
     if (refusal === null) continue;
     const held = heldInRange(pages, at, size);
     for (let own = pfn; own < at; own++) freePages(m, own, 0);

@@ -54,14 +54,19 @@ export const L_UNEVICTABLE = 4;
 
 /** Words of a node. */
 export const N_KSWAPD_ORDER = 0;
-/** Highest zone that kswapd was woken for; -1 while it sleeps. */
+/** Highest zone that was asked for since kswapd ran; -1 for none. */
 export const N_KSWAPD_HIGHEST = 1;
 /** Runs in a row that freed nothing. */
 export const N_FAILURES = 2;
 /** What reclaim of each kind has cost lately. */
 export const N_ANON_COST = 3;
 export const N_FILE_COST = 4;
+/** 1 from when kswapd is woken until it runs. */
+export const N_KSWAPD_WOKEN = 5;
 export const NODE_WORDS = 8;
+
+/** Words of a zone in `compact`; see compact.ts. */
+export const DEFER_WORDS = 4;
 
 /** Where bytes go that memory has no room for: slots of a page each. */
 export interface PageStore {
@@ -99,6 +104,8 @@ export interface Pages {
   readonly lru: Int32Array;
   /** By place of the node. */
   readonly node: Int32Array;
+  /** By zone: how compaction is put off after it failed. */
+  readonly compact: Int32Array;
   readonly counts: ReclaimCounts;
   /** By zone: pages looked at, and pages freed, by all reclaim. */
   readonly scanned: Float64Array;
@@ -130,6 +137,9 @@ export interface ReclaimCounts {
   compactSuccess: number;
   compactFail: number;
   kswapdWakes: number;
+  /** Requests that reclaimed, and that waited for kswapd first. */
+  allocstall: number;
+  pgscanDirectThrottle: number;
 }
 
 export interface PageOptions {
@@ -165,6 +175,7 @@ export function managePages(m: Memory, options: PageOptions = {}): Pages {
     kind: new Uint8Array(addRegion(image, "handles.kind", handles).buffer),
     lru: words("pages.lru", m.zoneCount * LRU_LISTS),
     node: words("pages.node", m.nodes.length * NODE_WORDS),
+    compact: words("pages.compact", m.zoneCount * DEFER_WORDS),
     counts: {
       pgscanKswapd: 0,
       pgscanDirect: 0,
@@ -178,6 +189,8 @@ export function managePages(m: Memory, options: PageOptions = {}): Pages {
       compactSuccess: 0,
       compactFail: 0,
       kswapdWakes: 0,
+      allocstall: 0,
+      pgscanDirectThrottle: 0,
     },
     scanned: new Float64Array(m.zoneCount),
     freed: new Float64Array(m.zoneCount),

@@ -8,11 +8,8 @@ export interface ReclaimRule {
   readonly name: string;
   /** LRU lists belong to the zone (up to 4.7) or to the node, anonymous and file pages apart. */
   readonly lists: "zone" | "node";
-  /**
-   * When kswapd has done its work for a request up to a zone: every zone of the node up to there is
-   * above its high mark ("all", up to 4.5), or one of them is ("any").
-   */
-  readonly balanced: "all" | "any";
+  /** A request waits for kswapd where less than half of the node's min marks is left (3.6). */
+  readonly throttles: boolean;
   /** Runs of kswapd without a page before it gives the node up; 0 where it never does. MAX_RECLAIM_RETRIES */
   readonly hopeless: number;
   /** New anonymous pages begin on the inactive list (5.9). */
@@ -25,7 +22,7 @@ export interface ReclaimRule {
 
 const ZONE_LISTS = {
   lists: "zone",
-  balanced: "all",
+  throttles: false,
   hopeless: 0,
   anonInactive: false,
   lowmemNeverKills: false,
@@ -33,7 +30,7 @@ const ZONE_LISTS = {
 } as const;
 const NODE_LISTS = {
   lists: "node",
-  balanced: "any",
+  throttles: true,
   hopeless: 16,
   anonInactive: true,
   lowmemNeverKills: true,

@@ -29,6 +29,11 @@ export interface ScanControl {
   priority: number;
   /** Dirty pages may be written out. */
   mayWrite: boolean;
+  /** Anonymous pages may go. */
+  maySwap: boolean;
+  /** Active pages are taken although there are enough inactive ones; and they were not, for that reason. */
+  forceDeactivate: boolean;
+  skippedDeactivate: boolean;
   /** Pages wanted. */
   toReclaim: number;
   scanned: number;
