@@ -48,6 +48,10 @@ test("S8 a buffer may end on the last byte in reach, and one byte later it may n
     assert.equal(dma.map(card, last - 62, 64, DMA_TO_DEVICE), -1, era);
     assert.equal(dma.mapResource(card, last - 63, 64, DMA_TO_DEVICE), last - 63, era);
     assert.equal(dma.mapResource(card, last - 62, 64, DMA_TO_DEVICE), -1, era);
+    // Registers never bounce, even where all buffers do.
+    const forced = dma.addDevice({ ...simpleDevice("forced", 32), forceBounce: true });
+    assert.equal(dma.mapResource(forced, last - 63, 64, DMA_TO_DEVICE), last - 63, era);
+    assert.equal(dma.mapResource(forced, last - 62, 64, DMA_TO_DEVICE), -1, era);
   }
 });
 
