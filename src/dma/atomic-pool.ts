@@ -1,10 +1,10 @@
 /**
  * Atomic pools: memory made coherent beforehand, for those who may not wait
  * while pages are remapped or decrypted. One for kernel requests, one each for
- * GFP_DMA and GFP_DMA32 where those zones exist. They grow in the background and
- * never shrink.
+ * GFP_DMA and GFP_DMA32 where those zones exist. They never shrink; they grow when the
+ * worker runs that a request woke, and that is `work()`.
  *
- * Linux: dma_atomic_pool_init(), atomic_pool_expand(), dma_alloc_from_pool(), kernel/dma/pool.c
+ * Linux: dma_atomic_pool_init(), atomic_pool_work_fn(), dma_alloc_from_pool(), kernel/dma/pool.c
  */
 import { allocPages, NO_PFN } from "../mm/allocate.ts";
 import { Z_MANAGED, ZONE_WORDS } from "../mm/memory.ts";
@@ -37,6 +37,8 @@ export class AtomicPools {
   readonly #dma32: Pool | null;
   /** Lines of the boot. */
   readonly log: string[] = [];
+  /** Whether a request left less than a pool's first size free, and `work` has not run since. */
+  wantsWork = false;
 
   constructor(machine: Machine, size?: number) {
     this.#machine = machine;
@@ -66,11 +68,29 @@ export class AtomicPools {
     for (const pool of this.#inOrder(gfp)) {
       const physical = this.#takeFrom(pool, bytes, ok);
       if (physical < 0) continue;
-      // A worker of the kernel does this soon after.
-      if (pool.free < this.size) this.#expand(pool, pool.size);
+      if (pool.free < this.size) this.wantsWork = true;
       return physical;
     }
     return -1;
+  }
+
+  /**
+   * The worker that requests wake: doubles each pool that has less than its first size free.
+   * Returns the bytes that were added; 0 where nobody woke it.
+   *
+   * Linux: atomic_pool_work_fn(), atomic_pool_resize(), kernel/dma/pool.c
+   */
+  work(): number {
+    if (!this.wantsWork) return 0;
+    this.wantsWork = false;
+    let added = 0;
+    for (const pool of [this.#dma, this.#dma32, this.#kernel]) {
+      if (pool === null || pool.free >= this.size) continue;
+      const before = pool.size;
+      this.#expand(pool, pool.size);
+      added += pool.size - before;
+    }
+    return added;
   }
 
   /** Gives back what `take` gave; false when it is of no pool. */

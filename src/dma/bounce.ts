@@ -15,6 +15,18 @@ export const BOUNCE_UNREACHABLE = -3;
 /** There is no pool at all. */
 export const BOUNCE_NO_POOL = -4;
 
+const REASONS: ReadonlyMap<number, string> = new Map([
+  [BOUNCE_FULL, "bounce pool full"],
+  [BOUNCE_TOO_LARGE, "larger than a bounce buffer"],
+  [BOUNCE_UNREACHABLE, "bounce pool out of reach"],
+  [BOUNCE_NO_POOL, "no bounce pool"],
+]);
+
+/** A BOUNCE_* reason as refusals tell it. */
+export function bounceWords(reason: number): string {
+  return REASONS.get(reason) ?? "no bounce buffer";
+}
+
 export interface Bounce {
   /**
    * A buffer for `size` bytes at physical address `orig`, with the copies that
@@ -48,6 +60,15 @@ export interface Bounce {
   holds(physical: number): boolean;
   /** Largest mapping this source can ever give the device, bytes. */
   maxMapping(device: DmaDevice): number;
+  /**
+   * Pages of this source for a device that may have no others, to be held for long: the
+   * physical address, or a BOUNCE_* reason. Absent: `map` serves them.
+   *
+   * Linux: swiotlb_alloc(), kernel/dma/swiotlb.c
+   */
+  allocPages?(device: DmaDevice, size: number, cpu: number): number;
+  /** False where `physical` is not of `allocPages`. */
+  freePages?(device: DmaDevice, physical: number): boolean;
   /** The line that the kernel logs for the last refusal of `map`; absent where it logs none. */
   readonly lastMessage?: string | null;
 }

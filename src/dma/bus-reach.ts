@@ -7,8 +7,14 @@
 import { type Range, rangeList } from "../base/range.ts";
 import { type DeviceSpec, maskLimit } from "./device.ts";
 
+/** What a bus says of the addresses that it carries. */
+export interface BusReach {
+  readonly busLimit: number | null;
+  readonly windows?: DeviceSpec["windows"] | undefined;
+}
+
 /** CPU addresses that a mask of `bits` reaches, as a range list. */
-export function reachedRanges(bits: number, device: DeviceSpec): Range[] {
+export function reachedRanges(bits: number, device: BusReach): Range[] {
   const end = lastAddress(bits, device) + 1;
   const { windows } = device;
   if (windows === undefined) return [{ start: 0, end }];
@@ -23,7 +29,7 @@ export function reachedRanges(bits: number, device: DeviceSpec): Range[] {
  * The CPU address of the highest DMA address, inclusive; no limit where no window shows it, for then
  * the translation gives all ones.
  */
-export function highestPhysical(bits: number, device: DeviceSpec): number {
+export function highestPhysical(bits: number, device: BusReach): number {
   const last = lastAddress(bits, device);
   const { windows } = device;
   if (windows === undefined) return last;
@@ -31,6 +37,6 @@ export function highestPhysical(bits: number, device: DeviceSpec): number {
   return shown === undefined ? Number.MAX_SAFE_INTEGER : shown.cpuStart + last - shown.dmaStart;
 }
 
-function lastAddress(bits: number, device: DeviceSpec): number {
+function lastAddress(bits: number, device: BusReach): number {
   return Math.min(maskLimit(bits), device.busLimit ?? Number.POSITIVE_INFINITY);
 }

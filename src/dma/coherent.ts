@@ -210,9 +210,7 @@ export function allocPagesFor(
   const bits = gfp & ~ZONE_BITS;
   const pages = direct.allocCoherent(pageTaker(core, device), length, bits, 0, memory.cpu);
   if (pages === null) {
-    const { lastRefusal } = direct;
-    core.reports.refuse("dma_alloc_pages", device.name, lastRefusal?.reason ?? "no memory");
-    return null;
+    return refuse(core, device, "dma_alloc_pages", direct.lastRefusal?.reason ?? "no memory");
   }
   const physical = pages.runs[0]?.physical ?? 0;
   let { dma } = pages;
@@ -227,7 +225,13 @@ export function allocPagesFor(
   // The kernel's own map of them needs no question whether it failed.
   const flags = F_CHECKED | apartFlag(device);
   const entry = core.books.add(device.id, dma, length, physical, direction, TYPE_SINGLE, flags);
-  if (entry < 0) return refuse(core, device, "dma_alloc_pages", "books full");
+  if (entry < 0) {
+    if (device.ops !== direct) {
+      device.ops.unmap(device, dma, length, direction, DMA_ATTR_SKIP_CPU_SYNC, memory.cpu);
+    }
+    direct.freeCoherent(device, pages, 0, memory.cpu);
+    return refuse(core, device, "dma_alloc_pages", "books full");
+  }
   if (!device.coherent) core.apart.open(entry, [{ start: physical, end: physical + length }]);
   core.debug?.added(device, entry, 0);
   tellAlloc(core, device, "dma_alloc_pages", dma, length, physical, direction, bits, 0);

@@ -4,6 +4,7 @@
 import type { DmaPolicy } from "../kernels/dma.ts";
 import type { Memory } from "../mm/memory.ts";
 import type { ApartMappings } from "./apart.ts";
+import type { AtomicPools } from "./atomic-pool.ts";
 import type { Books } from "./books.ts";
 import type { Bounce } from "./bounce.ts";
 import type { Counts } from "./counts.ts";
@@ -31,6 +32,8 @@ export interface Core {
   readonly direct: DmaOps;
   /** Ops of devices that are translated; null where none are. */
   readonly translated: DmaOps | null;
+  /** For those who may not wait; null where nobody needs them. */
+  readonly atomic: AtomicPools | null;
   readonly bounceOf: (device: Device) => Bounce | null;
   /** Pools of devices that have one of their own, by device name. */
   readonly restricted: Map<string, Bounce | null>;

@@ -119,6 +119,7 @@ export function createCore(memory: Memory, options: DmaOptions): Core {
     cache: (options.cache ?? apart) ? new CpuCache(space, cacheLine) : null,
     direct,
     translated: typeof ops === "function" ? ops(direct) : ops,
+    atomic: pools,
     bounceOf,
     restricted,
     debug: debugOf(options, policy, books, reports, cacheLine),
@@ -189,4 +190,18 @@ function bounced(device: DmaDevice, dma: number, size: number): DmaEvent {
 /** Enters a device's own pool. */
 export function setRestricted(core: Core, device: Device, pool: Bounce | null): void {
   core.restricted.set(device.name, pool);
+}
+
+/** The driver's masks, as its probe sets them; what is refused, and what firmware says wrong, is told. */
+export function setMasks(core: Core, device: Device): void {
+  const { spec, driver, name, firmwareIssue } = device;
+  const who = `${driver} ${name}`.trim();
+  if (firmwareIssue !== null) core.reports.say(`${who}: ${firmwareIssue}`);
+  const set = [
+    [spec.dmaBits, device.setMask(spec.dmaBits)],
+    [spec.coherentBits, device.setCoherentMask(spec.coherentBits)],
+  ];
+  for (const [bits, result] of set) {
+    if (result !== 0) core.reports.say(`${who}: a DMA mask of ${bits} bits is refused (${result})`);
+  }
 }

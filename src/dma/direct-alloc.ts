@@ -18,6 +18,7 @@ import { allocPages, freePages, NO_PFN } from "../mm/allocate.ts";
 import { type Memory, rowOf, TAKEN } from "../mm/memory.ts";
 import type { AtomicPools } from "./atomic-pool.ts";
 import type { Bounce } from "./bounce.ts";
+import { givePages, giveSlots, pagesOf, slotsOf } from "./bounce-pages.ts";
 import type { CmaArea } from "./cma-areas.ts";
 import type { DmaDevice } from "./dma-device.ts";
 import {
@@ -32,7 +33,7 @@ import {
 } from "./machine.ts";
 import type { CoherentBlock } from "./ops.ts";
 import { coherentLast, dmaToPhys, physToDma, reaches } from "./translate.ts";
-import { DMA_ATTR_SKIP_CPU_SYNC, DMA_FROM_DEVICE, DMA_TO_DEVICE, NO_LIMIT } from "./words.ts";
+import { NO_LIMIT } from "./words.ts";
 
 export interface AllocContext {
   readonly machine: Machine;
@@ -78,16 +79,20 @@ export function directAlloc(
   if (limit < 0) return "no coherent mask";
   if (policy.mustCoverZone && limit < machine.zoneDmaLimit) return "mask below GFP_DMA";
   const restricted = context.restrictedOf(device);
-  if (restricted !== null) return fromBouncePool(context, restricted, device, bytes, limit, cpu);
-  const kept = policy.keepsZoneBits ? gfp : gfp & ~ZONE_BITS;
+  const ok = (physical: number): boolean => coherentOk(policy, device, physical, bytes, limit);
+  if (restricted !== null) {
+    const own = pagesOf(restricted, device, bytes, cpu, ok);
+    return typeof own === "number" ? blockAt(context, device, own, bytes) : own;
+  }
   const mayWait = (gfp & machine.gfpWait) !== 0;
   if (!mayWait && context.atomic !== null && context.remaps(device)) {
-    return fromAtomicPools(context, context.atomic, device, bytes, kept, limit);
+    return fromAtomicPools(context, context.atomic, device, bytes, gfp, limit, ok);
   }
-  const physical = tryZones(context, device, bytes, kept, limit, mayWait);
-  if (typeof physical === "number") return blockAt(context, device, physical, bytes);
-  if (policy.lastResort === "none" || context.bounce === null) return physical;
-  return fromBouncePool(context, context.bounce, device, bytes, limit, cpu);
+  let physical: number | AllocRefusal = tryZones(context, device, bytes, gfp, limit, mayWait);
+  if (typeof physical !== "number" && policy.lastResort === "pool" && context.bounce !== null) {
+    physical = slotsOf(context.bounce, device, bytes, limit, cpu);
+  }
+  return typeof physical === "number" ? blockAt(context, device, physical, bytes) : physical;
 }
 
 function limitOf(policy: CoherentPolicy, device: DmaDevice): number {
@@ -276,35 +281,12 @@ function fromAtomicPools(
   bytes: number,
   gfp: number,
   limit: number,
+  ok: (physical: number) => boolean,
 ): AllocAnswer {
   const { machine, policy } = context;
   const flags = gfp | firstZone(machine, policy, limitPhysical(device, limit));
-  const ok = (physical: number): boolean => coherentOk(policy, device, physical, bytes, limit);
   const physical = pools.take(bytes, flags, ok);
   return physical < 0 ? "atomic pools exhausted" : blockAt(context, device, physical, bytes);
-}
-
-/**
- * Slots of the bounce pool as coherent memory. The direction keeps them from
- * being copied when they are taken and given back.
- *
- * Linux: swiotlb_alloc_coherent(), lib/swiotlb.c; swiotlb_alloc_buffer(), kernel/dma/swiotlb.c
- */
-function fromBouncePool(
-  context: AllocContext,
-  bounce: Bounce,
-  device: DmaDevice,
-  bytes: number,
-  limit: number,
-  cpu: number,
-): AllocAnswer {
-  const skip = DMA_ATTR_SKIP_CPU_SYNC;
-  const buffer = bounce.map(device, 0, bytes, bytes, 0, DMA_FROM_DEVICE, skip, cpu);
-  if (buffer < 0) return "bounce pool";
-  const dma = physToDma(device, buffer);
-  if (dma >= 0 && dma + bytes - 1 <= limit) return blockAt(context, device, buffer, bytes);
-  bounce.unmap(device, buffer, bytes, DMA_TO_DEVICE, skip);
-  return "out of reach";
 }
 
 /** Gives a block of `directAlloc` back to where it came from. */
@@ -316,9 +298,13 @@ export function directFree(
 ): void {
   const { machine, policy, bounce, atomic } = context;
   const { memory, pageSize } = machine;
-  const pool = context.restrictedOf(device) ?? bounce;
-  if (pool?.holds(physical) === true) {
-    pool.unmap(device, physical, bytes, DMA_TO_DEVICE, DMA_ATTR_SKIP_CPU_SYNC);
+  const restricted = context.restrictedOf(device);
+  if (restricted !== null) {
+    givePages(restricted, device, physical, bytes);
+    return;
+  }
+  if (bounce?.holds(physical) === true) {
+    giveSlots(bounce, device, physical, bytes);
     return;
   }
   if (atomic?.give(physical, bytes) === true) return;

@@ -6,20 +6,15 @@
  * dma_direct_supported(), dma_direct_get_required_mask(), kernel/dma/direct.c
  */
 import type { DmaPolicy, ReachTest } from "../kernels/dma.ts";
-import {
-  BOUNCE_FULL,
-  BOUNCE_NO_POOL,
-  BOUNCE_TOO_LARGE,
-  BOUNCE_UNREACHABLE,
-  type Bounce,
-} from "./bounce.ts";
+import { type Bounce, bounceWords } from "./bounce.ts";
 import { type AllocContext, directAlloc, directFree } from "./direct-alloc.ts";
 import type { DmaDevice } from "./dma-device.ts";
+import { mapEach, unmapEach } from "./each-entry.ts";
 import type { Machine } from "./machine.ts";
-import type { BusFault, CoherentBlock, DmaOps, OpsRefusal, SgEntry } from "./ops.ts";
+import type { CoherentBlock, DmaOps, OpsRefusal } from "./ops.ts";
 import { hex, type Reports } from "./reports.ts";
 import { isSmallBuffer } from "./small-buffers.ts";
-import { dmaToPhys, maskCovering, physToDma, streamingLast } from "./translate.ts";
+import { dmaToPhys, maskForRam, physToDma, streamingLast, throughWindows } from "./translate.ts";
 import {
   DMA_ATTR_MMIO,
   DMA_ATTR_SKIP_CPU_SYNC,
@@ -53,13 +48,6 @@ const SLACK: Readonly<Record<ReachTest, number>> = {
   "end-2": 1,
 };
 
-const BOUNCE_REASONS: ReadonlyMap<number, string> = new Map([
-  [BOUNCE_FULL, "bounce pool full"],
-  [BOUNCE_TOO_LARGE, "larger than a bounce buffer"],
-  [BOUNCE_UNREACHABLE, "bounce pool out of reach"],
-  [BOUNCE_NO_POOL, "no bounce pool"],
-]);
-
 /** The context with what follows from it, and the last refusal. */
 interface Direct extends DirectContext {
   /** Added to address and size before it is compared with a limit. */
@@ -84,11 +72,8 @@ export function createDirectOps(context: DirectContext): DmaOps {
     ...hot,
     mapSg: (device, entries, direction, attrs, cpu) =>
       mapEach(hot, device, entries, direction, attrs, cpu),
-    unmapSg: (device, entries, direction, attrs, cpu) => {
-      for (const { dma, dmaLength } of entries) {
-        hot.unmap(device, dma, dmaLength, direction, attrs, cpu);
-      }
-    },
+    unmapSg: (device, entries, direction, attrs, cpu) =>
+      unmapEach(hot, device, entries, direction, attrs, cpu),
     syncForCpu: (device, dma, size, direction) => sync(direct, device, dma, size, direction, true),
     syncForDevice: (device, dma, size, direction) =>
       sync(direct, device, dma, size, direction, false),
@@ -111,7 +96,7 @@ export function createDirectOps(context: DirectContext): DmaOps {
       const bounces = bounce !== null && (limited || device.forceBounce);
       return bounces ? bounce.maxMapping(device) : NO_LIMIT;
     },
-    translate,
+    translate: throughWindows,
   };
 }
 
@@ -185,13 +170,13 @@ function mapSlowly(
   direct.onBounce?.(device, dma, size);
   const buffer = bounce.map(device, physical, size, size, 0, direction, attrs, cpu);
   if (buffer < 0) {
-    const reason = BOUNCE_REASONS.get(buffer) ?? "no bounce buffer";
     const message = bounce.lastMessage ?? null;
     if (message !== null) direct.reports.say(message);
-    return refuse(direct, reason, message);
+    return refuse(direct, bounceWords(buffer), message);
   }
   const answer = physToDma(device, buffer);
-  if (answer >= 0 && answer + size - 1 <= limit) return answer;
+  // The same test as before: kernels that look at the first byte do so again.
+  if (answer >= 0 && answer + size * direct.sized + direct.slack <= limit) return answer;
   bounce.unmap(device, buffer, size, direction, attrs | DMA_ATTR_SKIP_CPU_SYNC);
   const line = overflowLine("swiotlb addr", device, answer, size);
   direct.reports.sayOnce(`swiotlb overflow ${device.name}`, line);
@@ -247,29 +232,6 @@ function failureLine(
   }
 }
 
-/** One output for each input, no merging. Linux: dma_direct_map_sg(), kernel/dma/direct.c */
-function mapEach(
-  hot: Hot,
-  device: DmaDevice,
-  entries: SgEntry[],
-  direction: DmaDirection,
-  attrs: number,
-  cpu: number,
-): number {
-  for (const [i, entry] of entries.entries()) {
-    entry.dma = hot.mapPhysical(device, entry.physical, entry.length, direction, attrs, cpu);
-    if (entry.dma === DMA_MAPPING_ERROR) {
-      for (const done of entries.slice(0, i)) {
-        const skip = attrs | DMA_ATTR_SKIP_CPU_SYNC;
-        hot.unmap(device, done.dma, done.length, direction, skip, cpu);
-      }
-      return 0;
-    }
-    entry.dmaLength = entry.length;
-  }
-  return entries.length;
-}
-
 function sync(
   direct: Direct,
   device: DmaDevice,
@@ -289,8 +251,7 @@ function sync(
 /** Linux: dma_direct_get_required_mask(), kernel/dma/direct.c */
 function requiredMask(direct: Direct, device: DmaDevice): number {
   const { ramEnd, pageSize } = direct.machine;
-  const dma = physToDma(device, ramEnd - pageSize);
-  return dma < 0 ? NO_LIMIT : maskCovering(dma);
+  return maskForRam(device, ramEnd - pageSize);
 }
 
 /** Linux: dma_direct_supported(), kernel/dma/direct.c; dma_supported(), arch/x86_64/kernel/pci-dma.c, arch/arm */
@@ -321,13 +282,4 @@ function overflowLine(what: string, device: DmaDevice, dma: number, size: number
   const bus = device.busLimit === NO_LIMIT ? "0" : hex(device.busLimit);
   const address = hex(dma).padStart(16, "0");
   return `${where}: ${what} 0x${address}+${size} overflow (mask ${hex(device.streamingLimit)}, bus limit ${bus}).`;
-}
-
-/** The bus without an IOMMU: windows, and the addresses that it carries. */
-function translate(device: DmaDevice, dma: number, _write: boolean): number | BusFault {
-  if (dma > device.busLimit) {
-    return { reason: "bus limit", address: dma, message: "" };
-  }
-  const physical = dmaToPhys(device, dma);
-  return physical >= 0 ? physical : { reason: "window", address: dma, message: "" };
 }

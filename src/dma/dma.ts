@@ -25,7 +25,7 @@ import {
 import type { Core } from "./core.ts";
 import { countsOf, type DeviceCounts } from "./counts.ts";
 import type { CpuCache } from "./cpu-cache.ts";
-import { createCore, type DmaOptions, setRestricted } from "./create-core.ts";
+import { createCore, type DmaOptions, setMasks, setRestricted } from "./create-core.ts";
 import type { DmaDebug } from "./debug.ts";
 import {
   declareCoherentMemory,
@@ -121,16 +121,7 @@ export class Dma {
     if (hasRestrictedPool(spec)) {
       setRestricted(this.#core, device, this.#options.restrictedPool?.(spec) ?? null);
     }
-    const who = `${device.driver} ${device.name}`.trim();
-    if (device.firmwareIssue !== null) this.reports.say(`${who}: ${device.firmwareIssue}`);
-    const set = [
-      [spec.dmaBits, device.setMask(spec.dmaBits)],
-      [spec.coherentBits, device.setCoherentMask(spec.coherentBits)],
-    ];
-    for (const [bits, result] of set) {
-      if (result !== 0)
-        this.reports.say(`${who}: a DMA mask of ${bits} bits is refused (${result})`);
-    }
+    setMasks(this.#core, device);
     if (spec.regions?.[0]?.kind === "declared") initReservedMemory(this.#core, device, device, 0);
     return device;
   }
@@ -310,6 +301,14 @@ export class Dma {
       freeCoherent: (owner, buffer) => this.freeCoherent(owner, buffer),
     };
     return new DmaPool(backend, name, device, shape);
+  }
+
+  /**
+   * Runs the worker that requests wake which may not wait: the atomic pools grow. Bytes added.
+   * Linux: atomic_pool_work_fn(), kernel/dma/pool.c
+   */
+  work(): number {
+    return this.#core.atomic?.work() ?? 0;
   }
 
   // The CPU's side ----------------------------------------------------------

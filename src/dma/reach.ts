@@ -86,7 +86,7 @@ export function deviceReach(device: DeviceSpec, memory: ReachMemory): DeviceReac
         ? Number.POSITIVE_INFINITY
         : streaming === "bounce" && memory.maskPool === null
           ? bounceMapping
-          : bounceMax(streamingLimit, memory),
+          : bounceMax(reached, memory),
     streamingWords: streamingWords(device, streaming, reached, supported, memory),
     notes,
   };
@@ -108,7 +108,8 @@ export function maskSupported(
 ): boolean {
   if (bits >= 32) return true;
   // The pool looks at addresses, so whoever reaches a page of it is served.
-  if (memory.maskPool !== null && maskLimit(bits) >= memory.maskPool.start + memory.pageSize - 1)
+  const reached = reachedRanges(bits, { busLimit: null, windows });
+  if (memory.maskPool !== null && poolBytes(memory.maskPool, reached, memory.pageSize) > 0)
     return true;
   // The kernel compares with the start of the last page, not with its end.
   let needed = Math.max(0, endOfRam(memory) - memory.pageSize);
@@ -170,7 +171,7 @@ function coherentZones(device: DeviceSpec, memory: ReachMemory): CoherentZones {
     const top = kernel.find((zone) => zone.name === name)?.index;
     return top === undefined ? null : from((zone) => zone.index <= top);
   };
-  if (memory.maskPool !== null) return pooledZones(memory.maskPool, memory, last, kernel);
+  if (memory.maskPool !== null) return pooledZones(memory.maskPool, memory, reached, kernel);
   let first: ReachZone | null;
   let retry: ReachZone | null = null;
   if (memory.custom) {
@@ -203,21 +204,32 @@ function ramOf(zone: ReachZone): number {
 function pooledZones(
   pool: NonNullable<ReachMemory["maskPool"]>,
   memory: ReachMemory,
-  last: number,
+  reached: readonly Range[],
   kernel: readonly ReachZone[],
 ): CoherentZones {
-  const below = [{ start: 0, end: last + 1 }];
+  const coveredOf = (zone: ReachZone): number => pagesWithin(zone, reached, memory.pageSize);
   const populated = kernel.filter((zone) => zone.present > 0);
+  const wholly = populated.filter((zone) => coveredOf(zone) === ramOf(zone));
   // Who reaches all memory never has to go to the pool.
-  const isLimited = populated.some((zone) => zoneEnd(zone, memory) - 1 > last);
-  const retry = isLimited && last > pool.start ? { name: "mask pool" } : null;
-  const whole = populated.findLast((zone) => zoneEnd(zone, memory) - 1 <= last);
-  const cut = populated.find((zone) => pagesWithin(zone, below, memory.pageSize) > 0);
+  const isLimited = wholly.length < populated.length;
+  const hasPool = isLimited && poolBytes(pool, reached, memory.pageSize) > 0;
+  const retry = hasPool ? { name: "mask pool" } : null;
+  const cut = populated.find((zone) => coveredOf(zone) > 0);
   // The normal allocator is asked where the limit lies above the pool.
-  const first = last + 1 <= pool.end ? undefined : (whole ?? cut);
+  const isBelow = (reached.at(-1)?.end ?? 0) <= pool.end;
+  const first = isBelow ? undefined : (wholly.at(-1) ?? cut);
   if (first === undefined) return { first: retry, retry: null, fits: retry === null ? 0 : 1 };
-  const covered = pagesWithin(first, below, memory.pageSize) / first.present;
-  return { first, retry, fits: covered };
+  return { first, retry, fits: coveredOf(first) / first.present };
+}
+
+/** Bytes of the mask pool in reach, whole pages of them. */
+function poolBytes(
+  pool: NonNullable<ReachMemory["maskPool"]>,
+  reached: readonly Range[],
+  pageSize: number,
+): number {
+  const bytes = Math.min(pool.bytes, totalLength(intersect([pool], reached)));
+  return bytes - (bytes % pageSize);
 }
 
 function zoneEnd(zone: ReachZone, memory: ReachMemory): number {
@@ -240,18 +252,17 @@ function streamingVerdict(
 }
 
 /** The largest mapping that can be bounced: what swiotlb takes, or what the mask pool has in reach. */
-function bounceMax(limit: number, { maskPool, swiotlb }: ReachMemory): number {
-  if (maskPool === null) return swiotlb?.maxMapping ?? 0;
-  return Math.max(0, Math.min(maskPool.bytes, limit - maskPool.start));
+function bounceMax(
+  reached: readonly Range[],
+  { maskPool, swiotlb, pageSize }: ReachMemory,
+): number {
+  return maskPool === null ? (swiotlb?.maxMapping ?? 0) : poolBytes(maskPool, reached, pageSize);
 }
 
 /** Whether the whole bounce pool is in reach. Where its place is not known it is assumed as high as it may be. */
 function poolInReach(reached: readonly Range[], memory: ReachMemory): boolean {
   const { maskPool } = memory;
-  if (maskPool !== null) {
-    const first = { start: maskPool.start, end: maskPool.start + memory.pageSize };
-    return subtract([first], reached).length === 0;
-  }
+  if (maskPool !== null) return poolBytes(maskPool, reached, memory.pageSize) > 0;
   if (memory.swiotlb === null) return false;
   const { start, bytes, below } = memory.swiotlb;
   const top = Math.min(endOfRam(memory), below ?? 2 ** 32);

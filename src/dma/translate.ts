@@ -7,6 +7,7 @@
  */
 import type { ReachTest } from "../kernels/dma.ts";
 import type { DmaDevice, DmaWindow } from "./dma-device.ts";
+import type { BusFault } from "./ops.ts";
 import { DMA_MAPPING_ERROR, NO_LIMIT } from "./words.ts";
 
 /** DMA address of a physical one; DMA_MAPPING_ERROR where no window of the bus covers it. */
@@ -61,6 +62,19 @@ export function maskCovering(value: number): number {
   let mask = 1;
   while (mask < value) mask = mask * 2 + 1;
   return value === 0 ? 0 : mask;
+}
+
+/** Mask with which a device reaches all RAM up to the page at `lastPage`; NO_LIMIT where no window shows that. */
+export function maskForRam(device: DmaDevice, lastPage: number): number {
+  const dma = physToDma(device, lastPage);
+  return dma < 0 ? NO_LIMIT : maskCovering(dma);
+}
+
+/** The bus without an IOMMU: windows, and the addresses that it carries. */
+export function throughWindows(device: DmaDevice, dma: number): number | BusFault {
+  if (dma > device.busLimit) return { reason: "bus limit", address: dma, message: "" };
+  const physical = dmaToPhys(device, dma);
+  return physical >= 0 ? physical : { reason: "window", address: dma, message: "" };
 }
 
 /** What firmware says of a bus, as a device's masks feel it. */

@@ -26,6 +26,14 @@ export const DMA_ATTR_PRIVILEGED = 0x200;
 /** Not RAM but a device's registers or memory: no bounce, no cache maintenance, no translation of windows. 6.18 has the bit; here it marks dma_map_resource() for all eras. */
 export const DMA_ATTR_MMIO = 0x400;
 
+/**
+ * Of no kernel, between ops and bounce buffers: the buffer is an entry of a scatterlist, whose
+ * caller handles refusals; so no overflow buffer is given and no panic raised.
+ *
+ * Linux: swiotlb_full() with do_panic 0, lib/swiotlb.c
+ */
+export const SWIOTLB_ATTR_ENTRY = 0x10000;
+
 /** The address that is none: Linux has all ones. */
 export const DMA_MAPPING_ERROR = -1;
 

@@ -19,10 +19,16 @@ test("S8 128 KiB for each GiB, 128 at least, coherent_pool= otherwise", () => {
 test("S8 a pool grows by its size once less than that is free, and takes back what it gave", () => {
   const pools = new AtomicPools(machineOf(small(2048, 256)));
   assert.deepEqual(pools.sizes(), { kernel: 128 * KIB, dma: 128 * KIB, dma32: 0 });
+  assert.equal(pools.work(), 0, "nobody woke the worker");
   const first = pools.take(64 * KIB, 0, anywhere);
-  assert.equal(pools.sizes().kernel, 256 * KIB, "it grew in the background");
+  assert.equal(pools.sizes().kernel, 128 * KIB, "the worker has not run");
+  const normal = (physical: number): boolean => physical >= MIB;
+  assert.equal(pools.take(128 * KIB, 0, normal), -1, "what is left is all there is");
+  assert.equal(pools.work(), 128 * KIB);
+  assert.deepEqual(pools.sizes(), { kernel: 256 * KIB, dma: 128 * KIB, dma32: 0 });
+  assert.equal(pools.work(), 0, "once");
   assert.ok(pools.take(64 * KIB, 0, anywhere) >= 0);
-  assert.equal(pools.sizes().kernel, 256 * KIB, "128 KiB are free");
+  assert.equal(pools.work(), 0, "128 KiB are free");
   assert.ok(pools.give(first, 64 * KIB));
   assert.equal(pools.take(64 * KIB, 0, anywhere), first);
   assert.ok(!pools.give(2 ** 40, 4096), "of no pool");

@@ -116,3 +116,51 @@ test("S8 more mappings than the books hold are refused, and say so", () => {
     message: 'more than 4 mappings: raise the option "mappings"',
   });
 });
+
+test("S8 of several mappings of one address the one that fits best is meant: size, type, direction alike", () => {
+  const find = (others: readonly (readonly [number, number, number])[]): number => {
+    const books = createBooks(small(512, 256), "books", 16);
+    for (const [size, type, direction] of others) books.add(1, 64, size, 64, direction, type, 0);
+    return books.find(1, 64, 100, 1, 2);
+  };
+  // Entry 0 differs in two of them, entry 1 in one; the newer is seen first.
+  assert.equal(
+    find([
+      [100, 0, 0],
+      [9, 1, 2],
+    ]),
+    1,
+  );
+  assert.equal(
+    find([
+      [100, 1, 0],
+      [9, 0, 2],
+    ]),
+    0,
+    "size and type",
+  );
+  assert.equal(
+    find([
+      [9, 1, 2],
+      [9, 0, 2],
+    ]),
+    0,
+    "type and direction",
+  );
+  assert.equal(
+    find([
+      [100, 0, 2],
+      [9, 1, 0],
+    ]),
+    0,
+    "size and direction",
+  );
+  assert.equal(
+    find([
+      [9, 1, 0],
+      [9, 0, 0],
+    ]),
+    0,
+    "type alone",
+  );
+});

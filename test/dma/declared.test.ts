@@ -126,6 +126,30 @@ test("S9 a part that is occupied is not given out; before 2.6.3x only its first 
   assert.equal(now.dma.markDeclaredMemoryOccupied(now.host, OWN, PAGE), -22);
 });
 
+test("S9 up to 2.6.2x one page of each 16 MiB was kept, as get_order() was given pages for bytes", () => {
+  const { dma, host } = scsi(OLD);
+  const MIB = 2 ** 20;
+  dma.declareCoherentMemory(host, BUS, OWN, 40 * MIB, DMA_MEMORY_MAP | DMA_MEMORY_EXCLUSIVE);
+  const keeps = (at: number, size: number, pages: number): void => {
+    assert.equal(dma.markDeclaredMemoryOccupied(host, OWN + at, size), BUS + at);
+    // The pages are in use, and the next one is not.
+    const next = at + pages * PAGE;
+    assert.equal(dma.markDeclaredMemoryOccupied(host, OWN + next - PAGE, PAGE), -16);
+    assert.equal(dma.markDeclaredMemoryOccupied(host, OWN + next, PAGE), BUS + next);
+  };
+  keeps(0, 16 * MIB, 1);
+  keeps(MIB, 16 * MIB + 1, 2);
+  keeps(2 * MIB, 33 * MIB, 4);
+  // An address inside a page belongs to the page: the CPU's address is that of the page.
+  assert.equal(dma.markDeclaredMemoryOccupied(host, OWN + 3 * MIB + 8, 16 * MIB), BUS + 3 * MIB);
+  assert.equal(dma.markDeclaredMemoryOccupied(host, OWN + 3 * MIB + PAGE, PAGE), -16);
+  // The last page is one, behind it there is none; nor before the first.
+  const last = 40 * MIB - PAGE;
+  assert.equal(dma.markDeclaredMemoryOccupied(host, OWN + last, PAGE), BUS + last);
+  assert.equal(dma.markDeclaredMemoryOccupied(host, OWN + 40 * MIB, PAGE), -22);
+  assert.equal(dma.markDeclaredMemoryOccupied(host, OWN - PAGE, PAGE), -22);
+});
+
 test("S12 a codec with two memory banks has a child device for each", () => {
   const dma = createDma(small(512, 256), { era: "6.1", mappings: 1024 });
   const codec = dma.addDevice({

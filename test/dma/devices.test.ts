@@ -273,6 +273,16 @@ test("S8 a buffer in the last page of RAM is one; behind it there is none", () =
   assert.equal(dma.mapSingle(nic, 512 * 4096, 64, DMA_TO_DEVICE), -1);
 });
 
+test("S8 RAM that no zone has is RAM, from its first page to its last", () => {
+  const aside = [{ start: 600, end: 610 }];
+  const dma = createDma(small(512, 256), { era: "6.1", mappings: 1024, aside });
+  const nic = dma.addDevice(simpleDevice("nic", 32));
+  const takes = (physical: number): boolean =>
+    dma.mapSingle(nic, physical, 64, DMA_TO_DEVICE) === physical;
+  const [start, end] = [600 * 4096, 610 * 4096];
+  assert.deepEqual([start - 64, start, end - 64, end].map(takes), [false, true, true, false]);
+});
+
 test("S8 without a pool nothing counts as bounced, whatever the device and its bus are", () => {
   const windows = [{ cpuStart: 0, dmaStart: 0x4000_0000, size: 2 * MIB }];
   const devices = [{ ...simpleDevice("mac", 32), windows, coherent: false }];

@@ -300,8 +300,11 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
 for (const [name, mistake] of Object.entries(MISTAKES)) {
   test(`S8 caught: ${name}`, () => {
     let made = 0;
-    fc.assert(
-      fc.property(knobs, steps, fc.constantFrom(...SETUPS), (knob, program, make) => {
+    const property = fc.property(
+      knobs,
+      steps,
+      fc.constantFrom(...SETUPS),
+      (knob, program, make) => {
         const run = new Program(make(knob));
         run.run(program.slice(0, 20));
         const { dma, memory } = run.setup;
@@ -318,9 +321,11 @@ for (const [name, mistake] of Object.entries(MISTAKES)) {
           String(kinds),
         );
         if (expected === null) assert.deepEqual(kinds, []);
-      }),
-      { numRuns: 50 },
+      },
     );
+    fc.assert(property, { numRuns: 50 });
+    // Some mistakes can be made only where a program left nothing mapped.
+    for (let more = 0; made <= 3 && more < 20; more++) fc.assert(property, { numRuns: 50 });
     assert.ok(made > 3, "the mistake was never made");
   });
 }

@@ -298,6 +298,54 @@ test("masks reach as many bytes as their bits say", () => {
   assert.equal(maskLimit(64), Number.MAX_SAFE_INTEGER);
 });
 
+/** A bus that shows RAM's first 960 MiB at 3 GiB, as a Raspberry Pi's, and 256 MiB of Normal at 0. */
+const WINDOWS = [
+  { cpuStart: 0, dmaStart: 0xc000_0000, size: 0x3c00_0000 },
+  { cpuStart: 5 * GIB, dmaStart: 0, size: 256 * MIB },
+];
+
+test("S8 a bus with windows shows what lies in them, at other addresses", () => {
+  const device = { ...simpleDevice("emmc", 32), windows: WINDOWS };
+  const { reach, streaming, coherentFrom, streamingWords } = deviceReach(device, PC);
+  assert.deepEqual(
+    reach.map(({ zone: name, reachable }) => [name, reachable]),
+    [
+      ["DMA", 0xfff],
+      ["DMA32", 0x3c000 - 0x1000],
+      ["Normal", 0x10000],
+    ],
+  );
+  assert.equal(streaming, "unreachable", "the pool lies in no window");
+  assert.match(streamingWords, /^unreachable outside of /);
+  // The highest address of the bus lies in a window of low memory no more than in another.
+  assert.equal(coherentFrom, "Normal");
+  // A mask that ends below the first window shows the second alone.
+  const narrow = deviceReach({ ...device, ...{ dmaBits: 28, coherentBits: 28 } }, PC);
+  assert.equal(narrow.supported, false, "it does not show where ZONE_DMA ends");
+  assert.deepEqual(
+    narrow.reach.map(({ reachable }) => reachable),
+    [0, 0, 0x10000],
+  );
+});
+
+test("S8 with a mask pool it is what the windows show of it that counts", () => {
+  const pool = { start: 4096, end: 16 * MIB, bytes: 16 * MIB - 4096 };
+  const memory = { ...PC, zones: PC.zones.slice(1), zoneDmaLimit: null, maskPool: pool };
+  const at = (cpuStart: number, size: number) => {
+    const windows = [{ cpuStart, dmaStart: 0, size }];
+    const { supported, streaming, maxMapping, coherentFrom, coherentRetry } = deviceReach(
+      { ...simpleDevice("d", 24), windows },
+      memory,
+    );
+    return [supported, streaming, maxMapping, coherentFrom, coherentRetry];
+  };
+  assert.deepEqual(at(0, 16 * MIB), [true, "bounce", pool.bytes, "mask pool", null]);
+  assert.deepEqual(at(15 * MIB, 16 * MIB), [true, "bounce", MIB, "DMA32", "mask pool"]);
+  assert.deepEqual(at(16 * MIB - 4096, 4096), [true, "bounce", 4096, "mask pool", null]);
+  assert.deepEqual(at(16 * MIB - 4095, 4096), [false, "unreachable", 0, null, null]);
+  assert.deepEqual(at(16 * MIB, 16 * MIB).slice(0, 3), [false, "unreachable", 0]);
+});
+
 test("a wider mask never reaches less, and reach never exceeds what is there", () => {
   const bits = fc.integer({ min: 1, max: 64 });
   fc.assert(

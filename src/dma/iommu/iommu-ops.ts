@@ -6,6 +6,7 @@
  * Linux: drivers/iommu/dma-iommu.c
  */
 import type { DmaDevice } from "../dma-device.ts";
+import { mapEach, unmapEach } from "../each-entry.ts";
 import type { BusFault, CoherentBlock, DmaOps, SgEntry } from "../ops.ts";
 import { dmaToPhys } from "../translate.ts";
 import { DMA_MAPPING_ERROR, type DmaDirection, NO_LIMIT } from "../words.ts";
@@ -29,14 +30,7 @@ import type { Iommu, IommuGroup } from "./iommu.ts";
 import { pressureWords } from "./pressure.ts";
 import { finaliseSg } from "./sg.ts";
 import { granulesOf, layOutSg } from "./size.ts";
-import {
-  bounceIn,
-  type IommuRefusal,
-  mapSingly,
-  mapsSingly,
-  mustBounce,
-  unmapSingly,
-} from "./untrusted.ts";
+import { bounceIn, type IommuRefusal, mapsSingly, mustBounce } from "./untrusted.ts";
 
 export class IommuOps implements DmaOps {
   readonly name = "iommu";
@@ -115,7 +109,7 @@ export class IommuOps implements DmaOps {
     if (domain === null)
       return this.#identity()?.mapSg(device, entries, direction, attrs, cpu) ?? 0;
     if (mapsSingly(this.iommu, device, entries, direction))
-      return mapSingly(this, device, entries, direction, attrs, cpu);
+      return mapEach(this, device, entries, direction, attrs, cpu);
     const { lengths, total } = layOutSg(entries, 12, device.segmentBoundary);
     if (total === 0) return 0;
     const pfn = this.#addresses(
@@ -147,7 +141,7 @@ export class IommuOps implements DmaOps {
     if (domain === null) this.#identity()?.unmapSg(device, entries, direction, attrs, cpu);
     if (domain === undefined || domain === null) return;
     if (mapsSingly(this.iommu, device, entries, direction)) {
-      unmapSingly(this, device, entries, direction, attrs, cpu);
+      unmapEach(this, device, entries, direction, attrs, cpu);
       return;
     }
     // One block for the whole list, up to the last entry that is used.

@@ -7,14 +7,9 @@
  */
 import { rowOf } from "../../mm/memory.ts";
 import type { DmaDevice } from "../dma-device.ts";
-import type { DmaOps, SgEntry } from "../ops.ts";
+import type { SgEntry } from "../ops.ts";
 import { isSmallBuffer } from "../small-buffers.ts";
-import {
-  DMA_ATTR_SKIP_CPU_SYNC,
-  DMA_MAPPING_ERROR,
-  type DmaDirection,
-  toDevice,
-} from "../words.ts";
+import { DMA_ATTR_SKIP_CPU_SYNC, type DmaDirection, toDevice } from "../words.ts";
 import { PAGE_BYTES } from "./domain.ts";
 import type { Iommu } from "./iommu.ts";
 
@@ -95,37 +90,4 @@ function zero(iommu: Iommu, start: number, end: number): void {
   const { bytes, bytesPfn } = iommu.spec.memory;
   const base = bytesPfn * PAGE_BYTES;
   bytes?.fill(0, Math.max(0, start - base), Math.max(0, end - base));
-}
-
-/** A list whose entries may bounce: each by itself, all or none. Linux: iommu_dma_map_sg_swiotlb() */
-export function mapSingly(
-  ops: DmaOps,
-  device: DmaDevice,
-  entries: SgEntry[],
-  direction: DmaDirection,
-  attrs: number,
-  cpu: number,
-): number {
-  for (const [i, entry] of entries.entries()) {
-    const { physical, length } = entry;
-    entry.dma = ops.mapPhysical(device, physical, length, direction, attrs, cpu);
-    entry.dmaLength = length;
-    if (entry.dma !== DMA_MAPPING_ERROR) continue;
-    unmapSingly(ops, device, entries.slice(0, i), direction, attrs | DMA_ATTR_SKIP_CPU_SYNC, cpu);
-    return 0;
-  }
-  return entries.length;
-}
-
-export function unmapSingly(
-  ops: DmaOps,
-  device: DmaDevice,
-  entries: readonly SgEntry[],
-  direction: DmaDirection,
-  attrs: number,
-  cpu: number,
-): void {
-  for (const { dma, dmaLength } of entries) {
-    ops.unmap(device, dma, dmaLength, direction, attrs, cpu);
-  }
 }

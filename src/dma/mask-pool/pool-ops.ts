@@ -10,17 +10,19 @@
  * 7 March 2008; never merged
  */
 import { type Memory, Z_PRESENT, Z_SPANNED, ZONE_WORDS } from "../../mm/memory.ts";
-import { BOUNCE_FULL, BOUNCE_NO_POOL, BOUNCE_TOO_LARGE, BOUNCE_UNREACHABLE } from "../bounce.ts";
+import { bounceWords } from "../bounce.ts";
 import type { DmaDevice } from "../dma-device.ts";
+import { mapEach, unmapEach } from "../each-entry.ts";
 import type { BusFault, CoherentBlock, DmaOps, OpsRefusal, SgEntry } from "../ops.ts";
-import { coherentLast, dmaToPhys, maskCovering, physToDma, streamingLast } from "../translate.ts";
 import {
-  DMA_ATTR_MMIO,
-  DMA_ATTR_SKIP_CPU_SYNC,
-  DMA_MAPPING_ERROR,
-  type DmaDirection,
-  NO_LIMIT,
-} from "../words.ts";
+  coherentLast,
+  dmaToPhys,
+  maskForRam,
+  physToDma,
+  streamingLast,
+  throughWindows,
+} from "../translate.ts";
+import { DMA_ATTR_MMIO, DMA_MAPPING_ERROR, type DmaDirection, NO_LIMIT } from "../words.ts";
 import {
   allocMask,
   freeMask,
@@ -31,13 +33,6 @@ import {
 } from "./mask-pool.ts";
 import type { PoolBounce } from "./pool-bounce.ts";
 import { windowsOf } from "./pool-windows.ts";
-
-const REASONS: ReadonlyMap<number, string> = new Map([
-  [BOUNCE_FULL, "bounce pool full"],
-  [BOUNCE_TOO_LARGE, "larger than a bounce buffer"],
-  [BOUNCE_UNREACHABLE, "bounce pool out of reach"],
-  [BOUNCE_NO_POOL, "no bounce pool"],
-]);
 
 /** Ops over one memory: its zones first, its mask pool last. */
 export function createPoolOps(memory: Memory, pool: MaskPool, bounce: PoolBounce): DmaOps {
@@ -84,7 +79,7 @@ class PoolOps implements DmaOps {
     const bounce = this.#bounce;
     const buffer = bounce.map(device, physical, size, size, 0, direction, attrs, cpu);
     if (buffer >= 0) return physToDma(device, buffer);
-    return this.#refuse(REASONS.get(buffer) ?? "no bounce buffer", bounce.lastMessage);
+    return this.#refuse(bounceWords(buffer), bounce.lastMessage);
   }
 
   unmap(
@@ -107,16 +102,7 @@ class PoolOps implements DmaOps {
     attrs: number,
     cpu: number,
   ): number {
-    for (const [i, entry] of entries.entries()) {
-      entry.dma = this.mapPhysical(device, entry.physical, entry.length, direction, attrs, cpu);
-      if (entry.dma === DMA_MAPPING_ERROR) {
-        const skip = attrs | DMA_ATTR_SKIP_CPU_SYNC;
-        this.unmapSg(device, entries.slice(0, i), direction, skip);
-        return 0;
-      }
-      entry.dmaLength = entry.length;
-    }
-    return entries.length;
+    return mapEach(this, device, entries, direction, attrs, cpu);
   }
 
   unmapSg(
@@ -124,8 +110,9 @@ class PoolOps implements DmaOps {
     entries: readonly SgEntry[],
     direction: DmaDirection,
     attrs: number,
+    cpu: number,
   ): void {
-    for (const entry of entries) this.unmap(device, entry.dma, entry.dmaLength, direction, attrs);
+    unmapEach(this, device, entries, direction, attrs, cpu);
   }
 
   syncForCpu(device: DmaDevice, dma: number, size: number, direction: DmaDirection): void {
@@ -179,8 +166,7 @@ class PoolOps implements DmaOps {
   }
 
   requiredMask(device: DmaDevice): number {
-    const dma = physToDma(device, this.#ramEnd - this.#memory.pageSize);
-    return dma < 0 ? NO_LIMIT : maskCovering(dma);
+    return maskForRam(device, this.#ramEnd - this.#memory.pageSize);
   }
 
   maxMappingSize(device: DmaDevice): number {
@@ -189,9 +175,7 @@ class PoolOps implements DmaOps {
   }
 
   translate(device: DmaDevice, dma: number): number | BusFault {
-    if (dma > device.busLimit) return { reason: "bus limit", address: dma, message: "" };
-    const physical = dmaToPhys(device, dma);
-    return physical >= 0 ? physical : { reason: "window", address: dma, message: "" };
+    return throughWindows(device, dma);
   }
 }
 

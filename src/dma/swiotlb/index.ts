@@ -2,7 +2,6 @@
 export { type SwiotlbRule, swiotlbRule } from "../../kernels/swiotlb.ts";
 export { growPages } from "./grow-pages.ts";
 export type { GrowPages, PhysicalBytes, SwiotlbSpec } from "./own.ts";
-export { SWIOTLB_ATTR_ENTRY } from "./refuse.ts";
 export {
   placeSwiotlb,
   readSwiotlbParameter,

@@ -6,7 +6,7 @@
  */
 import { BOUNCE_FULL, BOUNCE_TOO_LARGE, BOUNCE_UNREACHABLE } from "../bounce.ts";
 import type { DmaDevice } from "../dma-device.ts";
-import { DMA_ATTR_NO_WARN, type DmaDirection } from "../words.ts";
+import { DMA_ATTR_NO_WARN, type DmaDirection, SWIOTLB_ATTR_ENTRY } from "../words.ts";
 import { DMA_ADDRESS_NONE, dmaAddressOf, reachOf } from "./address.ts";
 import { SEGMENT, SLOT_BYTES } from "./bits.ts";
 import { fullLine, panicLine, unreachableLine } from "./messages.ts";
@@ -16,12 +16,6 @@ import { statsOf } from "./stats.ts";
 
 /** Bytes of the overflow buffer. Linux: io_tlb_overflow */
 const OVERFLOW_BYTES = 32 * 1024;
-
-/**
- * In `attrs`: the buffer is an entry of a scatterlist, whose caller handles
- * refusals; so no overflow buffer is given and no panic raised.
- */
-export const SWIOTLB_ATTR_ENTRY = 0x10000;
 
 /** No slots for `bytes`, `total` with what alignment adds: a BOUNCE_* reason, or the overflow buffer. */
 export function refuse(

@@ -13,7 +13,6 @@ import {
 import {
   createSwiotlb,
   growPages,
-  SWIOTLB_ATTR_ENTRY,
   type Swiotlb,
   type SwiotlbSpec,
   swiotlbRule,
@@ -25,6 +24,7 @@ import {
   DMA_TO_DEVICE,
   type DmaDirection,
   NO_LIMIT,
+  SWIOTLB_ATTR_ENTRY,
 } from "../../../src/dma/words.ts";
 import { createMemory } from "../../../src/mm/create-memory.ts";
 import { createImage, equal, restore, snapshot } from "../../../src/mm/image.ts";
