@@ -23,6 +23,7 @@ import {
 } from "../../src/mm/index.ts";
 import { inheritLock, lockHolder, lockZone, unlockZone } from "../../src/mm/lock.ts";
 import { P_COUNT, PCP_WORDS, rowOf } from "../../src/mm/memory.ts";
+import { HIGHATOMIC } from "../../src/mm/rule.ts";
 import {
   borrowedState,
   C_ASKED,
@@ -106,7 +107,12 @@ describe("a CPU that dies while it wants everybody's lists", () => {
         recover(m, [1]);
         expect.deepEqual(verify(m), []);
         for (const zone of m.names.keys()) {
-          reserved += m.zone[zone * ZONE_WORDS + Z_HIGHATOMIC] ?? 0;
+          const counted = m.zone[zone * ZONE_WORDS + Z_HIGHATOMIC] ?? 0;
+          const blocks = m.blockType.filter(
+            (type, block) => type === HIGHATOMIC && m.blockZone[block] === zone,
+          ).length;
+          expect.equal(counted, blocks * 2 ** m.pageblockOrder);
+          reserved += counted;
         }
         for (const pfn of taken) freePages(m, pfn, 3);
         expectAllFree(m);

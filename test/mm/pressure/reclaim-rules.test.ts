@@ -17,6 +17,7 @@ import {
   managePages,
   NO_PFN,
   newPage,
+  offlinePages,
   ownPages,
   type Pages,
   pinPage,
@@ -31,12 +32,14 @@ import {
   Z_ALL_UNRECLAIMABLE,
   Z_BOOST,
   Z_FREE,
+  Z_HIGH,
   Z_INDEX,
   Z_LOW,
   Z_PREV_PRIORITY,
   Z_TEMP_PRIORITY,
   ZONE_WORDS,
 } from "../../../src/mm/words.ts";
+import { machine as life } from "../../support/pressure-life.ts";
 
 const NORMAL = 1;
 
@@ -175,6 +178,36 @@ test("below half of the min marks a request waits for kswapd, since 3.6", () => 
       era === "2.6" ? [0, false] : [1, true],
     );
   }
+});
+
+test("at the min marks themselves a request does not wait", () => {
+  const pages = machine("6.1");
+  while (newPage(pages, pages.gfp, "anon") !== 0);
+  takeAll(pages.m, GFP_KERNEL, GFP_KERNEL | GFP_DMA);
+  usePressure(pages);
+  assert.notEqual(allocPages(pages.m, GFP_KERNEL, 0), NO_PFN);
+  assert.equal(pages.counts.pgscanDirectThrottle, 0);
+});
+
+test("below the high mark and its boost kswapd does all it can", () => {
+  const m = bootMemory({
+    era: "6.1",
+    minFreeKbytes: 512,
+    zones: [{ name: "Normal", startPfn: 0, pages: 8192 }],
+  });
+  const pages = managePages(m, { store: new MemoryStore(8192, m.pageSize, false) });
+  const high = word(m, 0, Z_HIGH);
+  while (word(m, 0, Z_FREE) > high + 100) newPage(pages, pages.gfp, "anon");
+  m.zone[Z_BOOST] = 600;
+  wakeKswapd(pages, 0, 0, word(m, 0, Z_INDEX));
+  const [run] = runKswapd(pages);
+  assert.ok(run?.balanced && pages.counts.pswpout > 400);
+});
+
+test("lent pages are not taken out of the machine", () => {
+  const { pages } = life("6.1", 0, true);
+  assert.deepEqual(offlinePages(pages, 512, 32), { done: false, reason: "-EBUSY", held: [] });
+  assert.deepEqual(offlinePages(pages, 480, 32), { done: true });
 });
 
 test("2.6: less than 32 pages is no progress; the priority that was reached is remembered until the next", () => {
