@@ -18,6 +18,7 @@ import { closeSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } f
 import { crc32 } from "node:zlib";
 import { assert } from "../base/assert.ts";
 import type { PageStore } from "../mm/pressure/pages.ts";
+import { SlotMap } from "../mm/pressure/slots.ts";
 
 const MAGIC = 0x5a575350; // "ZWSP"
 const VERSION = 1;
@@ -28,13 +29,11 @@ export class SwapFile implements PageStore {
   readonly path: string;
   readonly #fd: number;
   readonly #pageSize: number;
-  readonly #taken: Uint8Array;
+  readonly #slots: SlotMap;
   /** Sequence number of what each slot holds: an older page of the same slot is as wrong as a torn one. */
   readonly #sequence: Uint32Array;
   readonly #buffer: Uint8Array;
   readonly #words: DataView;
-  #free: number;
-  #lowest = 0;
   #next = 1;
 
   /** Makes a file of `slots` pages at `path`. Throws what the file system throws, with the path in it. */
@@ -42,9 +41,8 @@ export class SwapFile implements PageStore {
     assert(Number.isSafeInteger(slots) && slots > 0, "a swap file has slots", slots);
     this.path = path;
     this.#pageSize = pageSize;
-    this.#taken = new Uint8Array(slots);
+    this.#slots = new SlotMap(slots);
     this.#sequence = new Uint32Array(slots);
-    this.#free = slots;
     this.#buffer = new Uint8Array(pageSize + TRAILER);
     this.#words = new DataView(this.#buffer.buffer);
     this.#fd = openSync(path, "w+", 0o600);
@@ -58,15 +56,15 @@ export class SwapFile implements PageStore {
   }
 
   get slots(): number {
-    return this.#taken.length;
+    return this.#slots.slots;
   }
 
   get free(): number {
-    return this.#free;
+    return this.#slots.free;
   }
 
   write(bytes: Uint8Array | null): number {
-    const slot = this.#taken.indexOf(0, this.#lowest);
+    const slot = this.#slots.next();
     if (slot < 0) return -1;
     const size = this.#pageSize;
     if (bytes === null) this.#buffer.fill(0, 0, size);
@@ -84,14 +82,12 @@ export class SwapFile implements PageStore {
     }
     this.#sequence[slot] = this.#next;
     this.#next = (this.#next + 1) >>> 0;
-    this.#taken[slot] = 1;
-    this.#free--;
-    this.#lowest = slot + 1;
+    this.#slots.take(slot);
     return slot;
   }
 
   read(slot: number, bytes: Uint8Array | null): boolean {
-    assert(this.#taken[slot] === 1, "no such slot", slot);
+    this.#slots.assertTaken(slot);
     const size = this.#pageSize;
     try {
       const length = this.#buffer.length;
@@ -109,10 +105,7 @@ export class SwapFile implements PageStore {
   }
 
   drop(slot: number): void {
-    assert(this.#taken[slot] === 1, "no such slot", slot);
-    this.#taken[slot] = 0;
-    this.#free++;
-    this.#lowest = Math.min(this.#lowest, slot);
+    this.#slots.drop(slot);
   }
 
   /** Closes the file and removes it. */

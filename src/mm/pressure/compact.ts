@@ -5,11 +5,11 @@
  * Both scanners begin at the ends of the zone each time: where the last run stopped
  * is not remembered, nor are pageblocks that are passed over.
  *
- * Linux: compact_zone(), compaction_suitable(), compact_finished(), mm/compaction.c;
- * fragmentation_index(), mm/vmstat.c
+ * Linux: compact_zone(), compaction_suitable(), compact_finished(), mm/compaction.c
  */
 import { freePages } from "../allocate.ts";
 import { isolateFreePage } from "../compaction.ts";
+import { fragmentationIndex } from "../fragmentation.ts";
 import { ALLOC_CMA } from "../gfp-alloc.ts";
 import {
   COSTLY_ORDER,
@@ -45,37 +45,14 @@ export type CompactResult =
   /** The whole zone was gone through, or the free pages ran out. */
   | "complete";
 
-/**
- * Why a block of `order` is missing: 0 without free blocks, -1000 where one exists, else towards 0
- * for a lack of memory and towards 1000 for fragmentation. Linux: __fragmentation_index()
- */
-export function fragmentationIndex(
-  row: Int32Array,
-  at: number,
-  order: number,
-  maxOrder: number,
-): number {
-  let pages = 0;
-  let blocks = 0;
-  let suitable = 0;
-  for (let o = 0; o <= maxOrder; o++) {
-    const count = row[at + Z_BLOCKS + o];
-    blocks += count;
-    pages += count * 2 ** o;
-    if (o >= order) suitable += count;
-  }
-  if (blocks === 0) return 0;
-  if (suitable > 0) return -1000;
-  return 1000 - Math.floor((1000 + Math.floor((pages * 1000) / 2 ** order)) / blocks);
-}
-
 /** Whether moving pages of a zone can help. Linux: compaction_suitable() */
 export function isSuitable(m: Memory, zone: number, order: number, highest: number): boolean {
   const at = zone * ZONE_WORDS;
   const mark = m.zone[at + (order > COSTLY_ORDER ? Z_LOW : Z_MIN)] + m.zone[at + Z_BOOST];
   if (!watermarkOk(m.zone, at, 0, mark + (2 << order), highest, ALLOC_CMA, m.marks)) return false;
   if (order <= COSTLY_ORDER) return true;
-  const index = fragmentationIndex(m.zone, at, order, m.maxOrder);
+  const blocks = m.zone.subarray(at + Z_BLOCKS, at + Z_BLOCKS + m.maxOrder + 1);
+  const index = fragmentationIndex(Array.from(blocks), order);
   return index < 0 || index > EXTFRAG_THRESHOLD;
 }
 
