@@ -10,7 +10,7 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { CMA_PAGES, machine, Reference, type Step } from "../test/support/pressure-life.ts";
+import { Dice, drawStep, machine, Reference } from "../test/support/pressure-life.ts";
 
 const ERAS = ["2.6", "5.10", "6.1", "6.12"];
 
@@ -23,7 +23,6 @@ const { values } = parseArgs({
 });
 const ops = Number(values.ops);
 const every = Number(values.every);
-let state = Number(values.seed) | 0 || 1;
 if ([ops, every, Number(values.seed)].every((value) => Number.isSafeInteger(value) && value > 0)) {
   for (const era of ERAS) soak(era, Math.ceil(ops / ERAS.length));
 } else {
@@ -31,65 +30,11 @@ if ([ops, every, Number(values.seed)].every((value) => Number.isSafeInteger(valu
   process.exitCode = 2;
 }
 
-/** xorshift32: an integer below `below`. */
-function draw(below: number): number {
-  state ^= state << 13;
-  state ^= state >>> 17;
-  state ^= state << 5;
-  return (state >>> 0) % below;
-}
-
-function step(): Step {
-  const at = draw(2 ** 30);
-  switch (draw(26)) {
-    case 24:
-      return draw(4) === 0 ? { offline: at } : { online: at };
-    case 25:
-      return { online: at };
-    case 0:
-    case 1:
-      return { make: draw(2) === 0 ? "anon" : "file", count: 1 + draw(4) };
-    case 2:
-    case 3:
-      return { drop: at };
-    case 4:
-      return { pin: at };
-    case 5:
-    case 6:
-      return { unpin: at };
-    case 7:
-      return { lock: at };
-    case 8:
-    case 9:
-      return { unlock: at };
-    case 10:
-      return { kernel: draw(5), atomic: draw(2) === 0 };
-    case 11:
-    case 12:
-      return { free: at };
-    case 13:
-      return { own: draw(3) };
-    case 14:
-      return { disown: at };
-    case 15:
-      return { cma: 1 + draw(CMA_PAGES), align: draw(6) };
-    case 16:
-    case 17:
-      return { release: at };
-    case 18:
-      return draw(20) === 0 ? { compact: draw(8) - 1 } : "kswapd";
-    case 19:
-    case 20:
-      return { write: at };
-    default:
-      return { read: at };
-  }
-}
-
 function soak(era: string, steps: number): void {
   const reference = new Reference(machine(era, 600, true));
+  const dice = new Dice(Number(values.seed));
   for (let i = 1; i <= steps; i++) {
-    reference.run(step());
+    reference.run(drawStep(dice));
     if (i % every === 0) reference.check();
     if (i % 500_000 === 0) process.stderr.write(`${era}: ${i} of ${steps} steps\n`);
   }

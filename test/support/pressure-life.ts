@@ -251,3 +251,70 @@ function expectBytes(m: Memory, pfn: number, order: number, value: number): void
   expect.equal(bytes[0], value);
   expect.equal(bytes[bytes.length - 1], value);
 }
+
+/** xorshift32. */
+export class Dice {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed | 0 || 1;
+  }
+
+  /** An integer below `below`. */
+  roll(below: number): number {
+    let x = this.#state;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.#state = x;
+    return (x >>> 0) % below;
+  }
+}
+
+/** A step of a long life. */
+export function drawStep(dice: Dice): Step {
+  const at = dice.roll(2 ** 30);
+  switch (dice.roll(26)) {
+    case 24:
+      return dice.roll(4) === 0 ? { offline: at } : { online: at };
+    case 25:
+      return { online: at };
+    case 0:
+    case 1:
+      return { make: dice.roll(2) === 0 ? "anon" : "file", count: 1 + dice.roll(4) };
+    case 2:
+    case 3:
+      return { drop: at };
+    case 4:
+      return { pin: at };
+    case 5:
+    case 6:
+      return { unpin: at };
+    case 7:
+      return { lock: at };
+    case 8:
+    case 9:
+      return { unlock: at };
+    case 10:
+      return { kernel: dice.roll(5), atomic: dice.roll(2) === 0 };
+    case 11:
+    case 12:
+      return { free: at };
+    case 13:
+      return { own: dice.roll(3) };
+    case 14:
+      return { disown: at };
+    case 15:
+      return { cma: 1 + dice.roll(CMA_PAGES), align: dice.roll(6) };
+    case 16:
+    case 17:
+      return { release: at };
+    case 18:
+      return dice.roll(20) === 0 ? { compact: dice.roll(8) - 1 } : "kswapd";
+    case 19:
+    case 20:
+      return { write: at };
+    default:
+      return { read: at };
+  }
+}
