@@ -107,7 +107,7 @@ export const RULE_5_10: AllocatorRule = {
   ...RULE_5_15,
   name: "5.10",
   since: "5.10",
-  basis: "captured",
+  basis: "inferred",
   differs: [],
   gfpVersion: "5.10",
   pcpOrderMax: 0,
