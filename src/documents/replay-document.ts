@@ -7,15 +7,17 @@
  */
 import * as z from "zod";
 import type { Issue } from "../base/issue.ts";
-import type {
-  Divergence,
-  DmaReplay,
-  FreePages,
-  IovaScore,
-  ListCount,
-  Replay,
-  Run,
-  StartKind,
+import {
+  allocatorOf,
+  type Divergence,
+  type DmaReplay,
+  type FreePages,
+  type IovaScore,
+  type ListCount,
+  type Replay,
+  type ReplayAllocator,
+  type Run,
+  type StartKind,
 } from "../replay/index.ts";
 import { issueList, issueSchema } from "./common.ts";
 import { type DmaDocument, dmaDocument, dmaSchema } from "./dma-document.ts";
@@ -74,6 +76,8 @@ export interface ReplayDocument {
   readonly trace: string;
   readonly kernel: string;
   readonly era: string;
+  /** The page allocator's rules, which have eras of their own. */
+  readonly allocator: ReplayAllocator | null;
   /** What the memory started from. */
   readonly start: StartKind;
   readonly events: number;
@@ -116,6 +120,13 @@ export const replaySchema: z.ZodType<ReplayDocument> = z.object({
   trace: z.string(),
   kernel: z.string(),
   era: z.string(),
+  allocator: z
+    .object({
+      rule: z.string(),
+      basis: z.enum(["captured", "read", "inferred"]),
+      differs: z.array(z.string()).describe("what such kernels have and the engine does not"),
+    })
+    .nullable(),
   start: z
     .enum(["exact lists", "flags and counts", "boot"])
     .describe("with flags and counts the order of lists and the per-CPU pages are unknown"),
@@ -171,6 +182,7 @@ export function replayDocument(replay: Replay, origin: ReplayOrigin): ReplayDocu
     trace: origin.trace,
     kernel: facts.upstream,
     era: facts.era,
+    allocator: allocatorOf(facts),
     start: replay.start,
     events: score.events,
     allocations: score.allocations,

@@ -160,11 +160,13 @@ function takeFromOne(
   allocFlags: number,
 ): number {
   let row = -1;
+  let listed = false;
   if (m.pcpListOf[order * 8 + type] >= 0) {
     const lent = m.cma && m.rule.pcpMixesCma && type === MOVABLE && (allocFlags & ALLOC_CMA) === 0;
-    if (!lent) row = takeFromPcp(m, zone, order, type, allocFlags);
+    listed = !lent;
+    if (listed) row = takeFromPcp(m, zone, order, type, allocFlags);
   }
-  if (row < 0) row = takeFromBuddy(m, zone, order, type, allocFlags);
+  if (row < 0 && !(listed && m.rule.pcpOnly)) row = takeFromBuddy(m, zone, order, type, allocFlags);
   const flags = zone * ZONE_WORDS + Z_FLAGS;
   if ((allocFlags & ALLOC_KSWAPD) !== 0 && (m.zone[flags] & ZONE_BOOSTED) !== 0) {
     lockZone(m, zone);

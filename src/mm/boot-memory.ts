@@ -25,7 +25,8 @@ import {
   ZONE_WORDS,
   type ZoneSpec,
 } from "./memory.ts";
-import { type AllocatorRule, allocatorRule, RULE_6_1 } from "./rule.ts";
+import type { AllocatorRule } from "./rule.ts";
+import { allocatorRule, RULE_6_1 } from "./rule-eras.ts";
 
 /** One zone of `bootMemory`. */
 export interface BootZone {
@@ -43,7 +44,10 @@ export interface BootZone {
 export interface BootOptions extends MarkOptions {
   /** Lowest zone first within each node; a name stands for the same position on every node. */
   readonly zones: readonly BootZone[];
-  /** "2.6", "5.10", "6.1" or "6.12"; 6.1 by default. */
+  /**
+   * An era of `rule-eras.ts`, e.g. "2.6", "4.19" or "6.12", or any version since 2.6.9, which gets the
+   * nearest older one: `Memory.rule` says which. 6.1 by default.
+   */
   readonly era?: string;
   /** 4096 by default. */
   readonly pageSize?: number;
@@ -71,14 +75,6 @@ export interface BootOptions extends MarkOptions {
   readonly kmapSlots?: number;
 }
 
-/** GFP flags and rights of each allocator rule. */
-const GFP_VERSION: ReadonlyMap<string, string> = new Map([
-  ["2.6", "2.6.18"],
-  ["5.10", "5.10"],
-  ["6.1", "6.1.176"],
-  ["6.12", "6.12.95"],
-]);
-
 /** Builds a memory and frees all its pages to it. Throws only on a caller's mistake. */
 export function bootMemory(options: BootOptions): Memory {
   const rule = ruleOf(options);
@@ -94,7 +90,7 @@ export function bootMemory(options: BootOptions): Memory {
     cpuNode: options.cpuNode ?? [],
     shared: options.shared ?? false,
     cma: options.cma ?? false,
-    gfpVersion: GFP_VERSION.get(rule.name) ?? "6.1.176",
+    gfpVersion: gfpVersionOf(rule, options.era),
     gfpZone: options.gfpZone ?? gfpZoneTable(zoneNames(zones)),
     bytes: options.bytes ?? null,
     bytesPfn: options.bytesPfn ?? 0,
@@ -110,9 +106,14 @@ export function bootMemory(options: BootOptions): Memory {
 
 function ruleOf(options: BootOptions): AllocatorRule {
   const rule = options.era === undefined ? RULE_6_1 : allocatorRule(options.era);
-  assert(rule !== undefined, "era is not one of 2.6, 5.10, 6.1, 6.12");
+  assert(rule !== undefined, "era is no kernel version, or older than 2.6.9");
   const boostFactor = options.watermarkBoostFactor ?? rule.boostFactor;
   return { ...rule, boostFactor };
+}
+
+/** A version has the flags of its own time, an era those of the kernel it was read from. */
+function gfpVersionOf(rule: AllocatorRule, era = rule.name): string {
+  return era === rule.name ? rule.gfpVersion : era;
 }
 
 function zoneSpecs(zones: readonly BootZone[]): ZoneSpec[] {
@@ -159,7 +160,7 @@ export function freeToZone(m: Memory, zone: number, ranges: readonly Range[]): v
     let pfn = start;
     while (pfn < end) {
       const run = pfn % largest === 0 ? Math.floor((end - pfn) / largest) : 0;
-      if (run > 0 && m.rule.tailWhenMergeLikely) {
+      if (run > 0 && m.rule.bootTail) {
         pfn += linkExtents(m, zone, pfn, run) * largest;
         continue;
       }
@@ -168,7 +169,7 @@ export function freeToZone(m: Memory, zone: number, ranges: readonly Range[]): v
       const row = rowOf(m, pfn);
       m.touched[row >> m.sectionShift] = 1;
       const type = m.blockType[row >> m.pageblockOrder];
-      if (m.rule.tailWhenMergeLikely) giveBlock(m, zone, row, order, type, true);
+      if (m.rule.bootTail) giveBlock(m, zone, row, order, type, true);
       else giveFirst(m, zone, row, order, type);
       pfn += 2 ** order;
     }

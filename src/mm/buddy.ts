@@ -247,7 +247,7 @@ export function unlink(m: Memory, zone: number, row: number, order: number): voi
   m.buddy.unlink(zone, row, order);
 }
 
-/** Moves a FREE block to the tail of another type's list. Linux: move_to_free_list() */
+/** Moves a FREE block to another type's list. Linux: move_to_free_list() */
 export function moveToList(
   m: Memory,
   zone: number,
@@ -256,7 +256,8 @@ export function moveToList(
   type: number,
 ): void {
   unlink(m, zone, row, order);
-  linkTail(m, zone, row, order, type);
+  if (m.rule.movesToTail) linkTail(m, zone, row, order, type);
+  else linkHead(m, zone, row, order, type);
 }
 
 /**

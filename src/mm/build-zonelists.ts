@@ -50,10 +50,15 @@ export function buildZonelists(
       const highest = m.gfpZone[gfp & 0xf];
       const list = m.zonelistAt[(place * m.zoneNames.length + highest) * 2 + (bits & 1)];
       // Both mobility bits together are a mistake that the kernel only warns of.
-      const type = m.rule.mobility ? Math.min(gfp >> 3, RECLAIMABLE) : 0;
+      const type = m.rule.mobility ? mobilityOf(m, gfp) : 0;
       m.requests[place * 64 + bits] = (list << 8) | (highest << 4) | type;
     }
   });
+}
+
+/** By the low bits alone: up to 4.3 __GFP_RECLAIMABLE is no neighbour of __GFP_MOVABLE, see `requestOf`. */
+function mobilityOf(m: Memory, gfp: number): number {
+  return m.gfp.reclaimable === 0 ? Math.min(gfp >> 3, RECLAIMABLE) : (gfp >> 3) & 1;
 }
 
 /**
@@ -64,7 +69,7 @@ export function buildZonelists(
  */
 function nofragment(m: Memory, zones: readonly ZoneSpec[], zone: number): number {
   const preferred = zones[zone];
-  if (m.rule.fallback === "none" || preferred?.name !== "Normal") return 0;
+  if (!m.rule.noFragment || preferred?.name !== "Normal") return 0;
   const below = zones.find((own) => own.node === preferred.node && own.name === "DMA32");
   if (below === undefined || (m.nodes.length > 1 && below.ram.length === 0)) return 0;
   return ALLOC_NOFRAGMENT;

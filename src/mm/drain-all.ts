@@ -50,7 +50,7 @@ export function drainAllPages(m: Memory): void {
   const caller = m.cpu;
   for (let cpu = 0; cpu < m.cpuCount; cpu++) {
     // Up to 5.19 each CPU did it for itself, and kept back what it then counted.
-    if (m.rule.pcp === "batch") m.cpu = cpu;
+    if (m.rule.drainsItself) m.cpu = cpu;
     drainCpu(m, cpu);
   }
   m.cpu = caller;

@@ -18,7 +18,7 @@ import {
   pcpListOrder,
 } from "./memory.ts";
 import { countPages, noteFreed } from "./queue.ts";
-import { ISOLATE, PCP_TYPES } from "./rule.ts";
+import { ISOLATE } from "./rule.ts";
 import { SCALE_MAX } from "./words.ts";
 
 /** Row of the head of a list of this CPU's pageset. */
@@ -49,7 +49,7 @@ export function drainFrom(m: Memory, zone: number, cpu: number, pages: number, l
 }
 
 /**
- * Up to 5.12: a page of each list in turn, from the second on; what an empty list does not give,
+ * Up to 5.17: a block of each list in turn, from the second on; what an empty list does not give,
  * the next one does. Linux: free_pcppages_bulk(), mm/page_alloc.c
  */
 export function drainRoundRobin(m: Memory, zone: number, cpu: number, pages: number): void {
@@ -58,22 +58,30 @@ export function drainRoundRobin(m: Memory, zone: number, cpu: number, pages: num
   if (!m.rule.mobility) noteFreed(m, zone);
   const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
   let left = Math.min(pages, m.pcp[words + P_COUNT]);
+  const lists = m.rule.drainTurns;
   let list = 0;
   let share = 0;
   while (left > 0) {
     do {
       share++;
-      list = list + 1 === PCP_TYPES ? 0 : list + 1;
-    } while (m.prev[listHead(m, zone, cpu, list)] === listHead(m, zone, cpu, list));
-    if (share === PCP_TYPES) share = left;
+      list = list + 1 === lists ? 0 : list + 1;
+    } while (isEmpty(m, zone, cpu, list));
+    if (share === lists) share = left;
     const head = listHead(m, zone, cpu, list);
+    const order = pcpListOrder(m, list);
     do {
-      drainOne(m, zone, words, m.prev[head], 0);
-      left--;
+      drainOne(m, zone, words, m.prev[head], order);
+      left -= 1 << order;
       share--;
     } while (left > 0 && share > 0 && m.prev[head] !== head);
   }
   unlockZone(m, zone);
+}
+
+/** Lists of a rule that the engine has no row for are always empty. */
+function isEmpty(m: Memory, zone: number, cpu: number, list: number): boolean {
+  const head = listHead(m, zone, cpu, list);
+  return list >= PCP_LISTS || m.prev[head] === head;
 }
 
 /** The last page of a list goes to the buddy, as the type it was freed with. */
@@ -97,7 +105,7 @@ function drainOne(m: Memory, zone: number, words: number, row: number, order: nu
 export function drainCpu(m: Memory, cpu: number): void {
   for (let zone = 0; zone < m.zoneCount; zone++) {
     const pages = m.pcp[(zone * m.cpuCount + cpu) * PCP_WORDS + P_COUNT];
-    if (m.rule.pcp === "batch") drainRoundRobin(m, zone, cpu, pages);
+    if (m.rule.drainTurns > 0) drainRoundRobin(m, zone, cpu, pages);
     else drainFrom(m, zone, cpu, pages, 0);
   }
 }

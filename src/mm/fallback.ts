@@ -1,7 +1,9 @@
 /**
  * When a mobility type has no block left: taking from another one.
  *
- *   "steal" (2.6.24 to 6.9)   the largest block of another type moves over, and with it the free
+ *   "direct" (2.6.24 to 4.12) the largest block of another type is taken itself; a large one brings
+ *                             the free pages of its pageblock, and the pageblock if half is free
+ *   "steal" (4.13 to 6.9)     the largest block of another type moves over, and with it the free
  *                             pages of its pageblock; the pageblock follows when half of it agrees
  *   "claim" (6.15, and the late stable kernels before it)   a whole pageblock is claimed if half
  *                             agrees, and only otherwise a single block is stolen, smallest first
@@ -9,7 +11,7 @@
  * Linux: __rmqueue_fallback(), steal_suitable_fallback(), can_steal_fallback(), mm/page_alloc.c;
  * 6.15: __rmqueue_claim(), try_to_claim_block(), __rmqueue_steal()
  */
-import { giveHalves, linkHead, moveToList, takeHead, takeSmallest } from "./buddy.ts";
+import { giveHalves, linkHead, moveToList, takeHead, takeSmallest, unlink } from "./buddy.ts";
 import {
   FREE,
   freeHead,
@@ -97,7 +99,37 @@ function findFallback(m: Memory, zone: number, order: number, type: number): num
 
 /** Whether the whole pageblock may change hands. Linux: can_steal_fallback() */
 function canSteal(m: Memory, order: number, type: number): boolean {
-  return order >= m.pageblockOrder >> 1 || type === RECLAIMABLE || type === UNMOVABLE;
+  if (order >= m.pageblockOrder >> 1 || type === RECLAIMABLE) return true;
+  return type === UNMOVABLE && m.rule.wholeFor === "kernel";
+}
+
+/**
+ * Up to 4.12: takes the first block that a search from the largest order down finds on another
+ * type's list, with the free pages of its pageblock or without. Returns its row, or -1.
+ *
+ * Linux: __rmqueue_fallback(), mm/page_alloc.c of 2.6.39
+ */
+export function takeFallback(m: Memory, zone: number, order: number, type: number): number {
+  for (let from = m.maxOrder; from >= order; from--) {
+    const other = findFallback(m, zone, from, type);
+    if (other < 0) continue;
+    const row = ownHead(m, zone, from, other);
+    const block = row >> m.pageblockOrder;
+    const whole = canSteal(m, from, type);
+    if (from >= m.pageblockOrder) {
+      m.blockType.fill(type, block, block + (1 << (from - m.pageblockOrder)));
+    } else if (whole) {
+      const start = movableFrom(m, zone, row);
+      const moved = start < 0 ? 0 : moveFree(m, zone, start, type);
+      if (moved >= 1 << (m.pageblockOrder - 1)) m.blockType[block] = type;
+    }
+    unlink(m, zone, row, from);
+    giveHalves(m, zone, row, from, order, whole || !m.rule.restKeepsType ? type : other);
+    m.events?.extfrag(zone, row, from, other, type);
+    m.events?.refill(zone, row, order, type);
+    return row;
+  }
+  return -1;
 }
 
 /** Linux: steal_suitable_fallback(), mm/page_alloc.c */

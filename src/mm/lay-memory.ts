@@ -25,7 +25,7 @@ import {
   rowOf,
   type ZoneSpec,
 } from "./memory.ts";
-import { ISOLATE, MOVABLE, PCP_TYPES, TYPE_COUNT, UNMOVABLE } from "./rule.ts";
+import { type AllocatorRule, ISOLATE, MOVABLE, PCP_TYPES, TYPE_COUNT, UNMOVABLE } from "./rule.ts";
 import { C_STATE, CPU_RUNNING, lineOf } from "./share-words.ts";
 import { waitTableSize } from "./wait-table.ts";
 import {
@@ -49,6 +49,7 @@ import {
   Z_WAIT_BITS,
   ZONE_WORDS,
 } from "./words.ts";
+import type { WatermarkRule } from "./zone-watermark.ts";
 
 /**
  * Lays out a memory with every zone empty: nothing is free yet. `bootMemory`
@@ -62,7 +63,7 @@ export function layMemory(
   const { zones, maxOrder, pageblockOrder, cpus } = spec;
   const sizes = sizesOf(spec);
   const { shift, lruHeads, headSections, rows, nodes, zoneNames, lists, table } = sizes;
-  const gfp = gfpMasks(spec.gfpVersion);
+  const gfp = gfpMasks(spec.gfpVersion, spec.rule.mobility);
   const image = given === null ? createImage(spec.shared) : attachImage(given);
   const touched = bytes(image, "touched", rows >> shift);
   const int32 = (name: string, length: number): Int32Array =>
@@ -108,10 +109,7 @@ export function layMemory(
     cpuPlace: int32("cpuPlace", cpus),
     gfpZone: spec.gfpZone,
     gfp,
-    marks: {
-      harderAlone: gfp.rule.harderBy !== "no-direct-reclaim",
-      watermark: spec.rule.watermark,
-    },
+    marks: watermarkRule(gfp, spec.rule),
     bytes: spec.bytes,
     bytesPfn: spec.bytesPfn,
     cpu: 0,
@@ -201,7 +199,16 @@ function pcpLists({ rule, pageblockOrder }: MemorySpec): Int8Array {
   return lists;
 }
 
-function gfpMasks(version: string): GfpMasks {
+function watermarkRule({ rule }: GfpMasks, own: AllocatorRule): WatermarkRule {
+  return {
+    harderAlone: rule.harderBy !== "no-direct-reclaim",
+    watermark: own.watermark,
+    lessFree: own.lessFree,
+    atomicSkipsBoost: own.atomicSkipsBoost,
+  };
+}
+
+function gfpMasks(version: string, mobility: boolean): GfpMasks {
   const era = gfpEra(version);
   const rule = allocRuleOf(version);
   assert(rule !== null, "no allocation rule for this version");
@@ -214,6 +221,7 @@ function gfpMasks(version: string): GfpMasks {
     thisnodeShift: bit("THISNODE") === 0 ? 31 : 31 - Math.clz32(bit("THISNODE")),
     zero: bit("ZERO"),
     noretry: bit("NORETRY"),
+    reclaimable: mobility && bit("RECLAIMABLE") !== 0x10 ? bit("RECLAIMABLE") : 0,
     retry: bit("RETRY_MAYFAIL") | bit("NOFAIL") | bit("REPEAT"),
   };
 }

@@ -42,7 +42,7 @@ export function setMarks(m: Memory, options: MarkOptions): void {
   const special = specialZones(m, managed);
   const lowmem = managed.reduce((sum, pages, z) => sum + (special[z] ? 0 : pages), 0);
   const minFreeKbytes =
-    options.minFreeKbytes ?? defaultMinFreeKbytes(lowmem, m.pageSize, MIN_FREE_KBYTES_MAX);
+    options.minFreeKbytes ?? defaultMinFreeKbytes(lowmem, m.pageSize, m.rule.minFreeKbytesMax);
   writeMinFree(m, minFreeKbytes, options.watermarkScaleFactor ?? 10);
   for (let z = 0; z < m.zoneCount; z++) {
     const words = z * ZONE_WORDS;
@@ -88,9 +88,6 @@ export function specialZones(m: Memory, managed: readonly number[]): boolean[] {
   return m.names.map((name) => name === "HighMem" || (name === "Movable" && movable));
 }
 
-/** Upper clamp of min_free_kbytes. Linux: calculate_min_free_kbytes() */
-const MIN_FREE_KBYTES_MAX = 262144;
-
 /** Linux: calculate_normal_threshold(), mm/vmstat.c */
 export function driftThreshold(m: Memory, managed: number): number {
   const fls = (n: number): number => 32 - Math.clz32(n);
@@ -132,7 +129,7 @@ function setPagesets(m: Memory, managed: readonly number[]): void {
     pageset: {
       high: rule.pcp === "batch" ? ("six-batches" as const) : ("low-mark" as const),
       tuned: rule.pcp === "tuned",
-      batchBytesMax: 1024 * 1024,
+      batchBytesMax: rule.batchBytesMax,
       batchBelowPower: true,
       cold: "none" as const,
     },

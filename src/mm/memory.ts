@@ -27,7 +27,7 @@ import type { GfpEra } from "../kernels/gfp.ts";
 import type { AllocRule } from "../kernels/gfp-alloc.ts";
 import type { Buddy } from "./buddy.ts";
 import type { Image } from "./image.ts";
-import { type AllocatorRule, PCP_TYPES, TYPE_COUNT } from "./rule.ts";
+import { type AllocatorRule, PCP_TYPES, RECLAIMABLE, TYPE_COUNT } from "./rule.ts";
 import { ORDERS, PCP_HUGE_LIST, Z_ROW, Z_ROW_END, ZONE_WORDS } from "./words.ts";
 import type { WatermarkRule } from "./zone-watermark.ts";
 
@@ -108,6 +108,8 @@ export interface GfpMasks {
   /** Place of the bit __GFP_THISNODE; the sign where the era has none. */
   readonly thisnodeShift: number;
   readonly zero: number;
+  /** __GFP_RECLAIMABLE where it is no neighbour of __GFP_MOVABLE (up to 4.3); else 0. */
+  readonly reclaimable: number;
   /** Requests that try again beyond costly orders. */
   readonly retry: number;
   /** Who does not: __GFP_NORETRY. */
@@ -221,7 +223,8 @@ export function pcpListOrder(m: Pick<Memory, "pageblockOrder">, list: number): n
 /** The word of `requests` for a request of this CPU. */
 export function requestOf(m: Memory, gfp: number): number {
   const node = (gfp >> m.gfp.thisnodeShift) & 1;
-  return m.requests[(m.cpuPlace[m.cpu] << 6) + ((gfp & 0x1f) << 1) + node];
+  const request = m.requests[(m.cpuPlace[m.cpu] << 6) + ((gfp & 0x1f) << 1) + node];
+  return (gfp & m.gfp.reclaimable) === 0 ? request : (request & ~0xf) | RECLAIMABLE;
 }
 
 /** Row of a frame; -1 when the pfn is in no section. */

@@ -224,12 +224,15 @@ export function relieve(m: Memory, zone: number, order: number, list: number): v
     return;
   }
   const count = pcp[words + P_COUNT];
-  const highOrder = rule.pcp === "factor" && order > 0 && order <= COSTLY_ORDER;
+  const highOrder = rule.pcpFlushes && order > 0 && order <= COSTLY_ORDER;
   const everything = highOrder && pcp[words + P_FACTOR] > 0;
   const high = everything ? 0 : highNow(m, zone, words);
   if (count < high) return;
-  if (rule.pcp === "batch") drainRoundRobin(m, zone, m.cpu, pcp[words + P_BATCH]);
-  else drainFrom(m, zone, m.cpu, everything ? count : freeCount(m, words, high), list);
+  let pages = count;
+  if (rule.pcp === "batch") pages = pcp[words + P_BATCH];
+  else if (!everything) pages = freeCount(m, words, high);
+  if (rule.drainTurns > 0) drainRoundRobin(m, zone, m.cpu, pages);
+  else drainFrom(m, zone, m.cpu, pages, list);
 }
 
 /** Where this CPU's list is full now: lower while the zone is being reclaimed. Linux: nr_pcp_high() */
@@ -247,7 +250,7 @@ function freeCount(m: Memory, words: number, high: number): number {
   const most = high - batch;
   const factor = pcp[words + P_FACTOR];
   const scaled = batch << factor;
-  if (scaled < most && factor < SCALE_MAX) pcp[words + P_FACTOR] = factor + 1;
+  if (scaled < most && factor < m.rule.pcpScaleMax) pcp[words + P_FACTOR] = factor + 1;
   return Math.max(batch, Math.min(scaled, most));
 }
 

@@ -83,7 +83,7 @@ const LAYOUT_2_6: ZoneinfoLayout = {
 /** /proc/zoneinfo of now. Zones without memory are in it, except in 2.6. Linux: zoneinfo_show() */
 export function zoneinfoOf(m: Memory): Zoneinfo {
   const zones = inOrder(m);
-  if (m.rule.name === "2.6") {
+  if (m.rule.zoneinfo === "2.6") {
     const populated = zones.filter((z) => isPopulated(m, z));
     return {
       zones: populated.map((z) => zone26(m, z)),
@@ -96,8 +96,8 @@ export function zoneinfoOf(m: Memory): Zoneinfo {
 }
 
 function formOf(m: Memory): ZoneinfoForm {
-  if (m.rule.name === "5.10") return FORM_5_10;
-  return m.rule.name === "6.12" ? FORM_6_12 : FORM_6_1;
+  if (m.rule.zoneinfo === "5.10") return FORM_5_10;
+  return m.rule.zoneinfo === "6.12" ? FORM_6_12 : FORM_6_1;
 }
 
 function zone(m: Memory, z: number, form: ZoneinfoForm): ZoneinfoZone {

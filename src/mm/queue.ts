@@ -10,7 +10,7 @@
  * Linux: __rmqueue(), rmqueue_buddy(), __mod_zone_page_state(), mm/page_alloc.c and mm/vmstat.c
  */
 import { giveBlock, takeSmallest } from "./buddy.ts";
-import { claimFallback, stealFallback, stealOne } from "./fallback.ts";
+import { claimFallback, stealFallback, stealOne, takeFallback } from "./fallback.ts";
 import { ALLOC_CMA, ALLOC_KSWAPD, ALLOC_NOFRAGMENT } from "./gfp-alloc.ts";
 import {
   type Memory,
@@ -44,6 +44,7 @@ export function takeFromZone(
   row = takeSmallest(m, zone, order, type);
   if (row < 0 && m.cma && (allocFlags & ALLOC_CMA) !== 0) row = takeSmallest(m, zone, order, CMA);
   if (row >= 0 || m.rule.fallback === "none") return row;
+  if (m.rule.fallback === "direct") return takeFallback(m, zone, order, type);
   const whole = (allocFlags & ALLOC_NOFRAGMENT) !== 0;
   const minOrder = whole && order < m.pageblockOrder ? m.pageblockOrder : order;
   const mayBoost = (allocFlags & ALLOC_KSWAPD) !== 0;
@@ -61,7 +62,7 @@ export function takeFromZone(
  * pages; -1 else. Linux: __rmqueue(), mm/page_alloc.c
  */
 export function takeMostlyCma(m: Memory, zone: number, order: number, allocFlags: number): number {
-  if (!m.cma || (allocFlags & ALLOC_CMA) === 0) return -1;
+  if (!m.cma || (allocFlags & ALLOC_CMA) === 0 || !m.rule.mostlyCmaFirst) return -1;
   const words = zone * ZONE_WORDS;
   if (m.zone[words + Z_FREE_CMA] <= m.zone[words + Z_FREE] >> 1) return -1;
   return takeSmallest(m, zone, order, CMA);

@@ -200,7 +200,7 @@ function belowMark(
   const at = zone * ZONE_WORDS;
   const free = row[at + Z_FREE];
   const unusable = unusableFree(row, at, allocFlags, m.marks);
-  const usable = free - ((1 << order) - 1) - unusable;
+  const usable = free - ((1 << order) - 1) - unusable - (m.marks.lessFree ?? 0);
   const whole = markOf(row, at, allocFlags);
   const mark = loweredMark(whole, allocFlags, m.marks);
   const reserve = row[at + Z_RESERVE + highest];
@@ -244,11 +244,20 @@ function hasBlockFor(m: Memory, zone: number, request: Request, allocFlags: numb
   if (list >= 0 && !lent) {
     const head = m.pcpHeads + (zone * m.cpuCount + m.cpu) * PCP_LISTS + list;
     if (m.next[head] !== head) return true;
+    if (m.rule.pcpOnly) return hasOwnOrOther(m, zone, request, allocFlags);
   }
-  if (has(type, order)) return true;
   const highatomic = (allocFlags & ALLOC_HIGHATOMIC) !== 0;
   const lastResort = (allocFlags & (ALLOC_OOM | ALLOC_NON_BLOCK)) !== 0 && !m.marks.harderAlone;
   if ((highatomic || lastResort) && has(HIGHATOMIC, order)) return true;
+  return hasOwnOrOther(m, zone, request, allocFlags);
+}
+
+/** The same without reserves. Linux: __rmqueue() */
+function hasOwnOrOther(m: Memory, zone: number, request: Request, allocFlags: number): boolean {
+  const { order, type } = request;
+  const lists = zone * ZONE_WORDS + Z_ORDERS_OF;
+  const has = (own: number, least: number): boolean => m.zone[lists + own] >> least !== 0;
+  if (has(type, order)) return true;
   if (m.rule.fallback === "none") return false;
   const whole = (allocFlags & ALLOC_NOFRAGMENT) !== 0;
   const least = whole ? Math.max(order, m.pageblockOrder) : order;

@@ -1,9 +1,9 @@
 /**
- * The allocator's policy by era: list insertion, fallback between mobility
- * types, per-CPU lists, reserves. Data only; what changed and when.
+ * The allocator's policy: list insertion, fallback between mobility types,
+ * per-CPU lists, reserves. What each era has of it is data in `rule-eras.ts`.
  */
 
-import { versionRank } from "../kernels/gfp.ts";
+import type { Basis } from "../kernels/policy.ts";
 
 /** Mobility types by the kernel's numbers since 4.4. */
 export const UNMOVABLE = 0;
@@ -27,109 +27,80 @@ export const TYPE_NAMES: readonly string[] = [
 ];
 
 export interface AllocatorRule {
+  /** Name of the era, as `bootMemory` takes it. */
   readonly name: string;
+  /** First release it stands for. */
+  readonly since: string;
+  /** Whether captures of it are replayed, its source was read, or neither. */
+  readonly basis: Basis;
+  /** What such kernels have and the engine does not: nouns, to be read after "without". */
+  readonly differs: readonly string[];
+  /** Whose GFP flags and rights go with it. */
+  readonly gfpVersion: string;
+  /** Which /proc/zoneinfo it prints. */
+  readonly zoneinfo: "2.6" | "5.10" | "6.1" | "6.12";
   /** Pageblocks have mobility types (2.6.24+). */
   readonly mobility: boolean;
   /** A freed block goes to the list's tail when its parent's buddy is free too (2.6.35+). */
   readonly tailWhenMergeLikely: boolean;
-  /** What happens when the own type has no block: none, the steal of 2.6.24 to 6.9, the claim-then-steal of 6.15. */
-  readonly fallback: "none" | "steal" | "claim";
+  /** Boot hands pages over to the tail: lowest first. Before 5.10 to the head: highest first. */
+  readonly bootTail: boolean;
+  /** A block that changes lists goes to the tail of the new one (5.10), or to its head. */
+  readonly movesToTail: boolean;
+  /**
+   * What happens when the own type has no block: none; the block found is taken itself, from 2.6.24
+   * ("direct"); it is moved over and the smallest taken, 4.13 to 6.9 ("steal"); the claim-then-steal
+   * of 6.15.
+   */
+  readonly fallback: "none" | "direct" | "steal" | "claim";
+  /** Whose small fallbacks take the whole pageblock along: reclaimable ones', or all but movable ones' (4.2). */
+  readonly wholeFor: "reclaimable" | "kernel";
+  /** "direct" only: what is left of a block that came without its pageblock keeps its type (up to 3.4). */
+  readonly restKeepsType: boolean;
+  /** Lower zones of the node come before types mix: ALLOC_NOFRAGMENT (5.0). */
+  readonly noFragment: boolean;
   /** Blocks of different mergeable types meeting at pageblock size: merge as they are, or retype the buddy (6.10). */
   readonly mergeRetypes: boolean;
   /** Orders 0 to this are kept on per-CPU lists. */
   readonly pcpOrderMax: number;
   /** Huge pages (pageblock order) too. */
   readonly pcpHuge: boolean;
-  /** "factor": free_factor of 5.13; "tuned": alloc_factor and free_count of 6.7; "batch": plain batches before. */
+  /** "factor": free_factor of 5.14; "tuned": alloc_factor and free_count of 6.7; "batch": plain batches before. */
   readonly pcp: "factor" | "tuned" | "batch";
+  /** A block of order 1 to 3 empties the pageset while its free_factor is up (5.18). */
+  readonly pcpFlushes: boolean;
+  /** How often a drain may double: CONFIG_PCP_BATCH_SCALE_MAX (6.7 and late stable kernels), or no limit. */
+  readonly pcpScaleMax: number;
+  /** NR_PCP_LISTS where a drain takes of all lists in turn (up to 5.17); 0 where list by list. */
+  readonly drainTurns: number;
+  /** drain_all_pages() has each CPU drain its own (up to 5.19). */
+  readonly drainsItself: boolean;
+  /** Where per-CPU lists get nothing the zone is not asked again, nor its HighAtomic reserve (up to 5.19). */
+  readonly pcpOnly: boolean;
   /** CMA pages wait among movable ones, so a movable request that may not have them goes to the zone (up to 6.9). */
   readonly pcpMixesCma: boolean;
+  /** A request that may have CMA pages gets them first while they are most of what is free (5.8). */
+  readonly mostlyCmaFirst: boolean;
   /** A refill counts each block out of the zone as it takes it, not all of them at its end (6.10). */
   readonly refillCountsEach: boolean;
-  /** watermark_boost_factor, ten-thousandths; 0 for eras without. */
+  /** watermark_boost_factor, ten-thousandths; 0 for eras without (up to 4.20). */
   readonly boostFactor: number;
+  /** HighAtomic pageblocks (4.4). */
   readonly highatomic: boolean;
   /** The reserve is whole pageblocks within a hundredth of the zone, none in a small one (6.8). */
   readonly highatomicWhole: boolean;
   /** low and high: by the larger of a quarter of the share and the scale factor (4.6), or by quarters of the share. */
   readonly marks: "gap" | "quarters";
+  /** Upper clamp of min_free_kbytes. */
+  readonly minFreeKbytesMax: number;
+  /** What a pageset's batch is a quarter of at most. */
+  readonly batchBytesMax: number;
   /** When Movable has a min of its own outside lowmem: always (6.12), or while HighMem feeds it. */
   readonly movableIsSpecial: "always" | "with-highmem";
-  /** Watermark check: lists by type ("types"), or shrinking marks order by order (2.6). */
+  /** Watermark check: lists by type ("types", 4.4), or shrinking marks order by order. */
   readonly watermark: "types" | "orders";
-}
-
-/** 6.1 as its late stable releases (and Debian's) have it. */
-export const RULE_6_1: AllocatorRule = {
-  name: "6.1",
-  mobility: true,
-  tailWhenMergeLikely: true,
-  fallback: "steal",
-  mergeRetypes: false,
-  pcpOrderMax: 3,
-  pcpHuge: true,
-  pcp: "factor",
-  pcpMixesCma: true,
-  refillCountsEach: false,
-  boostFactor: 15000,
-  highatomic: true,
-  highatomicWhole: false,
-  marks: "gap",
-  movableIsSpecial: "with-highmem",
-  watermark: "types",
-};
-
-/** 5.10: per-CPU lists of order 0 only, drained batch by batch. */
-export const RULE_5_10: AllocatorRule = {
-  ...RULE_6_1,
-  name: "5.10",
-  pcpOrderMax: 0,
-  pcpHuge: false,
-  pcp: "batch",
-};
-
-/** 6.12 as its late stable releases have it: fallback of 6.15 and tuned per-CPU lists. */
-export const RULE_6_12: AllocatorRule = {
-  ...RULE_6_1,
-  name: "6.12",
-  movableIsSpecial: "always",
-  fallback: "claim",
-  mergeRetypes: true,
-  highatomicWhole: true,
-  pcp: "tuned",
-  pcpMixesCma: false,
-  refillCountsEach: true,
-};
-
-/** 2.6.9 to 2.6.23: one list an order, head insertion. */
-export const RULE_2_6: AllocatorRule = {
-  ...RULE_6_1,
-  name: "2.6",
-  mobility: false,
-  tailWhenMergeLikely: false,
-  fallback: "none",
-  pcpOrderMax: 0,
-  pcpHuge: false,
-  pcp: "batch",
-  boostFactor: 0,
-  highatomic: false,
-  marks: "quarters",
-  watermark: "orders",
-};
-
-const RULES: ReadonlyMap<string, AllocatorRule> = new Map(
-  [RULE_2_6, RULE_5_10, RULE_6_1, RULE_6_12].map((rule) => [rule.name, rule]),
-);
-
-/** The rule of an era by its name; undefined for none. */
-export function allocatorRule(era: string): AllocatorRule | undefined {
-  return RULES.get(era);
-}
-
-/** The rule of the newest era here that is not newer than `version`; undefined where all are. */
-export function nearestRule(version: string): AllocatorRule | undefined {
-  const wanted = versionRank(version) ?? 0;
-  // 2.6's lists are those of its first releases; what came between them and 5.10 is not modelled.
-  const able = [RULE_5_10, RULE_6_1, RULE_6_12];
-  return able.findLast((rule) => (versionRank(rule.name) ?? 0) <= wanted);
+  /** Pages that the check takes off too many (2.6.36 to 3.2: a sign slip). */
+  readonly lessFree: number;
+  /** Single pages of GFP_ATOMIC are measured without the boost (5.9). */
+  readonly atomicSkipsBoost: boolean;
 }

@@ -36,6 +36,10 @@ export interface WatermarkRule {
   readonly harderAlone: boolean;
   /** "types": some list has a block; "orders": each order's share must be left (2.6). */
   readonly watermark: "types" | "orders";
+  /** Pages that the check takes off too many (2.6.36 to 3.2); none by default. */
+  readonly lessFree?: number;
+  /** Single pages of GFP_ATOMIC are measured without the boost (5.9); yes by default. */
+  readonly atomicSkipsBoost?: boolean;
 }
 
 /** The mark that `allocFlags` name, with the boost. Pages. Linux: wmark_pages() */
@@ -93,7 +97,8 @@ export function watermarkOk(
   allocFlags: number,
   rule: WatermarkRule,
 ): boolean {
-  const free = row[at + Z_FREE] - ((1 << order) - 1) - unusableFree(row, at, allocFlags, rule);
+  const less = unusableFree(row, at, allocFlags, rule) + (rule.lessFree ?? 0);
+  const free = row[at + Z_FREE] - ((1 << order) - 1) - less;
   const min = loweredMark(mark, allocFlags, rule);
   if (free <= min + row[at + Z_RESERVE + highest]) return false;
   if (order === 0) return true;
@@ -138,7 +143,7 @@ export function watermarkFast(
   rule: WatermarkRule,
 ): boolean {
   const mark = row[at + Z_MIN + (allocFlags & ALLOC_WMARK_MASK)] + row[at + Z_BOOST];
-  if (order === 0) {
+  if (order === 0 && (rule.lessFree ?? 0) === 0) {
     const free = row[at + Z_FREE];
     const usable = free - Math.min(free, unusableFree(row, at, allocFlags, rule));
     if (usable > mark + row[at + Z_RESERVE + highest]) return true;
@@ -148,5 +153,6 @@ export function watermarkFast(
   const atomic = rule.harderAlone ? ALLOC_NON_BLOCK : ALLOC_MIN_RESERVE;
   if (order > 0 || (allocFlags & atomic) === 0 || row[at + Z_BOOST] === 0) return false;
   if ((allocFlags & ALLOC_WMARK_MASK) !== ALLOC_WMARK_MIN) return false;
+  if (rule.atomicSkipsBoost === false) return false;
   return watermarkOk(row, at, 0, row[at + Z_MIN], highest, allocFlags, rule);
 }

@@ -80,7 +80,7 @@ export function handOverEarly(m: Memory, { early, highmem, deferred, late }: Han
       while (order < m.maxOrder && pfn % 2 ** (order + 1) === 0 && pfn + 2 ** (order + 1) <= end) {
         order++;
       }
-      give(m, pfn, order, m.rule.tailWhenMergeLikely);
+      give(m, pfn, order, m.rule.bootTail);
       pfn += 2 ** order;
     }
   }
@@ -128,7 +128,7 @@ export class LatePages {
   take(m: Memory, row: number, order: number): boolean {
     if (this.#waiting[row] !== 1) return false;
     this.#waiting.fill(0, row, row + 2 ** order);
-    give(m, pfnOf(m, row), order, m.rule.tailWhenMergeLikely);
+    give(m, pfnOf(m, row), order, m.rule.bootTail);
     return true;
   }
 

@@ -1,4 +1,5 @@
 /** Replay: what a real kernel did, run through the engine page by page. */
+export { allocatorOf, type ReplayAllocator } from "./allocator.ts";
 export { type AssumptionOptions, Assumptions, type FreeAtEnd } from "./assumptions.ts";
 export { bootMoments } from "./boot-moments.ts";
 export { type BootEvidence, type BootStart, bootStart } from "./boot-start.ts";

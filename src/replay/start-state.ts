@@ -38,14 +38,8 @@ import {
   type ZoneSpec,
 } from "../mm/memory.ts";
 import { lowmemReserve } from "../mm/protection.ts";
-import {
-  type AllocatorRule,
-  CMA,
-  ISOLATE,
-  nearestRule,
-  PCP_TYPES,
-  TYPE_COUNT,
-} from "../mm/rule.ts";
+import { type AllocatorRule, CMA, ISOLATE, PCP_TYPES, TYPE_COUNT } from "../mm/rule.ts";
+import { allocatorRule } from "../mm/rule-eras.ts";
 import type { ListSnapshot, MachineFacts, SnapZone } from "./snapshot.ts";
 
 export interface StartState {
@@ -72,7 +66,7 @@ export function startState(
   facts: MachineFacts,
   change: Partial<AllocatorRule> = {},
 ): Outcome<StartState | null> {
-  const rule = nearestRule(facts.era);
+  const rule = allocatorRule(facts.upstream);
   if (rule === undefined) {
     const message = `the allocator's lists are not modelled for ${facts.era}`;
     return { value: null, issues: [{ severity: "error", message }] };

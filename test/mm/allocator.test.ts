@@ -27,6 +27,7 @@ import {
 import { verify } from "../../src/mm/verify.ts";
 import type { NaiveState } from "../support/naive-buddy.ts";
 import type { NaiveMemory } from "../support/naive-memory.ts";
+import { flagsOf4 } from "../support/naive-old.ts";
 import { listen, naiveStateOf, naiveTwin, stateOf, takeMarks } from "../support/naive-twin.ts";
 
 interface Shape {
@@ -63,12 +64,23 @@ type Step =
 const MASKS_6_1 = [
   0xcc0, 0xcc1, 0xcc4, 0xcd0, 0x100cca, 0xa20, 0xa21, 0xa30, 0x800, 0x20cc0, 0xa0a20, 0x200cc0, 0x0,
 ];
+/** __GFP_ATOMIC (0x200) without __GFP_HIGH, and the other way round. */
+const MASKS_5 = [...MASKS_6_1, 0xa00, 0x820];
+const MASKS_OLD = [0xd0, 0xd1, 0xd4, 0xd8, 0x80_0d0, 0x20, 0x21, 0x30, 0x28, 0x80_020, 0x0];
 const MASKS: ReadonlyMap<string, readonly number[]> = new Map([
   // With and without __GFP_WAIT (0x10) and __GFP_HIGH (0x20).
   ["2.6", [0xd0, 0xd1, 0xd4, 0x20, 0x21, 0x30, 0x0]],
-  // __GFP_ATOMIC (0x200) without __GFP_HIGH, and the other way round.
-  ["5.10", [...MASKS_6_1, 0xa00, 0x820]],
+  ["5.10", MASKS_5],
+  // __GFP_MOVABLE, and __GFP_RECLAIMABLE where it was then.
+  ["2.6.39", MASKS_OLD],
+  ["3.10", MASKS_OLD],
+  ["4.9", MASKS_5.map((gfp) => flagsOf4("4.9", gfp))],
+  ["4.19", MASKS_5.map((gfp) => flagsOf4("4.19", gfp))],
+  ["5.4", MASKS_5],
+  ["5.15", MASKS_5],
   ["6.1", MASKS_6_1],
+  ["6.6", MASKS_6_1],
+  ["6.18", [...MASKS_6_1, 0x820]],
   ["6.12", [...MASKS_6_1, 0x820]],
 ]);
 

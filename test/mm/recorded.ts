@@ -34,7 +34,8 @@ import {
   ZONE_WORDS,
   type ZoneSpec,
 } from "../../src/mm/memory.ts";
-import { type AllocatorRule, allocatorRule, TYPE_COUNT } from "../../src/mm/rule.ts";
+import { type AllocatorRule, TYPE_COUNT } from "../../src/mm/rule.ts";
+import { allocatorRule } from "../../src/mm/rule-eras.ts";
 
 export interface Recording {
   readonly m: Memory;

@@ -196,7 +196,7 @@ const step = fc.record({
 });
 
 const machine = fc.record({
-  era: fc.constantFrom("2.6", "5.10", "6.1", "6.12"),
+  era: fc.constantFrom("2.6", "5.4", "5.10", "5.15", "6.1", "6.12"),
   minFreeKbytes: fc.constantFrom(0, 64, 256),
   ratio: fc.constantFrom(0, 4),
   nodes: fc.constantFrom(1, 2),

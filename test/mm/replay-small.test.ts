@@ -4,7 +4,8 @@
 import { AssertionError, deepEqual, equal, notDeepEqual, ok } from "node:assert/strict";
 import { test } from "node:test";
 import { Z_FREE, ZONE_WORDS } from "../../src/mm/memory.ts";
-import { type AllocatorRule, RULE_6_1, RULE_6_12 } from "../../src/mm/rule.ts";
+import type { AllocatorRule } from "../../src/mm/rule.ts";
+import { RULE_6_1, RULE_6_12 } from "../../src/mm/rule-eras.ts";
 import { call, listsOf, openRecording, type Recording } from "./recorded.ts";
 
 /** Runs all calls; returns how many requests were answered, and the first wrong answers. */
@@ -70,7 +71,7 @@ test("one rule the other way is noticed", () => {
   const off: readonly (readonly [string, Partial<AllocatorRule>])[] = [
     ["boot-512M-smp2", { tailWhenMergeLikely: false }],
     ["boot-512M-smp2", { pcpOrderMax: 0 }],
-    ["boot-512M-smp2", { pcp: "batch" }],
+    ["boot-512M-smp2", { pcp: "batch", drainTurns: 15 }],
     ["boot-512M-arm64-6.12", { pcp: "factor" }],
     ["boot-512M-arm64-6.12", { tailWhenMergeLikely: false }],
   ];

@@ -1,24 +1,13 @@
-// What the other eras do otherwise than 6.1, each a second time and for reading.
+// What the other eras do otherwise than 6.1, each a second time and for reading; 5.4 and before are in
+// naive-old.ts.
 //   5.10  single pages only on per-CPU lists, emptied in turns; who tries harder needs no __GFP_HIGH
 //   2.6   the same without mobility types: one list an order, freed blocks first, marks by order
 //   6.12  pageblocks are claimed or left alone, lists keep to them, and pagesets adapt
-import type { NaivePcp, NaiveState, NaiveZone, Wish } from "./naive-buddy.ts";
+import type { NaivePcp, NaiveZone, Wish } from "./naive-buddy.ts";
 import { HIGHATOMIC, MOVABLE } from "./naive-buddy.ts";
 import { NaiveMemory, type Pass } from "./naive-memory.ts";
 
-export function naiveMemory(
-  era: string,
-  state: NaiveState,
-  maxOrder: number,
-  pageblock: number,
-): NaiveMemory {
-  if (era === "2.6") return new Naive2_6(state, maxOrder, pageblock);
-  if (era === "5.10") return new Naive5_10(state, maxOrder, pageblock);
-  if (era === "6.12") return new Naive6_12(state, maxOrder, pageblock);
-  return new NaiveMemory(state, maxOrder, pageblock);
-}
-
-class Naive5_10 extends NaiveMemory {
+export class Naive5_10 extends NaiveMemory {
   override triesHarder(gfp: number): boolean {
     return (gfp & 0x200) !== 0 && (gfp & 0x80000) === 0;
   }
@@ -54,11 +43,11 @@ class Naive5_10 extends NaiveMemory {
     return true;
   }
 
-  override taking(): void {
+  override taking(_set: NaivePcp): void {
     // A request leaves no mark.
   }
 
-  override refill(zone: NaiveZone): number {
+  override refill(zone: NaiveZone, _set: NaivePcp, _order: number): number {
     return zone.batch;
   }
 
@@ -70,28 +59,34 @@ class Naive5_10 extends NaiveMemory {
     this.turns(zone, set, this.pcpPages(set));
   }
 
-  /** A page of each type in turn, from Movable on; what empty lists do not give, the next one does. */
+  /** A block of each list in turn, from Movable on; what empty lists do not give, the next one does. */
   turns(zone: NaiveZone, set: NaivePcp, pages: number): void {
+    const keys = this.turnKeys();
     let left = Math.min(pages, this.pcpPages(set));
-    let type = 0;
+    let at = 0;
     let due = 0;
     while (left > 0) {
-      type = (type + 1) % 3;
+      at = (at + 1) % keys.length;
       due++;
-      const list = set.lists[`0/${type}`] ?? [];
+      const key = keys[at] ?? "";
+      const list = set.lists[key] ?? [];
       if (list.length === 0) continue;
-      if (due === 3) due = left;
+      if (due === keys.length) due = left;
       while (left > 0 && due > 0 && list.length > 0) {
         const page = list.pop();
-        if (page !== undefined) this.giveDrained(zone, page, 0);
-        left--;
+        if (page !== undefined) this.giveDrained(zone, page, this.orderOf(key));
+        left -= 2 ** this.orderOf(key);
         due--;
       }
     }
   }
+
+  turnKeys(): string[] {
+    return ["0/0", "0/1", "0/2"];
+  }
 }
 
-class Naive2_6 extends Naive5_10 {
+export class Naive2_6 extends Naive5_10 {
   override boot(): void {
     const size = 2 ** this.pageblock;
     for (const zone of this.state.zones) {
@@ -133,7 +128,7 @@ class Naive2_6 extends Naive5_10 {
     let left = zone.counted - (2 ** order - 1);
     let min = this.lowered(mark, pass);
     for (let below = 0; below < order; below++) {
-      left -= (zone.free[0]?.[below]?.length ?? 0) * 2 ** below;
+      for (const lists of zone.free) left -= (lists[below]?.length ?? 0) * 2 ** below;
       min = Math.floor(min / 2);
       if (left <= min) return false;
     }
@@ -149,12 +144,46 @@ class Naive2_6 extends Naive5_10 {
   }
 }
 
+/** Larger blocks wait as well, but go back as single pages did; nobody asks the zone after its lists. */
+export class Naive5_15 extends Naive5_10 {
+  override keeps(order: number): boolean {
+    return order <= 3 || order === this.pageblock;
+  }
+
+  override taking(set: NaivePcp): void {
+    set.factor >>= 1;
+  }
+
+  override refill(zone: NaiveZone, _set: NaivePcp, order: number): number {
+    return zone.batch > 1 ? Math.max(zone.batch >> order, 2) : zone.batch;
+  }
+
+  override asksOnlyLists(): boolean {
+    return true;
+  }
+
+  override relieve(zone: NaiveZone, set: NaivePcp): void {
+    const high = zone.reclaimed ? Math.min(4 * zone.batch, set.high) : set.high;
+    if (this.pcpPages(set) < high) return;
+    const most = high - zone.batch;
+    const scaled = zone.batch * 2 ** set.factor;
+    if (scaled < most) set.factor++;
+    this.turns(zone, set, Math.max(zone.batch, Math.min(scaled, most)));
+  }
+
+  /** Three lists an order, and three of huge pages, of which the last is never used. */
+  override turnKeys(): string[] {
+    const keys = [0, 1, 2, 3].flatMap((order) => [0, 1, 2].map((type) => `${order}/${type}`));
+    return [...keys, "huge/0", "huge/1", "none"];
+  }
+}
+
 interface Found {
   readonly pfn: number;
   readonly stolen: boolean;
 }
 
-class Naive6_12 extends NaiveMemory {
+export class Naive6_12 extends NaiveMemory {
   override fromBuddy(zone: NaiveZone, request: Wish, whole: boolean): number {
     return this.search(zone, request, whole).pfn;
   }

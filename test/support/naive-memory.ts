@@ -89,7 +89,7 @@ export class NaiveMemory extends NaiveBuddy {
     const first = request.zones[0];
     const near = this.state.zones.find((z) => z.node === first?.node && z.name === "DMA32");
     const plain = { half: false, harder: false, highatomic: false, whole: false };
-    const whole = first?.name === "Normal" && near !== undefined;
+    const whole = this.startsWhole() && first?.name === "Normal" && near !== undefined;
     let pfn = this.pass(request, { ...plain, mark: "low", whole });
     if (pfn >= 0) return pfn;
     const high = (gfp & 0x20) !== 0;
@@ -108,6 +108,16 @@ export class NaiveMemory extends NaiveBuddy {
     do pfn = this.pass(request, slow);
     while (pfn < 0 && this.unreserve(request));
     return pfn;
+  }
+
+  /** Whether lower zones are asked before types mix. */
+  startsWhole(): boolean {
+    return true;
+  }
+
+  /** Whether a block that per-CPU lists keep comes from them or not at all. */
+  asksOnlyLists(): boolean {
+    return false;
   }
 
   pass(request: Request, pass: Pass): number {
@@ -177,7 +187,7 @@ export class NaiveMemory extends NaiveBuddy {
         this.countRefill(zone, pfns.length, order);
       }
       const page = list.shift();
-      if (page !== undefined) return page.pfn;
+      if (page !== undefined || this.asksOnlyLists()) return page?.pfn ?? -1;
     }
     let pfn = pass.highatomic ? this.smallest(zone, order, HIGHATOMIC) : -1;
     if (pfn < 0) pfn = this.fromBuddy(zone, request, pass.whole);

@@ -34,8 +34,8 @@ import {
 } from "../../src/mm/memory.ts";
 import { TYPE_COUNT } from "../../src/mm/rule.ts";
 import type { NaiveZone } from "./naive-buddy.ts";
-import { naiveMemory } from "./naive-eras.ts";
 import type { NaiveMemory } from "./naive-memory.ts";
+import { naiveMemory } from "./naive-old.ts";
 
 /** pfns of a free list in order, the blocks of an extent one by one. */
 export function freeList(m: Memory, zone: number, type: number, order: number): number[] {

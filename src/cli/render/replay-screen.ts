@@ -1,7 +1,14 @@
 /** `zonewright replay` for people: the scores, the first difference, and the run over time. */
 import { formatCount } from "../../base/units.ts";
 import type { ReplayOrigin } from "../../documents/index.ts";
-import type { Comparison, Divergence, Replay, Run } from "../../replay/index.ts";
+import {
+  allocatorOf,
+  type Comparison,
+  type Divergence,
+  type Replay,
+  type ReplayAllocator,
+  type Run,
+} from "../../replay/index.ts";
 import type { Style } from "../terminal.ts";
 import { dmaSections } from "./dma.ts";
 import { iovaSections } from "./iova.ts";
@@ -15,7 +22,7 @@ export function replayScreen(style: Style, replay: Replay, origin: ReplayOrigin)
   const { facts, blind, repaired } = replay;
   const { score } = repaired;
   const what = [
-    `kernel ${facts.upstream}, rules of ${facts.era}, CPUs ${facts.cpus}`,
+    `kernel ${facts.upstream}, rules of ${facts.era}, ${allocatorWords(allocatorOf(facts))}, CPUs ${facts.cpus}`,
     `${formatCount(score.events)} events: ${formatCount(score.allocations)} allocations, ${formatCount(score.frees)} frees, ${origin.lost} lost`,
   ];
   if (replay.start === "boot") what.push("started from what memblock hands over, as planned");
@@ -47,6 +54,14 @@ export function replayScreen(style: Style, replay: Replay, origin: ReplayOrigin)
     ...timelineSections(style, replay),
     section(style, "Worth knowing", issueLines(style, origin.issues)),
   ]);
+}
+
+/** "allocator of 6.1 (captured)", and what such kernels do otherwise. */
+function allocatorWords(allocator: ReplayAllocator | null): string {
+  if (allocator === null) return "no allocator";
+  const { rule, basis, differs } = allocator;
+  const but = differs.length === 0 ? "" : `, without ${differs.join("; ")}`;
+  return `allocator of ${rule} (${basis}${but})`;
 }
 
 function runLines(style: Style, { score, comparison }: Run): string[] {

@@ -39,12 +39,14 @@ const NODE_LISTS = {
 
 const RULES: readonly ReclaimRule[] = [
   { name: "2.6", ...ZONE_LISTS },
-  { name: "5.10", ...NODE_LISTS },
-  { name: "6.1", ...NODE_LISTS },
-  { name: "6.12", ...NODE_LISTS },
+  { name: "2.6.39", ...ZONE_LISTS, lowmemNeverKills: true, costlyNeverKills: true },
+  { name: "3.10", ...ZONE_LISTS, lowmemNeverKills: true, costlyNeverKills: true },
+  { name: "4.9", ...NODE_LISTS, hopeless: 0, anonInactive: false },
+  { name: "4.19", ...NODE_LISTS, anonInactive: false },
+  { name: "5.4", ...NODE_LISTS, anonInactive: false },
 ];
 
-/** The rules that go with an allocator's; those of 6.1 where there are none of that name. */
+/** The rules that go with an allocator's; those of 5.10 to 6.18, which are one, where there are none of that name. */
 export function reclaimRule(name: string): ReclaimRule {
   return RULES.find((rule) => rule.name === name) ?? { name, ...NODE_LISTS };
 }
