@@ -29,6 +29,7 @@ test("S8 a pool grows by its size once less than that is free, and takes back wh
   assert.equal(pools.work(), 0, "once");
   assert.ok(pools.take(64 * KIB, 0, anywhere) >= 0);
   assert.equal(pools.work(), 0, "128 KiB are free");
+  assert.ok(!pools.wantsWork);
   assert.ok(pools.give(first, 64 * KIB));
   assert.equal(pools.take(64 * KIB, 0, anywhere), first);
   assert.ok(!pools.give(2 ** 40, 4096), "of no pool");

@@ -157,6 +157,48 @@ test("S8 stacks, kernel text and vmalloc must not be mapped; segments keep to th
   ]);
 });
 
+test("S8 a stack is told by a buffer's first byte, kernel text by any", () => {
+  for (const [kind, count] of [
+    ["stack", 0],
+    ["rodata", 1],
+  ] as const) {
+    const areas = [{ kind, start: 0x100000, end: 0x102000 }];
+    const { dma, nic, lines } = bench("6.1", { allErrors: true, areas });
+    dma.mapSingle(nic, 0x100000 - 32, 64, DMA_TO_DEVICE);
+    assert.equal(lines().length, count, kind);
+    dma.mapSingle(nic, 0x102000, 64, DMA_TO_DEVICE);
+    dma.mapSingle(nic, 0x100000 - 64, 64, DMA_TO_DEVICE);
+    assert.equal(lines().length, count, kind);
+  }
+});
+
+test("S8 a sync is compared with how it was mapped; both ways excuse everything", () => {
+  const [both, to, from] = [DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE] as const;
+  const wrong = "sync direction";
+  const [reads, writes] = ["sync of read-only", "sync of write-only"];
+  // Mapped, then what each direction of a sync for the CPU, and for the device, comes to.
+  const table = [
+    [both, [[], [], []], [[], [], []]],
+    [to, [[wrong, reads], [], [wrong, reads]], [[wrong], [], [wrong]]],
+    [from, [[wrong], [wrong], []], [[wrong, writes], [wrong, writes], []]],
+  ] as const;
+  for (const [mapped, forCpu, forDevice] of table) {
+    for (const synced of [both, to, from]) {
+      const { dma, nic } = bench("6.1");
+      const address = dma.mapSingle(nic, 0x100000, 64, mapped);
+      const kinds = (): string[] => dma.reports.misuses.map(({ kind }) => kind);
+      dma.syncSingleForCpu(nic, address, 64, synced);
+      assert.deepEqual(kinds(), forCpu[synced], `for cpu: ${mapped} ${synced}`);
+      dma.syncSingleForDevice(nic, address, 64, synced);
+      assert.deepEqual(
+        kinds().slice(forCpu[synced]?.length),
+        forDevice[synced],
+        `${mapped} ${synced}`,
+      );
+    }
+  }
+});
+
 test("S8 debugging that runs out of entries grows, or gives up before 5.0", () => {
   for (const [era, last] of [
     ["6.1", "DMA-API: dma_debug_entry pool grown to 8 (200%)"],

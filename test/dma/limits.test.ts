@@ -20,6 +20,7 @@ import {
 } from "../../src/dma/index.ts";
 import { allocPages, GFP_ATOMIC, GFP_KERNEL, type Memory } from "../../src/mm/index.ts";
 import { GIB, MIB, pc, small } from "../support/dma.ts";
+import { strictSetup } from "../support/dma-setups.ts";
 
 const PAGE = 4096;
 const KIB = 1024;
@@ -200,6 +201,48 @@ test("S8 pages that the books have no room for go back", () => {
   assert.equal(dma.reports.lastRefusal?.reason, "books full");
   assert.equal(dma.counts(card).refused, 600);
   assert.ok(free() > 400);
+});
+
+test("S10 behind an IOMMU pages come from anywhere, whatever the device's mask", () => {
+  const { dma, device, left } = strictSetup({
+    bits: 20,
+    coherent: true,
+    offset: 0,
+    force: false,
+    debug: false,
+    era: "6.1",
+  });
+  device.coherentLimit = MIB - 1;
+  const pages = dma.allocPages(device, 2 * PAGE, DMA_FROM_DEVICE);
+  assert.ok(pages !== null && pages.physical >= MIB);
+  assert.equal(device.write(pages.dma + PAGE, Uint8Array.of(3)), null);
+  assert.deepEqual(dma.cpuRead(pages.physical + PAGE, 1), Uint8Array.of(3));
+  dma.freePages(device, pages, DMA_FROM_DEVICE);
+  const buffer = dma.allocCoherent(device, 2 * PAGE);
+  assert.equal(dma.counts(device).allocatedBytes, 2 * PAGE);
+  assert.ok(buffer !== null);
+  dma.freeCoherent(device, buffer);
+  assert.equal(dma.counts(device).allocatedBytes, 0);
+  assert.deepEqual([left(), dma.liveMappings()], [0, 0]);
+});
+
+test("S11 4.19: slots serve coherent requests at last, to the last byte in reach, and come back", () => {
+  for (const [limit, fits] of [
+    [66 * PAGE - 1, true],
+    [66 * PAGE - 2, false],
+  ] as const) {
+    const memory = small(512, 256);
+    const bounce = swiotlbIn(memory, "4.19", { start: 64 * PAGE });
+    const dma = createDma(memory, { era: "4.19", bounce, zoneDmaLimit: MIB - 1, mappings: 1024 });
+    while (allocPages(memory, GFP_KERNEL, 0) >= 0);
+    const card = dma.addDevice(simpleDevice("card", 32));
+    card.coherentLimit = limit;
+    const buffer = dma.allocCoherent(card, 2 * PAGE);
+    assert.equal(buffer?.physical, fits ? 64 * PAGE : undefined);
+    assert.equal(bounce.used, fits ? 4 : 0);
+    if (buffer !== null) dma.freeCoherent(card, buffer);
+    assert.equal(bounce.used, 0);
+  }
 });
 
 test("S8 zone bits of the caller count where the era keeps them, and nowhere else", () => {

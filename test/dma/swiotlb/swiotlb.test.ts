@@ -388,3 +388,29 @@ test("whatever is mapped, the device sees the original's bytes and the original 
     { numRuns: 60 },
   );
 });
+
+test("S11 with fitsMask the last slot in reach is used, and none behind it", () => {
+  const { own } = bench("6.12", { fitsMask: true });
+  const short = device({ streamingLimit: POOL + 4 * 2048 - 1 });
+  for (let i = 0; i < 4; i++) assert.ok(map(own, 2048, DMA_TO_DEVICE, 0, short) >= POOL);
+  assert.ok(map(own, 2048, DMA_TO_DEVICE, 0, short) < 0);
+  assert.equal(own.used, 4);
+});
+
+test("S11 a search that found nothing long enough does not hide what shorter requests need", () => {
+  const slots = 128 * 128; // two groups of segments, so that one is gone through whole
+  const { own } = bench("6.12", { slots, start: 0 });
+  const buffers = Array.from({ length: slots }, () => map(own, 2048, DMA_TO_DEVICE));
+  assert.equal(own.used, slots);
+  // A free page in each segment, in the first one half of it.
+  for (let at = 0; at < slots; at += 128) {
+    for (const slot of at === 0 ? [5] : [at + 8, at + 9]) {
+      own.unmap(DEV, buffers[slot] ?? -1, 2048, DMA_TO_DEVICE, 0);
+    }
+  }
+  assert.ok(map(own, 3 * 2048, DMA_TO_DEVICE) < 0);
+  for (let i = 1; i < 128; i++) assert.ok(map(own, 2 * 2048, DMA_TO_DEVICE) >= 0, String(i));
+  assert.ok(map(own, 2 * 2048, DMA_TO_DEVICE) < 0);
+  assert.ok(map(own, 2048, DMA_TO_DEVICE) >= 0);
+  assert.equal(own.used, slots);
+});
