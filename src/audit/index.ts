@@ -10,6 +10,7 @@ export { identities } from "./identity.ts";
 export type { BuildFact, Confidence, Group, Verdict } from "./judgement.ts";
 export { markdownOf } from "./markdown.ts";
 export { patchOf } from "./patch.ts";
+export { scenarioOf } from "./scenario.ts";
 export { type Json, sarifOf } from "./sarif.ts";
 export { countBy, countFolders } from "./summary.ts";
 export type { Parse, SyntaxNode } from "./syntax.ts";
