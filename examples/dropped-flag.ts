@@ -8,10 +8,10 @@ import { pathToFileURL } from "node:url";
 import {
   createDma,
   createSwiotlb,
+  type Device,
   DMA_BIDIRECTIONAL,
   DMA_FROM_DEVICE,
   DMA_TO_DEVICE,
-  type Device,
   type Dma,
   type DmaDirection,
   simpleDevice,

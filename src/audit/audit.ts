@@ -3,6 +3,7 @@
  * for each call that a flag reaches by another way than its own line.
  */
 import { ALLOCATORS, type Family } from "./allocators.ts";
+import { directionOf } from "./direction.ts";
 import { flagsOf } from "./expr.ts";
 import { type Call, type FileFacts, type Flow, type Hit, NO_FACTS, type Touch } from "./facts.ts";
 import { flowsInLine, folderOf, type Graph, graphOf, type NodeAt, usersOf } from "./graph.ts";
@@ -11,7 +12,6 @@ import { type MaskValue, maskValue } from "./mask-value.ts";
 import { type Reach, reachOf, type Sink } from "./reach.ts";
 import { RULES } from "./rules/index.ts";
 import { sizeOf } from "./size.ts";
-import { directionOf } from "./direction.ts";
 import type { Place, Use } from "./use.ts";
 import { FLAGS, MASK_CALLS, MASK_FIELDS, zoneOf } from "./words.ts";
 

@@ -125,7 +125,12 @@ export function usersOf(graph: Graph, { file, node }: NodeAt): readonly FlowAt[]
 }
 
 /** Flows into a node that are written in one line of a file. */
-export function flowsInLine(graph: Graph, file: string, node: string, line: number): readonly Flow[] {
+export function flowsInLine(
+  graph: Graph,
+  file: string,
+  node: string,
+  line: number,
+): readonly Flow[] {
   return graph.byLine.get(file)?.get(`${node} ${line}`) ?? [];
 }
 

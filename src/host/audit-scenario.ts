@@ -31,7 +31,8 @@ export function writeScenarios(
     writeFileSync(join(folder, name), scenarioOf(file, uses, up + RUNNER));
   }
   const all = names.map((name) => `import ${JSON.stringify(`./${name}`)};\n`);
-  const head = "// Runs each of them: a line that begins with FAIL, and exit code 1, where one fails.\n";
+  const head =
+    "// Runs each of them: a line that begins with FAIL, and exit code 1, where one fails.\n";
   writeFileSync(join(folder, "all.ts"), head + all.join(""));
   return { files: files.length, flags: fixed.length };
 }

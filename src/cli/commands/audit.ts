@@ -12,7 +12,13 @@ import {
   type Use,
 } from "../../audit/index.ts";
 import { type AuditOrigin, auditDocument } from "../../documents/index.ts";
-import { type AuditResult, auditTree, inputErrorOf, patchTree, writeScenarios } from "../../host/index.ts";
+import {
+  type AuditResult,
+  auditTree,
+  inputErrorOf,
+  patchTree,
+  writeScenarios,
+} from "../../host/index.ts";
 import type { Context } from "../context.ts";
 import { EXIT_FINDINGS, EXIT_FINE, EXIT_INPUT, Failure, usage } from "../failure.ts";
 import { auditProgress, auditScreen } from "../render/audit-screen.ts";
@@ -73,7 +79,10 @@ export function addAudit(program: Command, context: Context): void {
 async function run(paths: readonly string[], flags: AuditFlags, context: Context): Promise<number> {
   const outputs = [flags.json, flags.sarif, flags.markdown, flags.patch, flags.scenario];
   if (outputs.filter(Boolean).length > 1) {
-    throw usage("--json, --sarif, --markdown, --patch, --scenario", "only one of them can be printed");
+    throw usage(
+      "--json, --sarif, --markdown, --patch, --scenario",
+      "only one of them can be printed",
+    );
   }
   const known = flags.baseline === undefined ? null : readBaseline(flags.baseline);
   const result = await audit(paths, flags, context);

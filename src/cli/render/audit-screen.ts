@@ -120,7 +120,8 @@ function useLines(style: Style, uses: readonly Use[], all: boolean): string[] {
       importance: 2,
     },
   ];
-  const lines = shown.length === 0 ? ["  nothing"] : underFiles(table(style, columns, shown), shown);
+  const lines =
+    shown.length === 0 ? ["  nothing"] : underFiles(table(style, columns, shown), shown);
   const kinds = new Map(shown.map((use) => [use.category, use]));
   for (const { category, fix } of kinds.values()) {
     if (fix === "") continue;
