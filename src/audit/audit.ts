@@ -3,9 +3,10 @@
  * for each call that a flag reaches by another way than its own line.
  */
 import { ALLOCATORS, type Family } from "./allocators.ts";
+import { directionOf } from "./direction.ts";
 import { flagsOf } from "./expr.ts";
 import { type Call, type FileFacts, type Flow, type Hit, NO_FACTS, type Touch } from "./facts.ts";
-import { folderOf, type Graph, graphOf, type NodeAt, usersOf } from "./graph.ts";
+import { flowsInLine, folderOf, type Graph, graphOf, type NodeAt, usersOf } from "./graph.ts";
 import type { BuildFact, Case, Judgement } from "./judgement.ts";
 import { type MaskValue, maskValue } from "./mask-value.ts";
 import { type Reach, reachOf, type Sink } from "./reach.ts";
@@ -28,6 +29,8 @@ const UNSAID: Judgement = {
 const NOWHERE: Reach = { sinks: [], ends: [] };
 const REACHES_SHOWN = 12;
 const SINKS_TOUCHED = 8;
+/** What is larger cannot bounce: without its flag it might not be mapped. Linux: IO_TLB_SEGSIZE */
+const LARGEST_BOUNCE = 256 * 1024;
 /** A mask that leaves nothing out. */
 const FULL_BITS = 64;
 /** A folder with more files that set masks is no one driver: it says nothing of its other files. */
@@ -111,15 +114,13 @@ function isMask({ word }: Hit): boolean {
 /** Null where the use is no mask. */
 function maskOf(graph: Graph, file: string, hit: Hit): MaskValue | null {
   if (!isMask(hit)) return null;
-  const flow = graph.facts.get(file)?.flows.find((one) => isFlowOf(one, hit));
+  const place = MASK_CALLS.get(hit.word);
+  const node = place === undefined ? `f:${hit.word}` : `a:${hit.word}:${place}`;
+  const flow = flowsInLine(graph, file, node, hit.line).find(
+    ({ call }) => place === undefined || call === hit.call,
+  );
   if (flow === undefined) return { bits: [], isOpen: true, missing: [], from: [] };
   return maskValue(graph, file, flow.expr);
-}
-
-function isFlowOf(flow: Flow, hit: Hit): boolean {
-  const place = MASK_CALLS.get(hit.word);
-  if (place !== undefined) return flow.call === hit.call && flow.to === `a:${hit.word}:${place}`;
-  return flow.line === hit.line && flow.to === `f:${hit.word}`;
 }
 
 function caseOf(
@@ -213,6 +214,7 @@ function useOf(graph: Graph, one: Case): Use {
   const { dropsFlag, ...said } = judge(one);
   const isCall = hit.role === "call" && hit.call !== null;
   const own: Call | null = isCall ? (one.facts.calls[hit.call ?? -1] ?? null) : null;
+  const size = sink === null ? null : sizeOf(graph, sink);
   return {
     file,
     line: hit.line,
@@ -228,14 +230,16 @@ function useOf(graph: Graph, one: Case): Use {
     config: build?.condition ?? null,
     architectures: build?.architectures ?? null,
     isBuilt: build?.isBuilt ?? null,
-    size: sink === null ? null : sizeOf(graph, sink),
-    removal: dropsFlag === true && isWhole(one) ? hit.removal : null,
+    size,
+    device: { bits: [...new Set(one.masks)].sort((a, b) => a - b), direction: directionOf(one) },
+    removal: dropsFlag === true && isWhole(one, size?.bytes ?? null) ? hit.removal : null,
     text: hit.text,
   };
 }
 
 /** Whether all that takes the flag is known: else dropping it may change what nobody looked at. */
-function isWhole({ reach, hit, sink }: Case): boolean {
+function isWhole({ reach, hit, sink, families }: Case, bytes: number | null): boolean {
+  if (!families.has("dma") && (bytes ?? 0) > LARGEST_BOUNCE) return false;
   // A flag alone is replaced where it is an allocator's own argument: elsewhere it may be a part.
   const isOwn = hit.removal?.text === "" || sink?.via.length === 0;
   return isOwn && reach.ends.length === 0 && reach.sinks.every(({ isKnown }) => isKnown);

@@ -25,6 +25,10 @@ export interface Graph {
   readonly outOf: ReadonlyMap<string, readonly FlowAt[]>;
   /** Flows that a flag is written in: file, then index of the hit. */
   readonly byFlag: ReadonlyMap<string, ReadonlyMap<number, readonly Flow[]>>;
+  /** Flows into a node in a line of a file, by `node line`. */
+  readonly byLine: ReadonlyMap<string, ReadonlyMap<string, readonly Flow[]>>;
+  /** Answers of `usersOf` so far: a node is asked for once for each flag that reaches it. */
+  readonly users: Map<string, readonly FlowAt[]>;
   /** Files that define a function; static ones of .c files are their file's own. */
   readonly definedIn: ReadonlyMap<string, readonly string[]>;
   readonly statics: ReadonlyMap<string, ReadonlySet<string>>;
@@ -36,17 +40,21 @@ export function graphOf(facts: ReadonlyMap<string, FileFacts>): Graph {
   const into = new Map<string, FlowAt[]>();
   const outOf = new Map<string, FlowAt[]>();
   const byFlag = new Map<string, Map<number, Flow[]>>();
+  const byLine = new Map<string, ReadonlyMap<string, readonly Flow[]>>();
   const definedIn = new Map<string, string[]>();
   const statics = new Map<string, Set<string>>();
   const structs = structsOf(facts);
   for (const [file, { flows, functions, structs: own }] of facts) {
     const flags = new Map<number, Flow[]>();
+    const lines = new Map<string, Flow[]>();
     byFlag.set(file, flags);
+    byLine.set(file, lines);
     const byTag = new Map(own.map((one) => [one.name, one.fields]));
     for (const written of flows) {
       const flow = named(written, (tag) => byTag.get(tag) ?? structs.get(tag));
       const at: FlowAt = { file, flow };
       push(into, flow.to, at);
+      push(lines, `${flow.to} ${flow.line}`, flow);
       for (const node of new Set(refsOf(flow.expr))) push(outOf, node, at);
       for (const flag of flagsOf(flow.expr)) push(flags, flag, flow);
     }
@@ -57,7 +65,9 @@ export function graphOf(facts: ReadonlyMap<string, FileFacts>): Graph {
     }
     statics.set(file, mine);
   }
-  return { facts, into, outOf, byFlag, definedIn, statics, flat: flatFolders(facts) };
+  const users = new Map<string, readonly FlowAt[]>();
+  const flat = flatFolders(facts);
+  return { facts, into, outOf, byFlag, byLine, users, definedIn, statics, flat };
 }
 
 /** A subsystem's folder holds many drivers, a driver's own few files. */
@@ -106,7 +116,22 @@ export function sourcesOf(graph: Graph, { file, node }: NodeAt): readonly FlowAt
 
 /** Where a node's value is used; of arguments, in the functions that have them. */
 export function usersOf(graph: Graph, { file, node }: NodeAt): readonly FlowAt[] {
-  return near(graph.outOf.get(node) ?? [], file, node, graph);
+  const key = `${file} ${node}`;
+  const known = graph.users.get(key);
+  if (known !== undefined) return known;
+  const found = near(graph.outOf.get(node) ?? [], file, node, graph);
+  graph.users.set(key, found);
+  return found;
+}
+
+/** Flows into a node that are written in one line of a file. */
+export function flowsInLine(
+  graph: Graph,
+  file: string,
+  node: string,
+  line: number,
+): readonly Flow[] {
+  return graph.byLine.get(file)?.get(`${node} ${line}`) ?? [];
 }
 
 export function callOf(graph: Graph, { file, flow }: FlowAt): Call | null {

@@ -11,6 +11,7 @@ export type { BuildFact, Confidence, Group, Verdict } from "./judgement.ts";
 export { markdownOf } from "./markdown.ts";
 export { patchOf } from "./patch.ts";
 export { type Json, sarifOf } from "./sarif.ts";
+export { scenarioOf } from "./scenario.ts";
 export { countBy, countFolders } from "./summary.ts";
 export type { Parse, SyntaxNode } from "./syntax.ts";
 export { isRequest, type Place, type Use } from "./use.ts";

@@ -42,7 +42,9 @@ function newSearch(graph: Graph): Search {
 export function constantValue(graph: Graph, file: string, expr: Expr): bigint | null {
   const search = newSearch(graph);
   const values = evaluate(expr, file, search, 0);
-  return search.isOpen || values.length !== 1 ? null : (values[0] ?? null);
+  // A field has the value that some struct of that name was given: nobody's constant.
+  const isField = search.from.some(({ node }) => node.startsWith("f:"));
+  return search.isOpen || isField || values.length !== 1 ? null : (values[0] ?? null);
 }
 
 function bitsOf(mask: bigint): number {

@@ -47,16 +47,26 @@ export function reachOf(graph: Graph, file: string, hit: number): Reach {
       continue;
     }
     const node: NodeAt = { file: at.file, node: at.flow.to };
-    const next = usersOf(graph, node).filter(({ flow }) => !seen.has(flow));
+    const next = nextOf(usersOf(graph, node), seen);
     if (sink !== null && next.length === 0) sinks.push(sink);
     else if (next.length === 0) ends.push(node);
-    for (const one of next.slice(0, MOST_STEPS)) {
+    for (const one of next) {
       seen.add(one.flow);
       const step: Step = { file: at.file, line: at.flow.line, node: at.flow.to };
       queue.push({ at: one, via: [...via, step] });
     }
   }
   return { sinks, ends };
+}
+
+/** Not gone yet, as many as are ever followed. */
+function nextOf(users: readonly FlowAt[], seen: ReadonlySet<Flow>): FlowAt[] {
+  const next: FlowAt[] = [];
+  for (const user of users) {
+    if (next.length === MOST_STEPS) break;
+    if (!seen.has(user.flow)) next.push(user);
+  }
+  return next;
 }
 
 function sinkOf(graph: Graph, at: FlowAt, via: readonly Step[]): Sink | null {

@@ -1,6 +1,6 @@
 /** How many bytes one request is for, where that is written as a constant. */
 import { ALLOCATORS } from "./allocators.ts";
-import type { Graph } from "./graph.ts";
+import { flowsInLine, type Graph } from "./graph.ts";
 import { constantValue } from "./mask-value.ts";
 import type { Sink } from "./reach.ts";
 
@@ -42,8 +42,7 @@ function argumentValue(
   place: number,
   line: number,
 ): number | null {
-  const node = `a:${callee}:${place}`;
-  const flow = graph.facts.get(file)?.flows.find((one) => one.to === node && one.line === line);
+  const [flow] = flowsInLine(graph, file, `a:${callee}:${place}`, line);
   if (flow === undefined) return null;
   const value = constantValue(graph, file, flow.expr);
   return value === null || value < 0n || value > BigInt(2 ** 40) ? null : Number(value);

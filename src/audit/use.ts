@@ -10,6 +10,12 @@ export interface Place {
   readonly what: string;
 }
 
+export interface TargetDevice {
+  /** Widths that this driver gives its devices, the smallest first. */
+  readonly bits: readonly number[];
+  readonly direction: "to device" | "from device" | "both" | null;
+}
+
 export interface Use {
   readonly file: string;
   readonly line: number;
@@ -42,6 +48,8 @@ export interface Use {
   readonly isBuilt: boolean | null;
   /** Bytes of one allocation, as written and as a number where that is constant. */
   readonly size: { readonly text: string; readonly bytes: number | null } | null;
+  /** Who gets the memory, as far as it is written: for scenarios, not part of the document. */
+  readonly device: TargetDevice;
   /** The cut that drops the flag; null where that is not all. */
   readonly removal: Removal | null;
   readonly text: string;

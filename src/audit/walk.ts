@@ -116,10 +116,13 @@ function seeName(chain: Chain, place: WalkPlace): void {
 function replacementOf(chain: Chain, place: WalkPlace, offset: number): RawHit["removal"] {
   const fn = functionAt(place.functions, offset);
   if (place.macro !== null || fn === null || chain.up?.node.type !== "argument_list") return null;
+  const end = offset + chain.node.end - chain.node.start;
+  // Flags of a cache are no gfp flags: none is none.
+  if (place.text.startsWith("SLAB_", chain.node.start)) return { start: offset, end, text: "0" };
   const body = place.text.slice(fn.bodyStart, fn.end);
   if (!/\bGFP_KERNEL\b/.test(body) && !/_(probe|init|setup|open)$/.test(fn.name)) return null;
   if (/\bGFP_ATOMIC\b|spin_lock|rcu_read_lock|local_irq/.test(body)) return null;
-  return { start: offset, end: offset + chain.node.end - chain.node.start, text: "GFP_KERNEL" };
+  return { start: offset, end, text: "GFP_KERNEL" };
 }
 
 /** What a flag is asked to do, from the operators above it. */

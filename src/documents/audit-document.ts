@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { type Cost, identities, isFinding, type Place, type Use } from "../audit/index.ts";
 
-export interface AuditUse extends Omit<Use, "removal"> {
+export interface AuditUse extends Omit<Use, "removal" | "device"> {
   readonly id: string;
   readonly finding: boolean;
   readonly isNew: boolean | null;
@@ -138,7 +138,7 @@ export function auditDocument(uses: readonly Use[], origin: AuditOrigin): AuditD
     files,
     parsed,
     uses: uses.map((one, i) => {
-      const { removal, ...rest } = one;
+      const { removal, device: _, ...rest } = one;
       const id = ids[i] ?? "";
       return {
         id,

@@ -1,5 +1,6 @@
 /** The host: files, archives and this machine, as what the engine reads. */
 export { type AuditOptions, type AuditResult, auditTree, patchTree } from "./audit.ts";
+export { writeScenarios } from "./audit-scenario.ts";
 export { isAuditWorker } from "./audit-worker.ts";
 export { InputError, inputErrorOf, packingOf, readAll, unpackWhole } from "./bytes.ts";
 export { captureFromTar, type OpenOptions, openCaptureFiles } from "./capture-files.ts";

@@ -319,6 +319,41 @@ void f(struct x *x)
     );
   });
 
+  test("a cache of a driver that uses an IOMMU is no table of one", () => {
+    const text = `struct iommu_domain *d;
+void f(struct x *x)
+{
+	x->cache = kmem_cache_create("x", 64, 0, SLAB_CACHE_DMA, NULL);
+}
+`;
+    deepEqual(verdictsOf(text), ["4 SLAB_CACHE_DMA kmem_cache_create kmalloc-streaming"]);
+  });
+
+  test("low pages only where the device's reach is limited save copies, also in graphics", () => {
+    const text = `void f(struct x *x)
+{
+	gfp_t gfp = GFP_KERNEL;
+	if (dma_addressing_limited(x->dev))
+		gfp |= GFP_DMA32;
+	x->page = alloc_page(gfp);
+}
+`;
+    const [first] = auditOf({ "drivers/gpu/drm/x/x.c": text });
+    deepEqual([first?.category, first?.verdict], ["net-page-pool-32bit", "optimisation"]);
+  });
+
+  test("pages of a function that maps are for the mapping; of one that does not, for nobody knows", () => {
+    const text = (call: string): string => `void f(struct x *x)
+{
+	struct desc *d = (void *)get_zeroed_page(GFP_KERNEL | GFP_DMA);
+	x->at = ${call}(x->dev, d->inner, 64, DMA_TO_DEVICE);
+}
+`;
+    const verdictOf = (call: string): string | undefined =>
+      auditOf({ "drivers/x/x.c": text(call) })[0]?.verdict;
+    deepEqual(["dma_map_single", "hash_it"].map(verdictOf), ["replaceable", "review"]);
+  });
+
   test("what nobody can tell is said to be unknown", () => {
     const use = one("void f(void)\n{\n\tstart_engine(dev, GFP_DMA);\n}\n");
     deepEqual([use.verdict, use.confidence, use.allocator], ["review", "low", "start_engine"]);

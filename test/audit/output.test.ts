@@ -75,6 +75,27 @@ describe("a patch", () => {
     equal(patchOf("x.c", text, auditOf({ "x.c": text })), "");
   });
 
+  test("a cache without its only flag has none", () => {
+    const text = `int x_init(void)
+{
+	c = kmem_cache_create("x", 64, 0, SLAB_CACHE_DMA, NULL);
+	p = kmem_cache_alloc(c, GFP_KERNEL);
+}
+`;
+    equal(apply("x.c", text), text.replace("SLAB_CACHE_DMA", "0"));
+  });
+
+  test("keeps the flag where the buffer is too large to bounce", () => {
+    const text = (size: string): string => `int x_init(void)
+{
+	p = kmalloc(${size}, GFP_KERNEL | GFP_DMA);
+}
+`;
+    const of = (size: string): string => patchOf("x.c", text(size), auditOf({ "x.c": text(size) }));
+    notEqual(of("256 * 1024"), "");
+    equal(of("512 * 1024"), "");
+  });
+
   test("is empty for a file without uses", () => {
     equal(patchOf("y.c", "int a;\n", auditOf({ "x.c": SOURCE })), "");
   });

@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { auditSchema } from "../../src/documents/index.ts";
-import { run, scratch } from "./run.ts";
+import { machine, run, scratch } from "./run.ts";
 
 const USER = `int x_probe(struct x *x)
 {
@@ -60,6 +60,20 @@ test("a screen says what there is, what is to do, and what the rest costs", asyn
   ]) {
     match(out, words);
   }
+});
+
+test("what the rest costs is a command that plan takes", async (t) => {
+  const root = scratch(t);
+  mkdirSync(join(root, "drivers/s390"), { recursive: true });
+  const text = USER.replace("64,", "9000,").replace("GFP_DMA */", "*/");
+  writeFileSync(join(root, "drivers/s390/x.c"), text);
+  const { out } = await run(["audit", root, "--no-cache"]);
+  const [, words = ""] = /^ +zonewright (plan MACHINE .*)$/m.exec(out) ?? [];
+  equal(words, "plan MACHINE --mask-pool 12K");
+  const machinePath = machine("desktop-8G");
+  const plan = await run(words.replace("MACHINE", machinePath).split(" "));
+  deepEqual([plan.code, plan.err], [0, ""]);
+  match(plan.out, /12 KiB/);
 });
 
 test("nothing to do is exit code 0", async (t) => {

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { buddyLesson } from "../../examples/buddy-lesson.ts";
 import { cmaArea } from "../../examples/cma-area.ts";
+import { dropFlags, EXAMPLE } from "../../examples/dropped-flag.ts";
 import { emulatorRam } from "../../examples/emulator-ram.ts";
 import { lruCache } from "../../examples/lru-cache.ts";
 import { networkCard } from "../../examples/network-card.ts";
@@ -91,4 +92,20 @@ test("S8 a driver of an old network card", () => {
   assert.ok(lines.includes("after the unmap fault: freed"));
   const page = readFileSync(new URL("../../docs/dma.md", import.meta.url), "utf8");
   assert.ok(page.includes(lines.join("\n")));
+});
+
+test("what a driver's buffers do with and without a zone flag", () => {
+  const lines = linesOf((print) => {
+    assert.equal(dropFlags(EXAMPLE, print), 0);
+  });
+  assert.deepEqual(lines, [
+    "pass  a packet  kmalloc()  1500 bytes, 32 bits, to device",
+    "      GFP_DMA    zone DMA, 0 bounces",
+    "      without    zone Normal, 1 bounce",
+    "pass  a ring  dma_alloc_coherent()  4096 bytes, 32 bits, both",
+    "      GFP_DMA    zone DMA32, 0 bounces",
+    "      without    zone DMA32, 0 bounces",
+  ]);
+  const audit = readFileSync(new URL("../../docs/audit.md", import.meta.url), "utf8");
+  assert.ok(audit.includes(lines.slice(0, 3).join("\n")));
 });

@@ -9,7 +9,9 @@ export const graphics: Rule = (use) => {
   const isSigned = facts.signs.includes("iommu") || facts.signs.includes("drm");
   const isTable = /mmu|gart|gtt|iommu|pgtable/i.test(file);
   if (hit.role !== "value" || !(isPlace || isSigned || (isTable && zone === "DMA32"))) return null;
-  if (families.has("slab") && !isPlace) return null;
+  // A user of an IOMMU is no table of one.
+  const isObject = families.has("slab") || families.has("cache") || families.has("cache-create");
+  if (isObject && !isPlace && !isTable) return null;
   if (families.has("slab") && zone === "DMA" && !isUnder(file, "iommu")) return null;
   const physical = touchedBy(use, /^(virt_to_phys|page_to_phys|__pa)/);
   return {

@@ -21,8 +21,13 @@ export const videoQueue: Rule = ({ file, facts, reach, hit, zone }) => {
 
 /** `gfp |= GFP_DMA32` under a test of the device's width. */
 export const conditionalHint: Rule = ({ file, hit, facts, families, zone }) => {
-  if (hit.role !== "value" || zone !== "DMA32" || isUnder(file, "gpu", "iommu")) return null;
-  const isWidth = hit.conditions.some((one) => /width|mask|bits|dma32|addr64|highdma/i.test(one));
+  if (hit.role !== "value" || zone !== "DMA32") return null;
+  // Linux: dma_addressing_limited(): the mapping would work, and copy.
+  const isAsked = hit.conditions.some((one) => /dma_addressing_limited/.test(one));
+  if (!isAsked && isUnder(file, "gpu", "iommu")) return null;
+  const isWidth = hit.conditions.some((one) =>
+    /width|mask|bits|dma32|addr64|highdma|addressing_limited/i.test(one),
+  );
   const isPool = facts.signs.includes("page_pool");
   if (!isWidth && !isPool) return null;
   return {

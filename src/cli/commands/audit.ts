@@ -1,5 +1,6 @@
 /** `zonewright audit DIR|FILE…`: who in a C tree uses low memory, and what to use instead. */
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Command } from "commander";
 import {
   type Cost,
@@ -11,7 +12,13 @@ import {
   type Use,
 } from "../../audit/index.ts";
 import { type AuditOrigin, auditDocument } from "../../documents/index.ts";
-import { type AuditResult, auditTree, inputErrorOf, patchTree } from "../../host/index.ts";
+import {
+  type AuditResult,
+  auditTree,
+  inputErrorOf,
+  patchTree,
+  writeScenarios,
+} from "../../host/index.ts";
 import type { Context } from "../context.ts";
 import { EXIT_FINDINGS, EXIT_FINE, EXIT_INPUT, Failure, usage } from "../failure.ts";
 import { auditProgress, auditScreen } from "../render/audit-screen.ts";
@@ -21,6 +28,7 @@ interface AuditFlags {
   readonly sarif?: boolean;
   readonly markdown?: boolean;
   readonly patch?: boolean;
+  readonly scenario?: string;
   readonly all?: boolean;
   readonly baseline?: string;
   readonly config?: string;
@@ -42,6 +50,7 @@ Examples:
   zonewright audit drivers sound
   zonewright audit drivers --json > before.json     later: zonewright audit drivers --baseline before.json
   zonewright audit drivers --patch | git apply
+  zonewright audit drivers --scenario try/          node try/all.ts runs them
   zonewright audit drivers/net --sarif > audit.sarif
   zonewright audit drivers --config .config         what this kernel's build uses`;
 
@@ -56,6 +65,7 @@ export function addAudit(program: Command, context: Context): void {
     .option("--sarif", "print a SARIF 2.1.0 log")
     .option("--markdown", "print the findings as Markdown")
     .option("--patch", "print the mechanical fixes as one diff")
+    .option("--scenario <dir>", "write a runnable DMA scenario for each fix of --patch")
     .option("--all", "list every use, not only what is to do")
     .option("--baseline <file>", "an earlier --json: only what is new counts")
     .option("--config <file>", "a kernel's .config: only what it builds costs memory")
@@ -67,9 +77,12 @@ export function addAudit(program: Command, context: Context): void {
 }
 
 async function run(paths: readonly string[], flags: AuditFlags, context: Context): Promise<number> {
-  const outputs = [flags.json, flags.sarif, flags.markdown, flags.patch].filter(Boolean);
-  if (outputs.length > 1) {
-    throw usage("--json, --sarif, --markdown, --patch", "only one of them can be printed");
+  const outputs = [flags.json, flags.sarif, flags.markdown, flags.patch, flags.scenario];
+  if (outputs.filter(Boolean).length > 1) {
+    throw usage(
+      "--json, --sarif, --markdown, --patch, --scenario",
+      "only one of them can be printed",
+    );
   }
   const known = flags.baseline === undefined ? null : readBaseline(flags.baseline);
   const result = await audit(paths, flags, context);
@@ -77,7 +90,8 @@ async function run(paths: readonly string[], flags: AuditFlags, context: Context
   const ids = identities(uses);
   const fresh = uses.filter((_, i) => known === null || !known.has(ids[i] ?? ""));
   const origin = originOf(paths, result, known, flags.config !== undefined);
-  print(result, fresh, origin, flags, context);
+  if (flags.scenario !== undefined) writeScenario(flags.scenario, result, context);
+  else print(result, fresh, origin, flags, context);
   return fresh.some(isFinding) ? EXIT_FINDINGS : EXIT_FINE;
 }
 
@@ -96,6 +110,18 @@ function print(
   } else if (flags.markdown === true) context.print(markdownOf(fresh, files));
   else if (flags.patch === true) context.print(patchTree(result));
   else context.print(auditScreen(context.style(), fresh, origin, flags.all === true));
+}
+
+function writeScenario(folder: string, result: AuditResult, { print }: Context): void {
+  try {
+    const { files, flags } = writeScenarios(folder, result);
+    print(`${flags} flags of ${files} files; run them with: node ${join(folder, "all.ts")}\n`);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error;
+    const message = `cannot be written: ${String(error.code)}`;
+    const mend = "give a folder that can be written";
+    throw new Failure(EXIT_INPUT, [{ severity: "error", source: folder, message, mend }]);
+  }
 }
 
 async function audit(

@@ -2,6 +2,7 @@
 import {
   type Confidence,
   type Cost,
+  type CostRow,
   countBy,
   countFolders,
   isFinding,
@@ -19,6 +20,8 @@ import { type Column, table } from "./table.ts";
 const LISTED = 40;
 const FOLDERS_SHOWN = 24;
 const UNPARSED_SHOWN = 5;
+/** Whose pool the command is for, where it is among them: the most machines are such. */
+const PLANNED = "x86";
 const CONFIDENCE: Readonly<Record<Confidence, Ink>> = { high: "good", medium: "warn", low: "dim" };
 
 export function auditScreen(
@@ -101,13 +104,12 @@ function folderTable(style: Style, requests: readonly Use[]): string[] {
 function useLines(style: Style, uses: readonly Use[], all: boolean): string[] {
   const shown = all ? uses : uses.slice(0, LISTED);
   const columns: readonly Column<Use>[] = [
-    { head: "where", align: "left", cell: ({ file, line }) => `${file}:${line}` },
+    { head: "line", align: "right", cell: ({ line }) => String(line) },
     {
       head: "what",
       align: "left",
       cell: ({ flag, allocator }) =>
         allocator === null || allocator === flag ? flag : `${flag} in ${allocator}()`,
-      importance: 1,
     },
     { head: "verdict", align: "left", cell: ({ verdict }) => verdict, ink: inkOf },
     {
@@ -118,7 +120,8 @@ function useLines(style: Style, uses: readonly Use[], all: boolean): string[] {
       importance: 2,
     },
   ];
-  const lines = shown.length === 0 ? ["  nothing"] : table(style, columns, shown);
+  const lines =
+    shown.length === 0 ? ["  nothing"] : underFiles(table(style, columns, shown), shown);
   const kinds = new Map(shown.map((use) => [use.category, use]));
   for (const { category, fix } of kinds.values()) {
     if (fix === "") continue;
@@ -133,20 +136,53 @@ function useLines(style: Style, uses: readonly Use[], all: boolean): string[] {
     : lines;
 }
 
+/** A file's name above its first row; the table's first line is its head. */
+function underFiles(lines: readonly string[], uses: readonly Use[]): string[] {
+  return lines.flatMap((line, i) => {
+    const file = uses[i - 1]?.file;
+    return file === undefined || file === uses[i - 2]?.file ? [line] : [`  ${file}`, line];
+  });
+}
+
 function inkOf(use: Use): Ink {
   const level = levelOf(use);
   return level === "error" ? "bad" : level === "warning" ? "warn" : "dim";
 }
 
-function costTable(style: Style, costs: readonly Cost[]): string[] {
-  const rows = costs.flatMap(({ architecture, rows: some, maskPool }) =>
-    some.map((row) => ({ ...row, architecture: architecture ?? "all", maskPool })),
+interface CostLine extends CostRow {
+  readonly names: readonly string[];
+  readonly maskPool: string;
+  readonly isFirst: boolean;
+}
+
+/** Architectures that cost the same share their lines. */
+function costLines(costs: readonly Cost[]): CostLine[] {
+  const groups = new Map<string, { names: string[]; cost: Cost }>();
+  for (const cost of costs) {
+    const key = JSON.stringify([cost.architecture === null, cost.rows, cost.maskPool]);
+    const group = groups.get(key) ?? { names: [], cost };
+    group.names.push(cost.architecture ?? "all");
+    groups.set(key, group);
+  }
+  return [...groups.values()].flatMap(({ names, cost: { rows, maskPool } }) =>
+    rows.map((row, i) => ({ ...row, names, maskPool, isFirst: i === 0 })),
   );
+}
+
+const NAMES_SHOWN = 3;
+
+function costTable(style: Style, costs: readonly Cost[]): string[] {
+  const rows = costLines(costs);
   if (rows.length === 0) return ["  nothing that stays asks for a zone"];
+  const named = ({ names, isFirst }: CostLine): string => {
+    const more = names.length - NAMES_SHOWN;
+    const shown = names.slice(0, NAMES_SHOWN).join(", ");
+    return isFirst ? (more > 0 ? `${shown} and ${more} more` : shown) : "";
+  };
   const lines = table(
     style,
     [
-      { head: "on", align: "left", cell: ({ architecture }) => architecture },
+      { head: "on", align: "left", cell: named },
       { head: "below", align: "left", cell: ({ bits }) => formatBytes(2 ** bits) },
       { head: "places", align: "right", cell: ({ places }) => formatCount(places) },
       { head: "known bytes", align: "right", cell: ({ bytes }) => formatBytes(bytes) },
@@ -154,15 +190,29 @@ function costTable(style: Style, costs: readonly Cost[]): string[] {
       {
         head: "mask pool",
         align: "right",
-        cell: ({ zone, maskPool }) => (zone === "DMA" ? maskPool : ""),
+        cell: ({ isFirst, maskPool }) => (isFirst ? maskPool : ""),
       },
     ],
     rows,
   );
+  const note = "one request of each place; a size that is computed counts as a page in the pool";
+  return [...lines, ...indented(style, [note]), ...poolCommand(style, costs)];
+}
+
+/** The next command: what a machine is like with such a pool. */
+function poolCommand(style: Style, costs: readonly Cost[]): string[] {
+  const chosen = costs.find(({ architecture }) => architecture === PLANNED) ?? costs[0];
+  if (chosen === undefined || chosen.leastBytes === 0) return [];
+  const { architecture, maskPool } = chosen;
+  const where = architecture === null ? "" : ` of ${architecture}`;
   return [
-    ...lines,
-    "  one request of each place; a size that is computed counts as a page in the pool",
+    ...indented(style, [`A machine${where} with a pool in place of ZONE_DMA:`]),
+    `    zonewright plan MACHINE --mask-pool ${maskPool}`,
   ];
+}
+
+function indented(style: Style, words: readonly string[]): string[] {
+  return words.flatMap((one) => wrap(one, style.width - 4)).map((line) => `  ${line}`);
 }
 
 function unparsedSection(style: Style, { unparsed }: AuditOrigin): string[] {
