@@ -2,8 +2,10 @@
  * Option values as users type them. Whatever cannot be read exactly is wrong
  * usage, with the option's name, what was typed and what would be right.
  */
+import { readFileSync, statSync } from "node:fs";
 import { parseSize } from "../base/units.ts";
 import type { DeviceSpec } from "../dma/device.ts";
+import { configReader, readText } from "../formats/index.ts";
 import { nearest, parseCount } from "../io/quantity.ts";
 import { parseDevice } from "../io/yaml-device.ts";
 import { EFFECTS, KNOWN_SYSCTLS, type SysctlShare, type SysctlWrite } from "../plan/index.ts";
@@ -79,6 +81,40 @@ function parseSysctl(text: string): SysctlWrite | SysctlShare {
 export function parseParameter(text: string): string {
   if (/^[A-Za-z][\w.-]*(=\S+)?$/.test(text)) return text;
   throw usage("--set", `"${cut(text)}" is not a kernel parameter`, "e.g. cma=128M");
+}
+
+const CONFIG_OPTION = /^(?:CONFIG_)?([A-Z0-9][A-Z0-9_]*)=(\S+)$/;
+
+/** Options of a configuration, one by one or from files; the last one of a name counts. */
+export function parseConfig(given: readonly string[]): Map<string, string> {
+  const config = new Map<string, string>();
+  for (const text of given) {
+    const [, name, value = ""] = CONFIG_OPTION.exec(text) ?? [];
+    if (name !== undefined) config.set(`CONFIG_${name}`, value.replace(/^"(.*)"$/, "$1"));
+    else for (const [key, own] of configFile(text)) config.set(key, own);
+  }
+  return config;
+}
+
+/** Linux: a .config is a few hundred KiB. */
+const CONFIG_FILE_MAX = 8 * 2 ** 20;
+
+function configFile(path: string): ReadonlyMap<string, string> {
+  const mend = "e.g. --config CMA=n, or a file such as /boot/config-6.1.0";
+  let text = "";
+  try {
+    if (statSync(path).size <= CONFIG_FILE_MAX) text = readFileSync(path, "utf8");
+  } catch {
+    throw usage(
+      "--config",
+      `"${cut(path)}" is neither NAME=value nor a file that can be read`,
+      mend,
+    );
+  }
+  const { value, issues } = readText(configReader(), text);
+  if (value.size === 0 || issues.some((issue) => issue.severity === "error"))
+    throw usage("--config", `"${cut(path)}" is no kernel configuration`, mend);
+  return value;
 }
 
 export function parseRam(text: string): number {

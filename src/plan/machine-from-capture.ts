@@ -17,6 +17,7 @@ import { type Board, boardOf } from "./dt-tree.ts";
 import {
   buildFor,
   commandLineWith,
+  configWith,
   eraFor,
   type MachineInput,
   type MachineOptions,
@@ -53,7 +54,9 @@ export function machineFromCapture(
   const cpu = capture.cpuinfo;
   // Of an unknown 32-bit build: what the CPU can do. A known flavour or a config file overrules it.
   const extended = arch === "i386" ? (cpu?.pae ?? false) : (cpu?.lpae ?? false);
-  const build = buildFor(ownRelease ?? release, arch, extended, capture.config, era);
+  const config = configWith(capture.config, options);
+  const isExcerpt = capture.config === null;
+  const build = buildFor(ownRelease ?? release, arch, extended, config, era, isExcerpt);
   const log = capture.bootLog;
   const text = capture.commandLine ?? log?.commandLine ?? "";
   const parsed = commandLineWith(text, options, arch, build.pageSize);

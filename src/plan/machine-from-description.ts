@@ -12,6 +12,7 @@ import type { Arch } from "../kernels/policy.ts";
 import {
   buildFor,
   commandLineWith,
+  configWith,
   eraFor,
   type MachineInput,
   type MachineOptions,
@@ -84,7 +85,8 @@ export function machineFromDescription(
   const era = eraFor(kernel, arch);
   if ("severity" in era) return { value: null, issues: [era] };
   if (era.remark !== null) issues.push({ severity: "note", source: "kernel", message: era.remark });
-  const build = buildFor(kernel, arch, extended, description.config ?? null, era, true);
+  const config = configWith(description.config ?? null, options);
+  const build = buildFor(kernel, arch, extended, config, era, true);
   const parsed = commandLineWith(description.cmdline ?? "", options, arch, build.pageSize);
   issues.push(...parsed.issues);
   const memory = describedMemory(description, options, arch);

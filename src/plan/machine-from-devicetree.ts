@@ -30,6 +30,7 @@ import {
 import {
   buildFor,
   commandLineWith,
+  configWith,
   eraFor,
   type MachineInput,
   type MachineOptions,
@@ -69,7 +70,7 @@ export function machineFromDevicetree(
   const era = eraFor(kernel, arch);
   if ("severity" in era) return { value: null, issues: [era] };
   if (era.remark !== null) issues.push({ severity: "note", source: "kernel", message: era.remark });
-  const build = buildFor(kernel, arch, extended, null, era);
+  const build = buildFor(kernel, arch, extended, configWith(null, options), era, true);
   const { commandLine, issues: more } = commandLineWith(
     bootArguments(board),
     options,

@@ -47,6 +47,8 @@ export interface MachineOptions {
   readonly devices?: readonly DeviceSpec[];
   /** The whole command line, in place of the machine's own. */
   readonly commandLine?: string;
+  /** Options of the kernel's configuration, over the machine's own: CONFIG_CMA → "n". */
+  readonly config?: KernelConfig;
   /** Of a devicetree: x86_64, arm64, arm-lpae …; its CPUs tell otherwise. */
   readonly arch?: string;
 }
@@ -87,6 +89,14 @@ export function eraFor(version: string, arch: Arch): ResolvedEra | Issue {
     message: `no rules for kernel "${version}"`,
     mend: `give one of ${eraNames().join(", ")} or a later version, e.g. --kernel 6.1`,
   };
+}
+
+/** The configuration of a machine with the changes of `options`; null where neither names an option. */
+export function configWith(
+  own: KernelConfig | null,
+  { config }: MachineOptions,
+): KernelConfig | null {
+  return config === undefined ? own : new Map([...(own ?? []), ...config]);
 }
 
 /**

@@ -31,6 +31,29 @@ function zone(document: PlanDocument, name: string): PlanDocument["nodes"][0]["z
 }
 
 describe("plan", () => {
+  test("--config changes options of the kernel's configuration, one by one and from a file", async (t) => {
+    const machine = "examples/machines/desktop-8G.yaml";
+    const zones = async (...more: readonly string[]): Promise<Map<string, number>> => {
+      const { code, out } = await run(["plan", machine, "--json", ...more]);
+      assert.equal(code, 0);
+      const [node] = planSchema.parse(JSON.parse(out)).nodes;
+      return new Map(
+        node?.zones.flatMap((zone) => (zone.present > 0 ? [[zone.name, zone.watermarks.min]] : [])),
+      );
+    };
+    const plain = await zones();
+    assert.deepEqual([...plain.keys()], ["DMA", "DMA32", "Normal"]);
+    assert.deepEqual([...(await zones("--config", "ZONE_DMA=n")).keys()], ["DMA32", "Normal"]);
+    // Without huge pages nothing raises min_free_kbytes.
+    const path = join(scratch(t), "config");
+    writeFileSync(path, "CONFIG_X86=y\n# CONFIG_TRANSPARENT_HUGEPAGE is not set\n");
+    const calm = await zones("--config", path);
+    assert.ok((calm.get("Normal") ?? 0) < (plain.get("Normal") ?? 0) / 2);
+    const { code, err } = await run(["plan", machine, "--config", join(path, "none")]);
+    assert.equal(code, 2);
+    assert.match(err, /--config: .* is neither NAME=value nor a file/);
+  });
+
   test("shows the numbers of its document", async () => {
     const document = await plan(CAPTURE);
     const { out } = await run(["plan", CAPTURE], { columns: 160 });

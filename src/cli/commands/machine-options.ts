@@ -1,7 +1,14 @@
 /** Options of every command that plans a machine. */
 import { type Command, Option } from "commander";
 import type { MachineOptions } from "../../plan/index.ts";
-import { parseCpus, parseDeviceOption, parseKernel, parseParameter, parseRam } from "../values.ts";
+import {
+  parseConfig,
+  parseCpus,
+  parseDeviceOption,
+  parseKernel,
+  parseParameter,
+  parseRam,
+} from "../values.ts";
 
 export interface MachineFlags {
   readonly set?: readonly string[];
@@ -9,6 +16,7 @@ export interface MachineFlags {
   readonly kernel?: string;
   readonly cpus?: string;
   readonly device?: readonly string[];
+  readonly config?: readonly string[];
   readonly cmdline?: string;
   readonly arch?: string;
 }
@@ -24,6 +32,12 @@ export function addMachineOptions(command: Command): Command {
       new Option("--set <parameter>", "add or replace a kernel parameter, e.g. cma=128M").argParser(
         collect,
       ),
+    )
+    .addOption(
+      new Option(
+        "--config <option>",
+        "an option of the kernel's configuration, e.g. CMA=n, or a file of them (.config)",
+      ).argParser(collect),
     )
     .option("--cmdline <parameters>", "the kernel's whole command line, in place of the machine's")
     .option("--arch <name>", "of a devicetree, where its CPUs do not tell: arm64, arm-lpae, arm")
@@ -43,6 +57,7 @@ export function machineOptions(flags: MachineFlags): MachineOptions {
     ...(flags.set === undefined ? {} : { set: flags.set.map(parseParameter) }),
     ...(flags.ram === undefined ? {} : { ramBytes: parseRam(flags.ram) }),
     ...(flags.cpus === undefined ? {} : { cpus: parseCpus(flags.cpus) }),
+    ...(flags.config === undefined ? {} : { config: parseConfig(flags.config) }),
     ...(flags.cmdline === undefined ? {} : { commandLine: flags.cmdline }),
     ...(flags.arch === undefined ? {} : { arch: flags.arch }),
     ...(flags.device === undefined ? {} : { devices: flags.device.map(parseDeviceOption) }),
