@@ -28,6 +28,17 @@ interface Answer {
 
 const WORKERS = 3;
 
+/** A browser does not tell when a terminated worker has ended: two seconds without a step. */
+async function hasEnded(beats: Int32Array): Promise<void> {
+  let still = 0;
+  for (let last = -1; still < 20; ) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const now = Atomics.load(beats, 0);
+    still = now === last ? still + 1 : 0;
+    last = now;
+  }
+}
+
 async function run(): Promise<object> {
   const m = bootMemory({
     zones: [{ name: "Normal", startPfn: 0, pages: 8192 }],
@@ -36,13 +47,14 @@ async function run(): Promise<object> {
     minFreeKbytes: 256,
   });
   const shared = shareMemory(m);
-  const start = (cpu: number, steps: number): Worker => {
+  const beat = new SharedArrayBuffer(4);
+  const start = (cpu: number, steps: number, own = new SharedArrayBuffer(4)): Worker => {
     const worker = new Worker("/worker.js", { type: "module" });
-    worker.postMessage({ shared, cpu, steps });
+    worker.postMessage({ shared, cpu, steps, beat: own });
     return worker;
   };
   // One that never ends by itself.
-  const victim = start(WORKERS + 1, 1e9);
+  const victim = start(WORKERS + 1, 1e9, beat);
   const answers = await Promise.all(
     Array.from(
       { length: WORKERS },
@@ -57,7 +69,7 @@ async function run(): Promise<object> {
   // The main thread may not sleep, and takes part all the same.
   const own = Array.from({ length: 100 }, () => allocPages(m, GFP_KERNEL, 0));
   victim.terminate();
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await hasEnded(new Int32Array(beat));
   const { held } = recover(m, [WORKERS + 1]);
   for (const pfn of own) if (pfn >= 0) freePages(m, pfn, 0);
   for (const answer of answers) {

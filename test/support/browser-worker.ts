@@ -21,15 +21,19 @@ interface Job {
   readonly shared: SharedMemory;
   readonly cpu: number;
   readonly steps: number;
+  /** Counts this worker's steps: who terminated it sees when it has really ended. */
+  readonly beat: SharedArrayBuffer;
 }
 
 addEventListener("message", (event) => {
-  const { shared, cpu, steps } = event.data;
+  const { shared, cpu, steps, beat } = event.data;
+  const beats = new Int32Array(beat);
   const m = attachMemory(shared, cpu);
   const { allocPages, freePages } = bindMemory(m);
   const held: number[] = [];
   let refused = 0;
   for (let i = 0; i < steps; i++) {
+    Atomics.add(beats, 0, 1);
     const order = i % 7 === 0 ? 3 : 0;
     const pfn = allocPages(GFP_KERNEL, order);
     if (pfn === NO_PFN) refused++;
