@@ -10,7 +10,8 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { Dice, drawStep, machine, Reference } from "../test/support/pressure-life.ts";
+import { Dice } from "../test/support/dice.ts";
+import { drawStep, machine, Reference } from "../test/support/pressure-life.ts";
 
 const ERAS = ["2.6", "5.10", "6.1", "6.12"];
 

@@ -18,6 +18,7 @@ import { drainAllPages } from "../src/mm/drain-all.ts";
 import { setMarks } from "../src/mm/marks.ts";
 import { type Memory, Z_MANAGED, ZONE_WORDS } from "../src/mm/memory.ts";
 import { verify } from "../src/mm/verify.ts";
+import { Dice } from "../test/support/dice.ts";
 
 interface Options {
   readonly ops: number;
@@ -77,24 +78,6 @@ function machine(era: string): Memory {
       { name: "Normal", node: 1, startPfn: 131072, pages: 65536 },
     ],
   });
-}
-
-/** xorshift32: an integer below `below`. */
-class Dice {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed | 0 || 1;
-  }
-
-  roll(below: number): number {
-    let x = this.#state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.#state = x;
-    return (x >>> 0) % below;
-  }
 }
 
 /** Blocks held, by place, and the last operations in a ring. */

@@ -34,6 +34,7 @@ import {
   verifyPages,
 } from "../../src/mm/index.ts";
 import { verify } from "../../src/mm/verify.ts";
+import type { Dice } from "./dice.ts";
 
 const PAGE = 1024;
 const PAGES = 640;
@@ -250,25 +251,6 @@ function expectBytes(m: Memory, pfn: number, order: number, value: number): void
   const bytes = bytesOf(m, pfn, order);
   expect.equal(bytes[0], value);
   expect.equal(bytes[bytes.length - 1], value);
-}
-
-/** xorshift32. */
-export class Dice {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed | 0 || 1;
-  }
-
-  /** An integer below `below`. */
-  roll(below: number): number {
-    let x = this.#state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.#state = x;
-    return (x >>> 0) % below;
-  }
 }
 
 /** A step of a long life. */

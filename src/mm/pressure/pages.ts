@@ -18,7 +18,7 @@
  *   kind         HANDLE_*
  *
  *   W1  a page with handle h has place[h] as its row, and the other way round
- *   W2  a page on an LRU list has an owner; a handle's page is on one unless it is mlocked (2.6)
+ *   W2  a page on an LRU list has an owner; a handle's page is on one
  *
  * Linux: struct page (mapping, flags), struct anon_vma, address_space_operations
  * (migrate_folio, release_folio), mm/rmap.c

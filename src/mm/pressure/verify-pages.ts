@@ -17,13 +17,15 @@ export function verifyPages(pages: Pages): string[] {
   return broken;
 }
 
-function verifyHandles({ m, place, kind, handleOf }: Pages, broken: string[]): void {
+function verifyHandles({ m, place, kind, handleOf, flags }: Pages, broken: string[]): void {
   for (let handle = 1; handle < place.length; handle++) {
     const row = place[handle];
     if (row === 0) continue;
     if (kind[handle] === HANDLE_FREE || handleOf[row] !== handle) {
       broken.push(`W1: handle ${handle} is at row ${row}, which has handle ${handleOf[row]}`);
     }
+    if ((flags[row] & PG_LRU) === 0)
+      broken.push(`W2: row ${row} of handle ${handle} is on no list`);
     const state = m.state[row] & KIND_MASK;
     if (state !== TAKEN && state !== MOBILE)
       broken.push(`W1: row ${row} of handle ${handle} is free`);

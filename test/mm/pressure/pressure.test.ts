@@ -5,14 +5,8 @@
 import { strict as expect } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
-import {
-  CMA_PAGES,
-  Dice,
-  drawStep,
-  machine,
-  Reference,
-  type Step,
-} from "../../support/pressure-life.ts";
+import { Dice } from "../../support/dice.ts";
+import { CMA_PAGES, drawStep, machine, Reference, type Step } from "../../support/pressure-life.ts";
 
 const nat = fc.nat();
 const step: fc.Arbitrary<Step> = fc.oneof(
