@@ -16,8 +16,8 @@ import { Z_LOCK, ZONE_WORDS } from "./words.ts";
 
 /** Somebody sleeps until the lock is free. */
 const WAITERS = 0x4000_0000;
-/** Tries before sleeping: a refill's work, roughly. */
-const SPINS = 200;
+/** Looks before sleeping, ten microseconds or so: what a drain takes, and less than to sleep and be woken. */
+const SPINS = 1000;
 /** Milliseconds after which a sleeper looks again: the holder may have died before it woke anybody. */
 const NAP = 5;
 /** Naps before it is certain that nobody will give the lock back. Work under it takes microseconds. */
