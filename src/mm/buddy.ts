@@ -201,11 +201,11 @@ function carve(m: Unbound, zone: number, head: number, row: number, type: number
   state[row] = 0;
   m.zone[words + Z_BLOCKS + maxOrder]--;
   if (rest < end) {
+    m.touched[rest >> m.sectionShift] = 1;
     next[rest] = after;
     prev[rest] = before;
     next[rest + 1] = end;
     state[rest] = EXTENT | maxOrder;
-    m.touched[rest >> m.sectionShift] = 1;
     prev[after] = rest;
     after = rest;
   }

@@ -60,6 +60,7 @@ export function beginContig(m: Memory, pfn: number, pages: number, type: number)
   const { from, to } = blocksOf(m, pfn, pages);
   if (from < m.firstRow || to > m.rows) return false;
   const zone = zoneOf(m, from);
+  if (zone < 0) return false;
   lockZone(m, zone);
   const isOurs = noteIsolated(m, from, to, type) && isolateBlocks(m, from, to, type);
   if (!isOurs) forgetIsolated(m, from);
@@ -98,9 +99,9 @@ function forgetIsolated(m: Memory, from: number): void {
 /** Between `beginContig` and `endContig`. Null, with nothing taken, when a page of the range is not free. */
 export function takeContig(m: Memory, pfn: number, pages: number): Contig | null {
   const start = rowOf(m, pfn);
-  const first = largeBuddy(m, start);
   const zone = zoneOf(m, start);
   lockZone(m, zone);
+  const first = largeBuddy(m, start);
   const end = endOfFree(m, first, start + pages);
   for (let row = first; row < end; ) {
     const order = m.state[row] & ORDER_MASK;

@@ -23,6 +23,7 @@ export function partExtent(m: Memory, zone: number, row: number): void {
 function cut(m: Memory, at: number, row: number): void {
   const { next, prev } = m;
   const after = next[at];
+  m.touched[row >> m.sectionShift] = 1;
   next[row + 1] = next[at + 1];
   next[at + 1] = row;
   next[at] = row;
@@ -30,5 +31,4 @@ function cut(m: Memory, at: number, row: number): void {
   next[row] = after;
   prev[after] = row;
   m.state[row] = EXTENT | m.maxOrder;
-  m.touched[row >> m.sectionShift] = 1;
 }

@@ -289,6 +289,8 @@ function giveRun(m: Memory, zone: number, first: number, end: number): void {
   for (let row = first; row < end; ) {
     let order = Math.min(m.maxOrder, 31 - Math.clz32(row & -row));
     while (row + (1 << order) > end) order--;
+    // The rest of an extent may reach into memory that nobody had touched.
+    m.touched[row >> m.sectionShift] = 1;
     returnToZone(m, zone, row, order);
     row += 1 << order;
   }
