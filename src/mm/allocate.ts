@@ -11,7 +11,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { takeSmallest } from "./buddy.ts";
-import { drainAllPages } from "./drain-all.ts";
+import { assertAttached, drainAllPages } from "./drain-all.ts";
 import {
   ALLOC_CMA,
   ALLOC_HIGHATOMIC,
@@ -71,6 +71,7 @@ export function allocPages(m: Memory, gfp: number, order: number): number {
 
 /** A block of the own type from the zone itself, counted. */
 export function takeOwn(m: Memory, zone: number, order: number, type: number): number {
+  if (m.cpus !== null) assertAttached(m, m.cpus);
   lockZone(m, zone);
   const row = takeSmallest(m, zone, order, type);
   if (row >= 0) handOver(m, zone, row, order, type);
@@ -187,6 +188,7 @@ function takeFromBuddy(
   allocFlags: number,
 ): number {
   let row = -1;
+  if (m.cpus !== null) assertAttached(m, m.cpus);
   lockZone(m, zone);
   if ((allocFlags & ALLOC_HIGHATOMIC) !== 0) {
     row = takeSmallest(m, zone, order, HIGHATOMIC);
@@ -288,6 +290,7 @@ export function freePagesPastPcp(m: Memory, pfn: number, order: number): void {
 }
 
 function giveToBuddy(m: Memory, zone: number, row: number, order: number): void {
+  if (m.cpus !== null) assertAttached(m, m.cpus);
   lockZone(m, zone);
   returnToZone(m, zone, row, order);
   unlockZone(m, zone);

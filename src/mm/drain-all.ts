@@ -15,6 +15,7 @@ import {
   borrowerOf,
   C_ASKED,
   C_ASKING,
+  C_ISOLATED_TYPE,
   C_SERVED,
   C_STATE,
   CPU_IDLE,
@@ -34,6 +35,7 @@ const LOAN = 10_000;
 /** Empties this CPU's lists if somebody asked for them since the last time. */
 export function serve(m: Memory, cpus: Int32Array): void {
   const line = lineOf(m.cpu);
+  assertAttached(m, cpus);
   const asked = Atomics.load(cpus, line + C_ASKED);
   if (asked === cpus[line + C_SERVED]) return;
   drainCpu(m, m.cpu);
@@ -158,20 +160,43 @@ export function enterCpu(m: Memory, cpus: Int32Array): void {
   assert(state === CPU_OFFLINE, "another worker is attached as this CPU", m.cpu);
 }
 
-/** From now on others may take what this CPU's lists hold. Nothing may be allocated or freed until `busy`. */
+/**
+ * Asserts that this worker may allocate and free. Asked wherever lists meet their zone: what stays on
+ * a CPU's own list is too quick for it.
+ */
+export function assertAttached(m: Memory, cpus: Int32Array): void {
+  const state = cpus[lineOf(m.cpu) + C_STATE];
+  assert(state !== CPU_IDLE, "this CPU is idle: busy() first", m.cpu);
+  assert(state !== CPU_OFFLINE, LEFT, m.cpu);
+}
+
+const LEFT = "this CPU has left or was recovered: attach again";
+
+/**
+ * From now on others may take what this CPU's lists hold. Nothing may be allocated or freed until
+ * `busy`. Asserts that this worker has not left.
+ */
 export function idle(m: Memory): void {
-  if (m.cpus !== null) changeState(m.cpus, m.cpu, CPU_RUNNING, CPU_IDLE);
+  if (m.cpus === null) return;
+  assert(changeState(m.cpus, m.cpu, CPU_RUNNING, CPU_IDLE) !== CPU_OFFLINE, LEFT, m.cpu);
 }
 
-/** Ends `idle`; waits while somebody empties the lists. */
+/** Ends `idle`; waits while somebody empties the lists. Asserts that this worker has not left. */
 export function busy(m: Memory): void {
-  if (m.cpus !== null) changeState(m.cpus, m.cpu, CPU_IDLE, CPU_RUNNING);
+  if (m.cpus === null) return;
+  assert(changeState(m.cpus, m.cpu, CPU_IDLE, CPU_RUNNING) !== CPU_OFFLINE, LEFT, m.cpu);
 }
 
-/** Gives this CPU's lists back to the zones and leaves: another worker may be this CPU then. */
+/**
+ * Gives this CPU's lists back to the zones and leaves: another worker may be this CPU then. Pages that
+ * it holds stay taken, and that CPU's: freed by anybody, or given back by `recover`. Asserts that this
+ * worker has not left, and keeps no range isolated.
+ */
 export function detach(m: Memory): void {
   if (m.cpus === null) return;
   busy(m);
+  const isOpen = m.cpus[lineOf(m.cpu) + C_ISOLATED_TYPE] === 0;
+  assert(isOpen, "a range is isolated still: endContig() first", m.cpu);
   drainCpu(m, m.cpu);
   changeState(m.cpus, m.cpu, CPU_RUNNING, CPU_OFFLINE);
 }

@@ -3,7 +3,7 @@
  *
  * Linux: free_pcppages_bulk(), drain_pages(), decay_pcp_high(), mm/page_alloc.c
  */
-
+import { assert } from "../base/assert.ts";
 import { giveBlock } from "./buddy.ts";
 import { lockZone, unlockZone } from "./lock.ts";
 import {
@@ -19,6 +19,7 @@ import {
 } from "./memory.ts";
 import { countPages, noteFreed } from "./queue.ts";
 import { ISOLATE } from "./rule.ts";
+import { borrowerOf, C_STATE, isBorrowed, lineOf } from "./share-words.ts";
 import { SCALE_MAX } from "./words.ts";
 
 /** Row of the head of a list of this CPU's pageset. */
@@ -101,13 +102,25 @@ function drainOne(m: Memory, zone: number, words: number, row: number, order: nu
   giveBlock(m, zone, row, order, type, false);
 }
 
-/** Empties the lists of one CPU, in the order of the era. Linux: drain_pages() */
+/**
+ * Empties the lists of one CPU, in the order of the era. In a shared memory asserts that they are this
+ * CPU's own, or borrowed by it. Linux: drain_pages()
+ */
 export function drainCpu(m: Memory, cpu: number): void {
+  assertOwn(m, cpu);
   for (let zone = 0; zone < m.zoneCount; zone++) {
     const pages = m.pcp[(zone * m.cpuCount + cpu) * PCP_WORDS + P_COUNT];
     if (m.rule.drainTurns > 0) drainRoundRobin(m, zone, cpu, pages);
     else drainFrom(m, zone, cpu, pages, 0);
   }
+}
+
+/** Lists of a CPU that runs are touched by nobody else. */
+function assertOwn(m: Memory, cpu: number): void {
+  if (m.cpus === null || cpu === m.cpu) return;
+  const state = Atomics.load(m.cpus, lineOf(cpu) + C_STATE);
+  const isLent = isBorrowed(state) && borrowerOf(state) === m.cpu;
+  assert(isLent, "lists of another CPU: drainAllPages() asks for them", cpu);
 }
 
 /**
@@ -118,6 +131,7 @@ export function drainCpu(m: Memory, cpu: number): void {
  * Linux: decay_pcp_high(), mm/page_alloc.c
  */
 export function decayPcp(m: Memory, zone: number, cpu: number, pages: number = 0): void {
+  assertOwn(m, cpu);
   const { pcp } = m;
   const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
   const batch = pcp[words + P_BATCH];

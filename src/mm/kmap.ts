@@ -17,6 +17,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { bytesOf, pageBytes } from "./bytes.ts";
+import { lockZone, unlockZone } from "./lock.ts";
 import { type Memory, rowOf, zoneOf } from "./memory.ts";
 
 /**
@@ -31,15 +32,18 @@ export function kmap(m: Memory, pfn: number): Uint8Array | null {
   if (!isHigh(m, pfn)) return bytesOf(m, pfn, 0);
   const bytes = pageBytes(m, pfn, 0);
   const row = rowOf(m, pfn);
+  lockPool(m);
   let slot = slotOf(m, row);
   if (slot < 0) {
     slot = freeSlot(m);
-    if (slot < 0) return null;
-    m.pkmap[1 + slot] = 1;
-    m.pkmap[1 + slotCount(m) + slot] = row;
+    if (slot >= 0) {
+      m.pkmap[1 + slotCount(m) + slot] = row;
+      m.pkmap[1 + slot] = 1;
+    }
   }
-  m.pkmap[1 + slot]++;
-  return bytes;
+  if (slot >= 0) m.pkmap[1 + slot]++;
+  unlockPool(m);
+  return slot < 0 ? null : bytes;
 }
 
 /**
@@ -50,9 +54,21 @@ export function kmap(m: Memory, pfn: number): Uint8Array | null {
  */
 export function kunmap(m: Memory, pfn: number): void {
   if (!isHigh(m, pfn)) return;
+  lockPool(m);
   const slot = slotOf(m, rowOf(m, pfn));
-  assert(slot >= 0 && m.pkmap[1 + slot] > 1, "kunmap of a page that is not mapped", pfn);
-  m.pkmap[1 + slot]--;
+  const isMapped = slot >= 0 && m.pkmap[1 + slot] > 1;
+  if (isMapped) m.pkmap[1 + slot]--;
+  unlockPool(m);
+  assert(isMapped, "kunmap of a page that is not mapped", pfn);
+}
+
+/** Linux: kmap_lock, mm/highmem.c; the pool is all nodes', so is the lock of the first such zone. */
+function lockPool(m: Memory): void {
+  lockZone(m, m.names.indexOf("HighMem"));
+}
+
+function unlockPool(m: Memory): void {
+  unlockZone(m, m.names.indexOf("HighMem"));
 }
 
 /** How many mappings a HighMem page has; 0 for low memory, whose mapping is not counted. */

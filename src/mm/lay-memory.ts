@@ -166,7 +166,11 @@ function frameColumns(
   };
 }
 
+/** `owner` and `pageLock` have a byte for a CPU's number plus one. */
+const SHARED_CPUS_MAX = 255;
+
 function cpuLines(image: Image, { shared, cpus }: MemorySpec): Int32Array | null {
+  assert(!shared || cpus <= SHARED_CPUS_MAX, "a shared memory has 255 CPUs at most", cpus);
   return shared ? new Int32Array(addPassingRegion(image, "cpus", lineOf(cpus) * 4).buffer) : null;
 }
 

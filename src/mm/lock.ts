@@ -57,8 +57,8 @@ function lockContended(m: Memory, at: number): void {
       "a zone's lock is not given back: recover the CPU that died",
       seen & ~WAITERS,
     );
-    nap(words, at, marked, NAP);
-    naps++;
+    // Who is woken and comes too late has not waited: others have the lock in turns.
+    if (nap(words, at, marked, NAP)) naps++;
   }
 }
 
@@ -91,17 +91,18 @@ export function inheritLock(m: Memory, zone: number, from: number): boolean {
 /**
  * Sleeps while a word is as seen, for `ms` at most. A browser's main thread may
  * not sleep: it looks on for as long, since whoever has what it waits for may not be running just now.
+ * Returns whether the word was as seen all the time.
  */
-export function nap(words: Int32Array, at: number, seen: number, ms: number): void {
+export function nap(words: Int32Array, at: number, seen: number, ms: number): boolean {
   if (maySleep) {
     try {
-      Atomics.wait(words, at, seen, ms);
-      return;
+      return Atomics.wait(words, at, seen, ms) === "timed-out";
     } catch {
       maySleep = false;
     }
   }
-  for (let i = 0; i < ms * LOOKS && Atomics.load(words, at) === seen; i++);
+  for (let i = 0; i < ms * LOOKS; i++) if (Atomics.load(words, at) !== seen) return false;
+  return true;
 }
 
 /** Whether this thread may sleep; found out at the first try. */

@@ -23,6 +23,7 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "./memory.ts";
+import { C_QUEUE, lineOf } from "./share-words.ts";
 
 /** GOLDEN_RATIO_PRIME_32: spreads neighbouring pages over the queues. */
 const GOLDEN = 0x9e370001;
@@ -34,18 +35,27 @@ const NAP = 1;
  * whether it is the caller's. Asserts that it is allocated, and not locked by the caller already.
  */
 export function lockFrame(m: Memory, pfn: number, patience = 1000): boolean {
-  if (tryLockFrame(m, pfn)) return true;
+  if (tryLockFrame(m, pfn) || m.cpus === null) return true;
   const row = rowOf(m, pfn);
   assert(Atomics.load(m.pageLock, row) !== m.cpu + 1, "locked by this CPU already", pfn);
   const queue = queueOf(m, row);
   Atomics.add(m.waitTable, queue, 1);
+  m.cpus[lineOf(m.cpu) + C_QUEUE] = queue + 1;
   let isOurs = false;
   for (let naps = 0; naps < patience / NAP && !isOurs; naps++) {
     nap(m.waitTable, queue, Atomics.load(m.waitTable, queue), NAP);
     isOurs = tryLockFrame(m, pfn);
   }
-  Atomics.sub(m.waitTable, queue, 1);
+  leaveQueue(m, m.cpus, m.cpu);
   return isOurs;
+}
+
+/** A CPU sleeps no longer, or never will again. */
+export function leaveQueue(m: Memory, cpus: Int32Array, cpu: number): void {
+  const queue = cpus[lineOf(cpu) + C_QUEUE] - 1;
+  cpus[lineOf(cpu) + C_QUEUE] = 0;
+  // A death in between leaves a sleeper too many, who costs a call; one too few would miss it.
+  if (queue >= 0) Atomics.sub(m.waitTable, queue, 1);
 }
 
 /** Locks the block at `pfn` if nobody has it locked. Returns whether it is the caller's. */

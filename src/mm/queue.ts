@@ -12,6 +12,7 @@
 import { giveBlock, takeSmallest } from "./buddy.ts";
 import { claimFallback, stealFallback, stealOne, takeFallback } from "./fallback.ts";
 import { ALLOC_CMA, ALLOC_KSWAPD, ALLOC_NOFRAGMENT } from "./gfp-alloc.ts";
+import { lockZone, unlockZone } from "./lock.ts";
 import {
   type Memory,
   P_DRIFT,
@@ -134,6 +135,7 @@ function count(m: Memory, zone: number, pages: number, drifts: number, sums: num
 /** Adds what every CPU kept back. Linux: refresh_cpu_vm_stats() */
 export function foldCounts(m: Memory): void {
   for (let zone = 0; zone < m.zoneCount; zone++) {
+    lockZone(m, zone);
     for (let cpu = 0; cpu < m.cpuCount; cpu++) {
       const own = (zone * m.cpuCount + cpu) * PCP_WORDS;
       m.zone[zone * ZONE_WORDS + Z_FREE] += m.pcp[own + P_DRIFT];
@@ -141,5 +143,6 @@ export function foldCounts(m: Memory): void {
       m.pcp[own + P_DRIFT] = 0;
       m.pcp[own + P_DRIFT_CMA] = 0;
     }
+    unlockZone(m, zone);
   }
 }

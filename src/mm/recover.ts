@@ -13,9 +13,10 @@
  */
 import { assert } from "../base/assert.ts";
 import { linkTail } from "./buddy.ts";
+import { borrowedBy, type Claim, claim, type Dead, deadOf, tryClaim } from "./claim.ts";
 import { endLoan, stopAsking } from "./drain-all.ts";
 import { restoreBlocks } from "./isolate.ts";
-import { inheritLock, lockHolder, nap, tryLock, unlockZone } from "./lock.ts";
+import { inheritLock, lockHolder, tryLock, unlockZone } from "./lock.ts";
 import {
   EXTENT,
   FREE,
@@ -41,28 +42,24 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "./memory.ts";
-import { breakLock } from "./page-lock.ts";
+import { breakLock, leaveQueue } from "./page-lock.ts";
 import { returnToZone } from "./queue.ts";
 import { CMA, HIGHATOMIC, ISOLATE, TYPE_COUNT } from "./rule.ts";
 import {
-  borrowedState,
-  borrowerOf,
   C_ASKED,
   C_ISOLATED_FROM,
   C_ISOLATED_TO,
   C_ISOLATED_TYPE,
+  C_RECOVERED,
   C_SERVED,
-  C_STATE,
   CPU_OFFLINE,
-  isBorrowed,
   lineOf,
   stateBefore,
 } from "./share-words.ts";
 import { ORDERS } from "./words.ts";
 
-/** Times that a lock which a living CPU holds is tried, or lists that one borrowed: 5 ms each. */
+/** Times that a lock which a living CPU holds is tried: 5 ms each. */
 const TRIES = 1000;
-const NAP = 5;
 
 /** What `recover` gave back. */
 export interface Recovered {
@@ -87,76 +84,115 @@ interface Found {
 /**
  * Puts a shared memory right after the workers that were these CPUs are gone for
  * good: call it when they have ended, not before, and with all that have. Others
- * may go on meanwhile. Asserts that the dead are other CPUs than the caller's, and
- * that nobody else keeps a zone's lock for seconds: that one must have died too.
+ * may go on meanwhile; of two that recover the same CPU one does, and the other
+ * has nothing to give back. Asserts that the dead are other CPUs than the caller's,
+ * and that nobody else keeps a zone's lock or a CPU's lists for seconds: that one
+ * must have died too, and all can be recovered together then.
  */
 export function recover(m: Memory, dead: readonly number[]): Recovered {
   const { cpus } = m;
   assert(cpus !== null, "this memory was not made with shared: true");
   for (const cpu of dead) {
-    assert(cpu !== m.cpu && cpu >= 0 && cpu < m.cpuCount, "no other CPU", cpu);
+    const isOther = Number.isInteger(cpu) && cpu !== m.cpu && cpu >= 0 && cpu < m.cpuCount;
+    assert(isOther, "no other CPU", cpu);
   }
-  const lent = new Map(
-    [...dead].sort((a, b) => a - b).map((cpu) => [cpu, claim(m, cpus, cpu, dead)]),
-  );
-  const borrowed = borrowedBy(m, cpus, dead).filter((cpu) => !lent.has(cpu));
-  for (const cpu of borrowed) lent.set(cpu, claim(m, cpus, cpu, dead));
-  const broken = new Set(lent.keys());
-  const held: { pfn: number; order: number }[] = [];
-  let stocked = 0;
-  let inFlight = 0;
-  for (let zone = 0; zone < m.zoneCount; zone++) {
-    const isLost = takeLock(m, zone, dead);
-    const found = walkZone(m, zone, dead, broken);
-    if (isLost) {
-      rebuildFree(m, zone, found);
-      for (const { row, end } of found.gaps) {
-        inFlight += end - row;
-        giveRun(m, zone, row, end);
-      }
+  const gone = deadOf(cpus, dead);
+  const left: Left = { held: [], stocked: 0, inFlight: 0 };
+  // Locks first: whoever is at a dead one's lists and alive may be waiting for them.
+  for (const own of gone) mendZones(m, cpus, own, gone, left);
+  const claims: Claim[] = [];
+  let isDone = false;
+  try {
+    for (const own of gone) keep(claims, claim(m, cpus, own, gone));
+    const ours = gone.filter(({ cpu }) => claims.some((own) => own.cpu === cpu));
+    for (const own of borrowedBy(m, cpus, ours)) keep(claims, tryClaim(m, cpus, own, ours));
+    // Nothing is given back before it is certain that all can be.
+    for (let zone = 0; zone < m.zoneCount; zone++) {
+      waitForLock(m, zone);
+      unlockZone(m, zone);
     }
-    for (const cpu of dead) endIsolation(m, cpus, zone, cpu);
-    for (const row of found.held) {
-      held.push({ pfn: pfnOf(m, row), order: m.state[row] & ORDER_MASK });
-      returnToZone(m, zone, row, m.state[row] & ORDER_MASK);
+    for (let zone = 0; zone < m.zoneCount; zone++) giveBack(m, cpus, zone, ours, claims, left);
+    for (const { cpu } of ours) sayGone(m, cpus, cpu);
+    isDone = true;
+  } finally {
+    for (const { cpu, lent, seen } of claims) {
+      const isDead = gone.some((own) => own.cpu === cpu);
+      const after = isDead ? CPU_OFFLINE : stateBefore(lent);
+      endLoan(cpus, cpu, lent, isDone ? after : seen);
     }
-    for (const row of found.stocked) {
-      const order = m.owner[row] & ORDER_MASK;
-      stocked += 1 << order;
-      returnToZone(m, zone, row, order);
-    }
-    for (const cpu of broken) emptyLists(m, zone, cpu);
-    unlockZone(m, zone);
   }
-  for (const cpu of dead) {
-    const line = lineOf(cpu);
-    Atomics.store(cpus, line + C_SERVED, Atomics.load(cpus, line + C_ASKED));
-    Atomics.notify(cpus, line + C_SERVED);
-    stopAsking(m, cpus, cpu);
-  }
-  for (const [cpu, state] of lent) {
-    endLoan(cpus, cpu, state, dead.includes(cpu) ? CPU_OFFLINE : stateBefore(state));
-  }
-  return { held, stocked, inFlight };
+  return left;
 }
 
-/**
- * Borrows a CPU, after whoever is at it and alive. Returns its state then. Nobody can attach as it or
- * empty its lists meanwhile; should this worker die too, that can be told from the state.
- */
-function claim(m: Memory, cpus: Int32Array, cpu: number, dead: readonly number[]): number {
-  const at = lineOf(cpu) + C_STATE;
-  for (let tries = 0; ; tries++) {
-    const seen = Atomics.load(cpus, at);
-    if (isBorrowed(seen) && !dead.includes(borrowerOf(seen))) {
-      assert(tries < TRIES, "its lists are borrowed: has this CPU died too?", borrowerOf(seen));
-      nap(cpus, at, seen, NAP);
-      continue;
+function keep(claims: Claim[], own: Claim | null): void {
+  if (own !== null) claims.push(own);
+}
+
+/** What `recover` has found so far. */
+interface Left extends Recovered {
+  readonly held: { pfn: number; order: number }[];
+  stocked: number;
+  inFlight: number;
+}
+
+/** Zones whose lock the dead CPU holds get their free lists anew, and the lock is given back. */
+function mendZones(
+  m: Memory,
+  cpus: Int32Array,
+  own: Dead,
+  dead: readonly Dead[],
+  left: Left,
+): void {
+  const mine = tryClaim(m, cpus, own, dead);
+  if (mine === null) return;
+  for (let zone = 0; zone < m.zoneCount; zone++) {
+    if (lockHolder(m, zone) !== own.cpu || !inheritLock(m, zone, own.cpu)) continue;
+    const found = walkZone(m, zone, new Set(), new Set());
+    rebuildFree(m, zone, found);
+    for (const { row, end } of found.gaps) {
+      left.inFlight += end - row;
+      giveRun(m, zone, row, end);
     }
-    const before = isBorrowed(seen) ? stateBefore(seen) : seen;
-    const lent = borrowedState(before, m.cpu);
-    if (Atomics.compareExchange(cpus, at, seen, lent) === seen) return lent;
+    unlockZone(m, zone);
   }
+  endLoan(cpus, own.cpu, mine.lent, mine.seen);
+}
+
+/** What the dead held of a zone, and what was on lists that are not to be trusted. */
+function giveBack(
+  m: Memory,
+  cpus: Int32Array,
+  zone: number,
+  ours: readonly Dead[],
+  claims: readonly Claim[],
+  left: Left,
+): void {
+  waitForLock(m, zone);
+  const broken = new Set(claims.map(({ cpu }) => cpu));
+  const found = walkZone(m, zone, new Set(ours.map(({ cpu }) => cpu)), broken);
+  for (const { cpu } of ours) endIsolation(m, cpus, zone, cpu);
+  for (const row of found.held) {
+    const order = m.state[row] & ORDER_MASK;
+    left.held.push({ pfn: pfnOf(m, row), order });
+    returnToZone(m, zone, row, order);
+  }
+  for (const row of found.stocked) {
+    const order = m.owner[row] & ORDER_MASK;
+    left.stocked += 1 << order;
+    returnToZone(m, zone, row, order);
+  }
+  for (const cpu of broken) emptyLists(m, zone, cpu);
+  unlockZone(m, zone);
+}
+
+/** Nobody waits for a dead CPU's answer, and it waits for nobody's. */
+function sayGone(m: Memory, cpus: Int32Array, cpu: number): void {
+  const line = lineOf(cpu);
+  Atomics.store(cpus, line + C_SERVED, Atomics.load(cpus, line + C_ASKED));
+  Atomics.notify(cpus, line + C_SERVED);
+  stopAsking(m, cpus, cpu);
+  leaveQueue(m, cpus, cpu);
+  Atomics.add(cpus, line + C_RECOVERED, 1);
 }
 
 /** Pageblocks that the dead CPU kept for itself are open again. Under the zone's lock. */
@@ -169,31 +205,22 @@ function endIsolation(m: Memory, cpus: Int32Array, zone: number, cpu: number): v
   cpus[line + C_ISOLATED_TYPE] = 0;
 }
 
-/** A zone's lock, from the dead where one of them has it: returns whether. */
-function takeLock(m: Memory, zone: number, dead: readonly number[]): boolean {
-  for (let tries = 0; ; tries++) {
-    const holder = lockHolder(m, zone);
-    if (dead.includes(holder) && inheritLock(m, zone, holder)) return true;
-    if (tryLock(m, zone)) return false;
-    assert(tries < TRIES, "a zone's lock is never given back: has this CPU died too?", holder);
+/** The lock of a zone, after whoever has it and is alive. */
+function waitForLock(m: Memory, zone: number): void {
+  for (let tries = 0; !tryLock(m, zone); tries++) {
+    assert(
+      tries < TRIES,
+      "a zone's lock is never given back: has this CPU died too?",
+      lockHolder(m, zone),
+    );
   }
-}
-
-/** CPUs whose lists the dead one was emptying. */
-function borrowedBy(m: Memory, cpus: Int32Array, dead: readonly number[]): number[] {
-  const found: number[] = [];
-  for (let cpu = 0; cpu < m.cpuCount; cpu++) {
-    const state = Atomics.load(cpus, lineOf(cpu) + C_STATE);
-    if (isBorrowed(state) && dead.includes(borrowerOf(state))) found.push(cpu);
-  }
-  return found;
 }
 
 /** Every RAM frame of a zone: which block it is in, or that it is in none. */
 function walkZone(
   m: Memory,
   zone: number,
-  dead: readonly number[],
+  dead: ReadonlySet<number>,
   broken: ReadonlySet<number>,
 ): Found {
   const found: Found = { free: [], held: [], stocked: [], gaps: [] };
@@ -211,7 +238,7 @@ function walkZone(
 /** The same for neighbouring rows. Returns the row after the last block that was met. */
 function walkRows(
   m: Memory,
-  dead: readonly number[],
+  dead: ReadonlySet<number>,
   broken: ReadonlySet<number>,
   first: number,
   end: number,
@@ -232,9 +259,9 @@ function walkRows(
     if (kind === FREE || kind === EXTENT) found.free.push({ row, kind, order: low });
     else if (kind === PCP && broken.has(owner - 1)) found.stocked.push(row);
     else if (kind === TAKEN || kind === MOBILE) {
-      const isHeld = dead.includes(owner - 1);
+      const isHeld = dead.has(owner - 1);
       if (isHeld) found.held.push(row);
-      if (isHeld || dead.includes(m.pageLock[row] - 1)) breakLock(m, row);
+      if (isHeld || dead.has(m.pageLock[row] - 1)) breakLock(m, row);
     }
     if (kind === EXTENT) row = m.next[row + 1];
     else row += 1 << (kind === PCP ? m.owner[row] & ORDER_MASK : low);

@@ -31,6 +31,10 @@ export const C_ASKING = 3;
 export const C_ISOLATED_FROM = 4;
 export const C_ISOLATED_TO = 5;
 export const C_ISOLATED_TYPE = 6;
+/** Times that it was recovered: who finds another number than before comes too late. */
+export const C_RECOVERED = 7;
+/** Queue of the wait table on which it sleeps, plus one; 0 for none. */
+export const C_QUEUE = 8;
 
 export const CPU_OFFLINE = 0;
 export const CPU_RUNNING = 1;

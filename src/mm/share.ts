@@ -74,7 +74,7 @@ export function attachMemory(shared: SharedMemory, cpu: number): Memory {
  * one does not. To be called before the pfn is sent. Asserts that the block is taken, and the CPU exists.
  */
 export function passTo(m: Memory, pfn: number, cpu: number): void {
-  assert(cpu >= 0 && cpu < m.cpuCount, "no such CPU", cpu);
+  assert(Number.isInteger(cpu) && cpu >= 0 && cpu < m.cpuCount, "no such CPU", cpu);
   const row = rowOf(m, pfn);
   const state = m.state[row] | (TAKEN ^ MOBILE);
   assert((state & KIND_MASK) === MOBILE, "this does not head an allocated block", pfn);

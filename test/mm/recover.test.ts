@@ -16,13 +16,12 @@ import {
   GFP_ATOMIC,
   GFP_KERNEL,
   idle,
-  type Memory,
   NO_PFN,
   recover,
   shareMemory,
 } from "../../src/mm/index.ts";
 import { inheritLock, lockHolder, lockZone, unlockZone } from "../../src/mm/lock.ts";
-import { P_COUNT, PCP_WORDS, rowOf } from "../../src/mm/memory.ts";
+import { rowOf } from "../../src/mm/memory.ts";
 import { HIGHATOMIC } from "../../src/mm/rule.ts";
 import {
   borrowedState,
@@ -39,42 +38,7 @@ import { verify } from "../../src/mm/verify.ts";
 import { Z_FLAGS, Z_HIGHATOMIC, Z_LOCK, ZONE_ASKED, ZONE_WORDS } from "../../src/mm/words.ts";
 import { attachMortal, Crash, countAtomics, life } from "../support/crashing.ts";
 import { expectAllFree, machine } from "../support/share-life.ts";
-
-/** The words of a shared memory's CPUs. */
-function lines(m: Memory): Int32Array {
-  expect.ok(m.cpus);
-  return m.cpus;
-}
-
-function stateOf(m: Memory, cpu: number): number {
-  return Atomics.load(lines(m), lineOf(cpu) + C_STATE);
-}
-
-/** Leaves a page on the CPU's lists. */
-function stock(m: Memory): void {
-  freePages(m, allocPages(m, GFP_KERNEL, 0), 0);
-}
-
-function stocked(m: Memory, cpu: number): number {
-  let pages = 0;
-  for (const zone of m.names.keys())
-    pages += m.pcp[(zone * m.cpuCount + cpu) * PCP_WORDS + P_COUNT] ?? 0;
-  return pages;
-}
-
-/** What happens elsewhere while this thread sleeps. */
-function whileAsleep(then: () => void, run: () => void): void {
-  const { wait } = Atomics;
-  Reflect.set(Atomics, "wait", () => {
-    then();
-    return "timed-out";
-  });
-  try {
-    run();
-  } finally {
-    Reflect.set(Atomics, "wait", wait);
-  }
-}
+import { lines, stateOf, stock, stocked, whileAsleep } from "../support/share-states.ts";
 
 describe("a CPU that dies while it wants everybody's lists", () => {
   let undo: () => void;
