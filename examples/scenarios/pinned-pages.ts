@@ -21,11 +21,10 @@ import {
   newPage,
   type Pages,
   pinPage,
-  takeRange,
   touchPage,
+  usePressure,
 } from "../../src/mm/index.ts";
-import { type Memory, rowOf } from "../../src/mm/memory.ts";
-import { MOVABLE } from "../../src/mm/rule.ts";
+import type { Memory } from "../../src/mm/memory.ts";
 import { aboveMin, bootPc, bootPooledPc, KIB, MIB, mib, PAGE } from "./machines.ts";
 import { dice, type Row, type Scenario } from "./scenario.ts";
 
@@ -116,26 +115,18 @@ function numberOf(m: Memory, pfn: number): DataView {
   return new DataView(buffer, byteOffset);
 }
 
-/** Buffers that the card gets: as they lie, or where pages can be moved out of the way. */
+/** Buffers that the card gets: as they lie, or where pages can be moved, with the requests' own compaction. */
 function serve(pages: Pages, pool: MaskPool | null): number {
+  if (pages.migration) usePressure(pages);
   for (let got = 0; got < BUFFERS; got++) {
     const bytes = 64 * KIB;
     const pfn =
       pool === null
         ? allocPages(pages.m, GFP_KERNEL | GFP_DMA, 4)
         : allocMask(pool, { bytes, limit: ISA_LIMIT, gfp: GFP_KERNEL });
-    if (pfn < 0 && !(pages.migration && takeLow(pages))) return got;
+    if (pfn < 0) return got;
   }
   return BUFFERS;
-}
-
-/** Some range below 16 MiB, taken by name. */
-function takeLow(pages: Pages): boolean {
-  for (let pfn = BUFFER_PAGES; pfn < ISA_END; pfn += BUFFER_PAGES) {
-    const isRam = rowOf(pages.m, pfn) >= 0;
-    if (isRam && takeRange(pages, pfn, BUFFER_PAGES, MOVABLE) === null) return true;
-  }
-  return false;
 }
 
 function below16(pfns: readonly number[]): number {

@@ -122,7 +122,7 @@ export function zeroPages(m: Memory, pfn: number, order: number): void {
 }
 
 /** One pass over a zonelist. Returns a row, or -1. Linux: get_page_from_freelist() */
-function takeFromList(
+export function takeFromList(
   m: Memory,
   order: number,
   highest: number,
@@ -174,7 +174,7 @@ function takeFromOne(
     m.zone[flags] &= ~ZONE_BOOSTED;
     unlockZone(m, zone);
     m.events?.wakeKswapd(zone, 0, m.zone[zone * ZONE_WORDS + Z_INDEX]);
-    m.pressure?.wake(zone, 0, m.zone[zone * ZONE_WORDS + Z_INDEX]);
+    m.pressure?.wake(zone, 0, m.zone[zone * ZONE_WORDS + Z_INDEX], false);
   }
   return row;
 }
@@ -223,7 +223,7 @@ function slowPath(
   // Up to 6.2 trying harder was by itself the right to HighAtomic blocks.
   const harder = order > 0 && rule.highatomicBy === "no-flag" && (flags & ALLOC_NON_BLOCK) !== 0;
   if (harder && m.rule.highatomic) flags |= ALLOC_HIGHATOMIC;
-  if (m.gfp.kswapd === 0 || (gfp & m.gfp.kswapd) !== 0) wakeAll(m, order, highest, list);
+  if (m.gfp.kswapd === 0 || (gfp & m.gfp.kswapd) !== 0) wakeAll(m, gfp, order, highest, list);
   let row = takeFromList(m, order, highest, type, list, flags);
   if (row >= 0) return row;
   const reserves = reserveFlags(gfp, era, {});
@@ -234,25 +234,27 @@ function slowPath(
     if (row >= 0) return row;
   }
   if ((gfp & direct) === 0) return -1;
-  const { pressure } = m;
-  for (let attempt = 0; ; attempt++) {
-    const again = pressure?.relieve(attempt, gfp, order, highest, list, flags) ?? false;
-    if (again) row = takeFromList(m, order, highest, type, list, flags);
-    if (row >= 0) return row;
-    drainAllPages(m);
-    do row = takeFromList(m, order, highest, type, list, flags);
-    while (row < 0 && m.rule.highatomic && unreserveHighatomic(m, list, type, true));
-    if (row >= 0 || !again) return row;
-  }
+  if (m.pressure !== null) return m.pressure.relieve(gfp, order, highest, type, list, flags);
+  drainAllPages(m);
+  do row = takeFromList(m, order, highest, type, list, flags);
+  while (row < 0 && m.rule.highatomic && unreserveHighatomic(m, list, type, true));
+  return row;
 }
 
 /** Linux: wake_all_kswapds() */
-function wakeAll(m: Memory, order: number, highest: number, list: number): void {
+export function wakeAll(
+  m: Memory,
+  gfp: number,
+  order: number,
+  highest: number,
+  list: number,
+): void {
   const { events, pressure } = m;
+  const waits = (gfp & m.gfp.direct) !== 0;
   if (events === null && pressure === null) return;
   for (let i = list + 1; m.zonelist[i] >= 0; i++) {
     events?.wakeKswapd(m.zonelist[i], order, highest);
-    pressure?.wake(m.zonelist[i], order, highest);
+    pressure?.wake(m.zonelist[i], order, highest, waits);
   }
 }
 

@@ -51,10 +51,21 @@ export interface CompactControl {
   readonly taken: ((row: number, order: number) => void) | null;
 }
 
-/** Of a zone, between runs. */
+/** Of a zone, between runs: pfns at which scanners go on. Linux: struct zone, include/linux/mmzone.h */
 export interface CompactZone {
-  /** Where the free scanner begins after a reset. Linux: compact_init_free_pfn */
+  /** Where both begin after a reset. Linux: compact_init_free_pfn, compact_init_migrate_pfn */
   initFree: number;
+  initMigrate: number;
+  /** The free scanner's. Linux: compact_cached_free_pfn */
+  cachedFree: number;
+  /** The migrate scanner's in runs that never wait, and in others. Linux: compact_cached_migrate_pfn[] */
+  cachedAsync: number;
+  cachedSync: number;
+}
+
+/** What the words say before a run has been. */
+export function newCompactZone(): CompactZone {
+  return { initFree: 0, initMigrate: 0, cachedFree: 0, cachedAsync: 0, cachedSync: 0 };
 }
 
 /** COMPACT_CLUSTER_MAX */
@@ -181,13 +192,19 @@ export function fastIsolateFreepages(m: Memory, cc: CompactControl, state: Compa
     }
     if (scanned >= limit) limit = Math.max(1, limit >> 1);
   }
-  if (found >= 0) return pfnOf(m, found);
-  cc.searchFails++;
-  if (!fromStart) return -1;
-  if (highest >= minPfn) cc.freePfn = highest;
-  else if (cc.direct) cc.freePfn = minPfn;
-  else return -1;
-  return cc.freePfn;
+  let seen = found < 0 ? -1 : pfnOf(m, found);
+  if (found < 0) {
+    cc.searchFails++;
+    if (fromStart && (highest >= minPfn || cc.direct)) {
+      cc.freePfn = Math.max(highest, minPfn);
+      seen = cc.freePfn;
+    }
+  }
+  // The next run begins below the highest block that there is.
+  if (highest > 0 && highest >= state.cachedFree) {
+    state.cachedFree = highest - 2 ** m.pageblockOrder;
+  }
+  return seen;
 }
 
 /** Places are handed out from the last page of the last block on. Linux: split_map_pages() */
@@ -235,27 +252,30 @@ export function findMigrateblock(
   return { row: -1, list: -1, found: false };
 }
 
-/** What such a look changes. The scanner goes on at the pageblock found, or at `migratePfn`. */
+/** What such a look changes. The scanner goes on at the block whose pfn is returned; where that is -1, at `migratePfn`. */
 export function applySearch(
   m: Memory,
   cc: CompactControl,
   skip: Uint8Array,
   { row, list, found }: BlockSearch,
-): void {
+): number {
   if (row >= 0) moveFreelistTail(m, list, row);
   if (found) {
     const pfn = pfnOf(m, row);
     if (cc.fastStart >= 0) cc.fastStart = cc.fastStart === 0 ? pfn : Math.min(cc.fastStart, pfn);
     cc.searchFails = 0;
     skip[row >> m.pageblockOrder] = 1;
-    return;
+    return pfn;
   }
   cc.searchFails++;
-  if (cc.fastStart <= 0) return;
-  cc.migratePfn = cc.fastStart;
-  cc.fastStart = -1;
+  if (cc.fastStart > 0) {
+    cc.migratePfn = cc.fastStart;
+    cc.fastStart = -1;
+  }
+  return -1;
 }
 
-function blockStart(m: Memory, pfn: number): number {
+/** First pfn of a pageblock. Linux: pageblock_start_pfn() */
+export function blockStart(m: Memory, pfn: number): number {
   return pfn - (pfn % 2 ** m.pageblockOrder);
 }

@@ -14,7 +14,7 @@ import { assert } from "../base/assert.ts";
 import { freePages } from "./allocate.ts";
 import { unlink } from "./buddy.ts";
 import { drainZone } from "./drain-all.ts";
-import { isolateBlocks, largeBuddy, restoreBlocks } from "./isolate.ts";
+import { type IsFit, isolateBlocks, largeBuddy, restoreBlocks } from "./isolate.ts";
 import { lockZone, unlockZone } from "./lock.ts";
 import {
   FREE,
@@ -55,14 +55,23 @@ export function allocContigRange(m: Memory, pfn: number, pages: number, type: nu
   return taken !== null;
 }
 
-/** Returns false, with nothing isolated, when the range is isolated already or reaches out of its zone. */
-export function beginContig(m: Memory, pfn: number, pages: number, type: number): boolean {
+/**
+ * Returns false, with nothing isolated, when the range is isolated already or reaches out of its zone,
+ * or `isFit` refuses the rows of a pageblock.
+ */
+export function beginContig(
+  m: Memory,
+  pfn: number,
+  pages: number,
+  type: number,
+  isFit: IsFit | null = null,
+): boolean {
   const { from, to } = blocksOf(m, pfn, pages);
   if (from < m.firstRow || to > m.rows) return false;
   const zone = zoneOf(m, from);
   if (zone < 0) return false;
   lockZone(m, zone);
-  const isOurs = noteIsolated(m, from, to, type) && isolateBlocks(m, from, to, type);
+  const isOurs = noteIsolated(m, from, to, type) && isolateBlocks(m, from, to, type, isFit);
   if (!isOurs) forgetIsolated(m, from);
   unlockZone(m, zone);
   if (isOurs) drainZone(m, zone);

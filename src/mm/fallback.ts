@@ -98,7 +98,7 @@ function findFallback(m: Memory, zone: number, order: number, type: number): num
 }
 
 /** Whether the whole pageblock may change hands. Linux: can_steal_fallback() */
-function canSteal(m: Memory, order: number, type: number): boolean {
+export function canSteal(m: Memory, order: number, type: number): boolean {
   if (order >= m.pageblockOrder >> 1 || type === RECLAIMABLE) return true;
   return type === UNMOVABLE && m.rule.wholeFor === "kernel";
 }

@@ -25,20 +25,31 @@ import {
 import { countPages, giveByPageblock } from "./queue.ts";
 import { ISOLATE } from "./rule.ts";
 
+/** Whether the pageblock of these rows may be isolated: nothing in it that can never leave. */
+export type IsFit = (from: number, to: number) => boolean;
+
 /**
  * Isolates the pageblocks from row `from` to row `to`: the first, the last, then those between.
- * Returns false, with all of them of `type` again, when one is isolated already or cut by a zone
- * boundary.
+ * Returns false, with all of them of `type` again, when one is isolated already, cut by a zone
+ * boundary, or refused by `isFit`.
+ *
+ * Linux: start_isolate_page_range(), mm/page_isolation.c
  */
-export function isolateBlocks(m: Memory, from: number, to: number, type: number): boolean {
+export function isolateBlocks(
+  m: Memory,
+  from: number,
+  to: number,
+  type: number,
+  isFit: IsFit | null,
+): boolean {
   const size = 1 << m.pageblockOrder;
-  if (!isolateOne(m, from)) return false;
-  if (to - from > size && !isolateOne(m, to - size)) {
+  if (!isolateOne(m, from, isFit)) return false;
+  if (to - from > size && !isolateOne(m, to - size, isFit)) {
     restoreOne(m, from, type);
     return false;
   }
   for (let start = from + size; start < to - size; start += size) {
-    if (isolateOne(m, start)) continue;
+    if (isolateOne(m, start, isFit)) continue;
     restoreBlocks(m, from, start, type);
     restoreOne(m, to - size, type);
     return false;
@@ -62,10 +73,12 @@ export function largeBuddy(m: Memory, start: number): number {
   return start;
 }
 
-function isolateOne(m: Memory, start: number): boolean {
+/** Linux: set_migratetype_isolate(), mm/page_isolation.c */
+function isolateOne(m: Memory, start: number, isFit: IsFit | null): boolean {
   const zone = zoneOf(m, start);
   if (zone < 0 || m.blockType[start >> m.pageblockOrder] === ISOLATE) return false;
   partExtent(m, zone, start);
+  if (isFit !== null && !isFit(start, start + (1 << m.pageblockOrder))) return false;
   return retype(m, zone, start, ISOLATE);
 }
 

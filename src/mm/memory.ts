@@ -82,20 +82,20 @@ export interface EventSink {
 
 /** What the allocator asks when it has nothing. See `pressure/direct.ts`. */
 export interface Pressure {
-  /** A request of `order` up to zone index `highest` found a zone below its mark. */
-  wake(zone: number, order: number, highest: number): void;
+  /** A request of `order` up to zone index `highest`, which may wait or not, found a zone below its mark. */
+  wake(zone: number, order: number, highest: number, waits: boolean): void;
   /**
-   * Try number `attempt`, from 0: frees what it can for a request whose zones are on `list`.
-   * Returns whether another try may be worth it.
+   * Frees, moves and takes for a request that may wait, until there is a block or no hope: its row,
+   * or -1. `allocFlags` are those of its last pass over `list`.
    */
   relieve(
-    attempt: number,
     gfp: number,
     order: number,
     highest: number,
+    type: number,
     list: number,
     allocFlags: number,
-  ): boolean;
+  ): number;
 }
 
 /** The bits that the hot path looks at, by the era's numbers, and the rules for the slow one. */

@@ -18,6 +18,7 @@ import {
   type CompactZone,
   fastIsolateFreepages,
   findMigrateblock,
+  newCompactZone,
 } from "../mm/compaction.ts";
 import { resetIsolationSuitable } from "../mm/compaction-hints.ts";
 import { type Memory, pfnOf, rowOf } from "../mm/memory.ts";
@@ -76,7 +77,7 @@ export class Compaction {
     this.#m = m;
     this.#taken = taken;
     this.#skip = skip;
-    this.#zones = m.names.map(() => ({ initFree: 0 }));
+    this.#zones = m.names.map(newCompactZone);
     this.#flush = m.names.map(() => false);
   }
 

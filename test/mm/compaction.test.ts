@@ -10,6 +10,7 @@ import {
   fastIsolateFreepages,
   findMigrateblock,
   isolateFreePage,
+  newCompactZone,
 } from "../../src/mm/compaction.ts";
 import { resetIsolationSuitable } from "../../src/mm/compaction-hints.ts";
 import {
@@ -62,6 +63,13 @@ const control = (fields: Partial<CompactControl> = {}): CompactControl => ({
   ...fields,
 });
 
+/** Nothing cached that a search could move. */
+const zoneState = (fields: Partial<CompactZone> = {}): CompactZone => ({
+  ...newCompactZone(),
+  cachedFree: 0x20000,
+  ...fields,
+});
+
 const at = (order: number, pfns: readonly number[]): FreeBlock[] =>
   pfns.map((pfn) => ({ pfn, order }));
 
@@ -70,7 +78,7 @@ describe("the free scanner's look", () => {
     // free - (free - migrate) / 4 = 0xce80: blocks from 0xce00 on are wanted.
     const m = memory(at(3, [0x2000, 0xf000, 0x3000, 0xe000, 0x4000]));
     const cc = control();
-    equal(fastIsolateFreepages(m, cc, { initFree: 0 }), 0xe000);
+    equal(fastIsolateFreepages(m, cc, zoneState()), 0xe000);
     deepEqual(list(m, 3), [0x4000, 0x2000, 0xf000, 0x3000]);
     deepEqual(cc.places, [0xe000, 0xe001, 0xe002, 0xe003, 0xe004, 0xe005, 0xe006, 0xe007]);
     equal(cc.searchOrder, 3);
@@ -78,7 +86,7 @@ describe("the free scanner's look", () => {
 
   test("takes the highest of the upper half where the quarter has none", () => {
     const m = memory(at(3, [0x2000, 0xa000, 0x3000, 0xb000, 0x4000]));
-    equal(fastIsolateFreepages(m, control(), { initFree: 0 }), 0xb000);
+    equal(fastIsolateFreepages(m, control(), zoneState()), 0xb000);
     deepEqual(list(m, 3), [0x4000, 0x2000, 0xa000, 0x3000]);
   });
 
@@ -86,7 +94,7 @@ describe("the free scanner's look", () => {
     const pfns = Array.from({ length: 40 }, (_, i) => 0x1100 + i * 0x10);
     const m = memory(at(3, pfns));
     const cc = control();
-    const later: CompactZone = { initFree: 0x11000 };
+    const later = zoneState({ initFree: 0x11000 });
     equal(fastIsolateFreepages(m, cc, later), -1);
     // 33 / 2 = 16 from the tail on; the last that was seen leads now.
     deepEqual(list(m, 3), [...pfns.slice(24), ...pfns.slice(0, 24)]);
@@ -98,26 +106,26 @@ describe("the free scanner's look", () => {
   test("at the start of a zone goes to the best place it saw, or half way down for a request", () => {
     const cc = control();
     // It may not take the block that it saw there.
-    equal(fastIsolateFreepages(memory(at(3, [0x2000, 0x9010]), 16), cc, { initFree: 0 }), 0x9000);
+    equal(fastIsolateFreepages(memory(at(3, [0x2000, 0x9010]), 16), cc, zoneState()), 0x9000);
     equal(cc.freePfn, 0x9000);
     const direct = control({ direct: true });
-    equal(fastIsolateFreepages(memory(at(3, [0x2000])), direct, { initFree: 0 }), 0x8e00);
+    equal(fastIsolateFreepages(memory(at(3, [0x2000])), direct, zoneState()), 0x8e00);
     const own = control();
-    equal(fastIsolateFreepages(memory(at(3, [0x2000])), own, { initFree: 0 }), -1);
+    equal(fastIsolateFreepages(memory(at(3, [0x2000])), own, zoneState()), -1);
     equal(own.freePfn, 0x10e00);
   });
 
   test("gives up where the min mark forbids to take the block", () => {
     const m = memory(at(3, [0xe000, 0xf000]), 16 - 8);
     const cc = control();
-    equal(fastIsolateFreepages(m, cc, { initFree: 0x11000 }), -1);
+    equal(fastIsolateFreepages(m, cc, zoneState({ initFree: 0x11000 })), -1);
     equal(cc.places.length, 0);
     equal(list(m, 3).length, 2);
   });
 
   test("is not for all of memory", () => {
     const m = memory(at(3, [0xe000]));
-    equal(fastIsolateFreepages(m, control({ order: -1 }), { initFree: 0 }), -1);
+    equal(fastIsolateFreepages(m, control({ order: -1 }), zoneState()), -1);
     deepEqual(list(m, 3), [0xe000]);
   });
 });
@@ -190,7 +198,7 @@ describe("hints on pageblocks", () => {
     const hint = (pfn: number): number | undefined => skip[rowOf(m, pfn) >> m.pageblockOrder];
     m.state[rowOf(m, 0x1810)] = MOBILE;
     m.state[rowOf(m, 0x1c01)] = MOBILE;
-    const state = { initFree: 0 };
+    const state = zoneState();
     resetIsolationSuitable(m, ZONE, DMA_END, DMA32_END, skip, state);
     equal(hint(0x1800), 0);
     equal(hint(0x1c00), 1, "one frame in eight is looked at");

@@ -26,6 +26,7 @@ import {
   ownPages,
   type Pages,
   pinPage,
+  runKcompactd,
   runKswapd,
   touchPage,
   unlockPage,
@@ -93,7 +94,8 @@ export type Step =
   | { readonly compact: number }
   | { readonly offline: number }
   | { readonly online: number }
-  | "kswapd";
+  | "kswapd"
+  | "kcompactd";
 
 /** What each page should say, and who holds what. */
 export class Reference {
@@ -130,6 +132,7 @@ export class Reference {
   run(own: Step): void {
     const { m, pages, area } = this.life;
     if (own === "kswapd") runKswapd(pages);
+    else if (own === "kcompactd") runKcompactd(pages);
     else if ("make" in own) for (let i = 0; i < own.count; i++) this.#make(own.make);
     else if ("write" in own) this.#write(pick([...this.said.keys()], own.write));
     else if ("read" in own) this.read(pick([...this.said.keys()], own.read));
@@ -292,6 +295,7 @@ export function drawStep(dice: Dice): Step {
     case 17:
       return { release: at };
     case 18:
+      if (dice.roll(4) === 0) return "kcompactd";
       return dice.roll(20) === 0 ? { compact: dice.roll(8) - 1 } : "kswapd";
     case 19:
     case 20:

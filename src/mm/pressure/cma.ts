@@ -29,9 +29,14 @@ export type CmaAnswer =
   | {
       readonly pfn: -1;
       readonly reason: RangeRefusal;
-      /** pfns of pages that nobody may move, in the places that were tried. */
+      /** pfns of the places that were busy, in the order they were tried. */
+      readonly busy: readonly number[];
+      /** pfns of pages that nobody may move, in those places. */
       readonly held: readonly number[];
+      /** Nothing where the area is smaller than what was asked for. */
       readonly message: string;
+      /** What is free in the area, as kernels with CONFIG_CMA_DEBUG add: pages@bit, run by run. */
+      readonly available: string;
     };
 
 /** Lends whole pageblocks that lie in a hole of a zone as a CMA area. `name` is unique in the memory. */
@@ -66,6 +71,8 @@ export function cmaAlloc(area: CmaArea, count: number, alignOrder: number): CmaA
   const align = 2 ** Math.max(alignOrder - orderPerBit, 0);
   const offset = Math.floor((basePfn % 2 ** alignOrder) / 2 ** orderPerBit);
   const held: number[] = [];
+  const busy: number[] = [];
+  const { counts } = area.pages;
   let reason: RangeRefusal = "-ENOMEM";
   for (let start = 0; ; ) {
     const bit = nextZeroArea(bits, start, wanted, align, offset);
@@ -73,16 +80,37 @@ export function cmaAlloc(area: CmaArea, count: number, alignOrder: number): CmaA
     const pfn = basePfn + bit * 2 ** orderPerBit;
     bits.fill(1, bit, bit + wanted);
     const refusal = takeRange(area.pages, pfn, count, CMA);
-    if (refusal === null) return { pfn };
+    if (refusal === null) {
+      counts.cmaAllocSuccess++;
+      return { pfn };
+    }
     bits.fill(0, bit, bit + wanted);
     reason = refusal;
     if (refusal !== "-EBUSY") break;
+    busy.push(pfn);
     held.push(...heldInRange(area.pages, pfn, count));
     start = bit + align;
   }
+  counts.cmaAllocFail++;
   const errno = reason === "-EBUSY" ? -16 : -12;
-  const message = `cma: cma_alloc: ${area.name}: alloc failed, req-size: ${count} pages, ret: ${errno}`;
-  return { pfn: -1, reason, held: [...new Set(held)], message };
+  const failed = `cma: cma_alloc: ${area.name}: alloc failed, req-size: ${count} pages, ret: ${errno}`;
+  const message = wanted > bits.length ? "" : failed;
+  return { pfn: -1, reason, busy, held: [...new Set(held)], message, available: showFree(area) };
+}
+
+/** Linux: cma_debug_show_areas(), mm/cma.c */
+function showFree({ bits, orderPerBit, count }: CmaArea): string {
+  const runs: string[] = [];
+  let total = 0;
+  for (let at = bits.indexOf(0); at >= 0; ) {
+    const next = bits.indexOf(1, at);
+    const stop = next < 0 ? bits.length : next;
+    const pages = (stop - at) * 2 ** orderPerBit;
+    runs.push(`${pages}@${at}`);
+    total += pages;
+    at = next < 0 ? -1 : bits.indexOf(0, next);
+  }
+  return `number of available pages: ${runs.join("+")}=> ${total} free of ${count} total pages`;
 }
 
 /** First bit of `wanted` zeros from `start` on, aligned with the area's own offset. Linux: bitmap_find_next_zero_area_off() */

@@ -1,187 +1,52 @@
 /**
  * Compaction: movable pages of a zone go from its lower end to free places at its
- * upper end, until a block of the wanted order is free.
+ * upper end, until a block of the wanted order is free or the scanners meet.
  *
- * Both scanners begin at the ends of the zone each time: where the last run stopped
- * is not remembered, nor are pageblocks that are passed over.
+ *   compact-run.ts        what one run is
+ *   compact-source.ts     the migrate scanner
+ *   compact-target.ts     the free scanner
+ *   compact-suitable.ts   whether it can help
+ *   compact-defer.ts      how it is put off
+ *   compact-request.ts    for whom: a request's own
+ *   kcompactd.ts          a node's thread
  *
- * Linux: compact_zone(), compaction_suitable(), compact_finished(), mm/compaction.c
+ * Linux: compact_zone(), mm/compaction.c
  */
-import { freePages } from "../allocate.ts";
-import { isolateFreePage } from "../compaction.ts";
-import { fragmentationIndex } from "../fragmentation.ts";
-import { ALLOC_CMA } from "../gfp-alloc.ts";
-import {
-  COSTLY_ORDER,
-  EXTENT,
-  FREE,
-  KIND_MASK,
-  type Memory,
-  ORDER_MASK,
-  pfnOf,
-  Z_BLOCKS,
-  Z_BOOST,
-  Z_INDEX,
-  Z_LOW,
-  Z_MIN,
-  Z_ROW,
-  Z_ROW_END,
-  ZONE_WORDS,
-  zoneOf,
-} from "../memory.ts";
-import { CMA, MOVABLE } from "../rule.ts";
-import { hasBlock, watermarkOk } from "../zone-watermark.ts";
-import { isMovable, migratePage } from "./migrate.ts";
-import { DEFER_WORDS, type Pages } from "./pages.ts";
+import { blockStart } from "../compaction.ts";
+import { resetIsolationSuitable } from "../compaction-hints.ts";
+import { drainFrom } from "../drain.ts";
+import { canSteal } from "../fallback.ts";
+import { P_COUNT, PCP_WORDS, Z_NODE, Z_ORDERS_OF, ZONE_WORDS } from "../memory.ts";
+import { CMA, MOVABLE, PCP_TYPES } from "../rule.ts";
+import { isRestarting } from "./compact-defer.ts";
+import { endOf, haveMet, isPicky, newRun, type Run, type RunWish } from "./compact-run.ts";
+import { dropIsolated, isolateMigratepages } from "./compact-source.ts";
+import { D_FLUSH, wordsOf } from "./compact-state.ts";
+import { compactionSuitable, scoreMark, zoneScore } from "./compact-suitable.ts";
+import { releasePlaces, returnPlace, takePlace } from "./compact-target.ts";
+import { migratePages } from "./migrate.ts";
+import { N_KSWAPD_WOKEN, NODE_WORDS, nodePlace, type Pages, PG_LRU } from "./pages.ts";
 
-/** vm.extfrag_threshold: up to here it is memory that lacks, not order. */
-const EXTFRAG_THRESHOLD = 500;
-
+/** By the kernel's names, the worst first. Linux: enum compact_result, include/linux/compaction.h */
 export type CompactResult =
-  /** There is a block already. */
-  | "success"
   /** Too few free pages to move anything to, or a lack of memory and not of order. */
   | "skipped"
-  /** The whole zone was gone through, or the free pages ran out. */
-  | "complete";
-
-/** Whether moving pages of a zone can help. Linux: compaction_suitable() */
-export function isSuitable(m: Memory, zone: number, order: number, highest: number): boolean {
-  const at = zone * ZONE_WORDS;
-  const mark = m.zone[at + (order > COSTLY_ORDER ? Z_LOW : Z_MIN)] + m.zone[at + Z_BOOST];
-  if (!watermarkOk(m.zone, at, 0, mark + (2 << order), highest, ALLOC_CMA, m.marks)) return false;
-  if (order <= COSTLY_ORDER) return true;
-  const blocks = m.zone.subarray(at + Z_BLOCKS, at + Z_BLOCKS + m.maxOrder + 1);
-  const index = fragmentationIndex(Array.from(blocks), order);
-  return index < 0 || index > EXTFRAG_THRESHOLD;
-}
+  /** The last runs failed. */
+  | "deferred"
+  /** The whole zone was gone through. */
+  | "complete"
+  /** Part of it was: from where earlier runs stopped. */
+  | "partial_skipped"
+  /** The free scanner found no place any more. */
+  | "contended"
+  /** There is a block. */
+  | "success";
 
 /**
- * Compacts the zones of a list until one can serve. Returns whether one can. A run that goes through a
- * whole zone for nothing puts the next ones off, unless it was a light one (not `thorough`).
+ * Compacts one zone for a block of `order`, as kcompactd would; for -1 all of it, as a write to
+ * /proc/sys/vm/compact_memory. Nothing happens in a memory without migration.
  *
- * Linux: try_to_compact_pages(), __alloc_pages_direct_compact()
- */
-export function compactList(
-  pages: Pages,
-  order: number,
-  highest: number,
-  list: number,
-  flags: number,
-  thorough: boolean,
-): boolean {
-  const { m, counts } = pages;
-  let tried = false;
-  for (let i = list + 1; m.zonelist[i] >= 0; i++) {
-    const zone = m.zonelist[i];
-    const at = zone * ZONE_WORDS;
-    if (m.zone[at + Z_INDEX] > highest || isDeferred(pages, zone, order)) continue;
-    const result = compactZone(pages, zone, order, highest, flags);
-    if (result === "skipped") continue;
-    if (!tried) counts.compactStall++;
-    tried = true;
-    const min = m.zone[at + Z_MIN] + m.zone[at + Z_BOOST];
-    if (result === "success" && watermarkOk(m.zone, at, order, min, highest, flags, m.marks)) {
-      endDeferral(pages, zone, order);
-      counts.compactSuccess++;
-      return true;
-    }
-    if (result === "complete" && thorough) defer(pages, zone, order);
-  }
-  if (tried) counts.compactFail++;
-  return false;
-}
-
-/** COMPACT_MAX_DEFER_SHIFT: of 64 tries one is made. */
-const MAX_DEFER_SHIFT = 6;
-
-/** Words of a zone in `compact`: tries since the last run, log2 of how many are put off, lowest order that failed. */
-const D_CONSIDERED = 0;
-const D_SHIFT = 1;
-const D_FAILED = 2;
-
-/** Linux: defer_compaction() */
-function defer({ compact }: Pages, zone: number, order: number): void {
-  const at = zone * DEFER_WORDS;
-  compact[at + D_CONSIDERED] = 0;
-  compact[at + D_SHIFT] = Math.min(compact[at + D_SHIFT] + 1, MAX_DEFER_SHIFT);
-  compact[at + D_FAILED] = Math.min(compact[at + D_FAILED], order);
-}
-
-/** Linux: compaction_deferred() */
-function isDeferred({ compact }: Pages, zone: number, order: number): boolean {
-  const at = zone * DEFER_WORDS;
-  const limit = 1 << compact[at + D_SHIFT];
-  if (order < compact[at + D_FAILED]) return false;
-  compact[at + D_CONSIDERED] = Math.min(compact[at + D_CONSIDERED] + 1, limit);
-  return compact[at + D_CONSIDERED] < limit;
-}
-
-/** Linux: compaction_defer_reset() */
-function endDeferral({ compact }: Pages, zone: number, order: number): void {
-  const at = zone * DEFER_WORDS;
-  compact[at + D_CONSIDERED] = 0;
-  compact[at + D_SHIFT] = 0;
-  compact[at + D_FAILED] = Math.max(compact[at + D_FAILED], order + 1);
-}
-
-/** Places for pages that move: taken off the free lists from the zone's upper end down. */
-class FreeScanner {
-  readonly #m: Memory;
-  readonly #zone: number;
-  /** First row of the pageblock that is looked through. */
-  block: number;
-  #places: number[] = [];
-
-  constructor(m: Memory, zone: number) {
-    this.#m = m;
-    this.#zone = zone;
-    this.block = m.zone[zone * ZONE_WORDS + Z_ROW_END] & -(1 << m.pageblockOrder);
-    if (this.block === m.zone[zone * ZONE_WORDS + Z_ROW_END]) this.block -= 1 << m.pageblockOrder;
-  }
-
-  /** A taken single page above `below`, or -1. */
-  next(below: number): number {
-    const size = 1 << this.#m.pageblockOrder;
-    while (this.#places.length === 0) {
-      if (this.block <= below) return -1;
-      if (!this.#fill()) return -1;
-      this.block -= size;
-    }
-    return this.#places.pop() ?? -1;
-  }
-
-  /** What was taken and not used. */
-  giveBack(): void {
-    for (const row of this.#places) freePages(this.#m, pfnOf(this.#m, row), 0);
-    this.#places = [];
-  }
-
-  /** Takes the free pages of a pageblock; false where the min mark forbids more. */
-  #fill(): boolean {
-    const m = this.#m;
-    const end = this.block + (1 << m.pageblockOrder);
-    const type = m.blockType[this.block >> m.pageblockOrder];
-    if (type !== MOVABLE && type !== CMA) return true;
-    for (let row = this.block; row < end; ) {
-      const kind = m.state[row] & KIND_MASK;
-      const order = m.state[row] & ORDER_MASK;
-      // A whole free pageblock is what compaction is for.
-      if (kind === EXTENT || (kind === FREE && order >= m.pageblockOrder)) return true;
-      if (kind !== FREE || zoneOf(m, row) !== this.#zone) {
-        row++;
-        continue;
-      }
-      if (!isolateFreePage(m, row, order)) return this.#places.length > 0;
-      for (let i = (1 << order) - 1; i >= 0; i--) this.#places.push(row + i);
-      row += 1 << order;
-    }
-    return true;
-  }
-}
-
-/**
- * Compacts one zone for a block of `order`; for -1 all of it. Linux: compact_zone(), mm/compaction.c
+ * Linux: compact_node(), kcompactd_do_work(), mm/compaction.c
  */
 export function compactZone(
   pages: Pages,
@@ -190,40 +55,170 @@ export function compactZone(
   highest = 15,
   flags = 0,
 ): CompactResult {
-  const { m } = pages;
-  const at = zone * ZONE_WORDS;
-  if (!pages.migration) return "skipped";
-  if (order >= 0) {
-    if (hasBlock(m.zone, at, order, flags)) return "success";
-    if (!isSuitable(m, zone, order, Math.min(highest, 7))) return "skipped";
-  }
-  const size = 1 << m.pageblockOrder;
-  const places = new FreeScanner(m, zone);
-  let result: CompactResult = "complete";
-  for (let block = m.zone[at + Z_ROW] & -size; block < places.block; block += size) {
-    const type = m.blockType[block >> m.pageblockOrder];
-    if (type !== MOVABLE && type !== CMA) continue;
-    if (!emptyBlock(pages, zone, block, places)) break;
-    if (order >= 0 && hasBlock(m.zone, at, order, flags)) {
-      result = "success";
-      break;
-    }
-  }
-  places.giveBack();
-  if (order >= 0 && hasBlock(m.zone, at, order, flags)) result = "success";
-  return result;
+  const all = order < 0;
+  const mode = all ? "full" : "light";
+  const wish: RunWish = { order, mode, highest, flags, whole: all, ignoreSkipHint: all };
+  return runOver(newRun(pages, zone, wish));
 }
 
-/** Moves what it can out of a pageblock; false when there are no more places. */
-function emptyBlock(pages: Pages, zone: number, block: number, places: FreeScanner): boolean {
-  const { m } = pages;
-  const end = block + (1 << m.pageblockOrder);
-  for (let row = block; row < end; row++) {
-    if (m.state[row] === 0 || (m.state[row] & ORDER_MASK) !== 0) continue;
-    if (!isMovable(pages, row) || zoneOf(m, row) !== zone) continue;
-    const to = places.next(block);
-    if (to < 0) return false;
-    if (!migratePage(pages, row, to)) freePages(m, pfnOf(m, to), 0);
+/** One run, from its checks to its end. Linux: compact_zone(), mm/compaction.c */
+export function runOver(run: Run): CompactResult {
+  const { pages, zone, wish } = run;
+  if (!pages.migration) return "skipped";
+  const { order, flags = 0, highest = 15 } = wish;
+  const suitable = compactionSuitable(pages, zone, order, flags, highest);
+  if (suitable !== "continue") return suitable;
+  if (isRestarting(pages.compaction, zone, order)) resetHints(pages, zone);
+  begin(run);
+  try {
+    return goThrough(run);
+  } finally {
+    // An owner that is asked may throw.
+    dropIsolated(run);
+    end(run);
   }
-  return true;
+}
+
+/** Where the scanners begin: where they stopped, if that is known and of this zone. */
+function begin(run: Run): void {
+  const { m, compaction } = run.pages;
+  const { zoneStart, zoneEnd } = run;
+  const zone = compaction.zones[run.zone];
+  const last = blockStart(m, zoneEnd - 1);
+  run.migratePfn = zoneStart;
+  run.freePfn = last;
+  if (run.whole || zone === undefined) return;
+  const isIn = (pfn: number): boolean => pfn >= zoneStart && pfn < zoneEnd;
+  const migrate = run.wish.mode === "async" ? zone.cachedAsync : zone.cachedSync;
+  if (isIn(zone.cachedFree)) run.freePfn = zone.cachedFree;
+  else zone.cachedFree = last;
+  if (isIn(migrate)) run.migratePfn = migrate;
+  else {
+    zone.cachedAsync = zoneStart;
+    zone.cachedSync = zoneStart;
+  }
+  if (run.migratePfn <= zone.initMigrate) run.whole = true;
+}
+
+/** Until it has what it wants, or there is nothing to move or nowhere to. */
+function goThrough(run: Run): CompactResult {
+  const { pages, order } = run;
+  const zone = pages.compaction.zones[run.zone];
+  let updates =
+    run.wish.mode === "async" && zone !== undefined && zone.cachedAsync === zone.cachedSync;
+  let last = -1;
+  for (;;) {
+    const result = finished(run);
+    if (result !== null) return result;
+    const from = run.migratePfn;
+    const again = last >= 0 && blockStart(pages.m, last) === blockStart(pages.m, from);
+    run.rescan = again && pages.compaction.rule.searches;
+    if (isolateMigratepages(run)) {
+      updates = false;
+      last = from;
+      const moved = migratePages(
+        pages,
+        run.isolated,
+        () => takePlace(run),
+        (row) => returnPlace(run, row),
+      );
+      dropIsolated(run);
+      if (moved === "-ENOMEM" && !haveMet(run)) return "contended";
+      if (moved !== "moved" && isPicky(run)) {
+        // One of them stays, so the rest of this block of the wanted order may as well.
+        run.migratePfn = endOf(run.migratePfn - 1, order);
+        last = -1;
+      }
+    } else if (updates && zone !== undefined) zone.cachedSync = zone.cachedAsync;
+    if (order > 0 && last >= 0 && last < endOf(run.migratePfn, order) - 2 ** order) {
+      drainOwn(run);
+      last = -1;
+    }
+  }
+}
+
+/** Freed pages merge, so that the block of the wanted order shows. Linux: lru_add_drain_cpu_zone(), mm/swap.c */
+function drainOwn({ pages, zone }: Run): void {
+  const { m } = pages;
+  const count = m.pcp[(zone * m.cpuCount + m.cpu) * PCP_WORDS + P_COUNT];
+  drainFrom(m, zone, m.cpu, count, 0);
+}
+
+/** Null while the run goes on. Linux: __compact_finished(), mm/compaction.c */
+function finished(run: Run): CompactResult | null {
+  const { pages, wish } = run;
+  const { m, compaction } = pages;
+  if (haveMet(run)) {
+    startAnew(run);
+    // kswapd does it when it sleeps, for requests only.
+    if (run.direct) compaction.zone[wordsOf(run.zone) + D_FLUSH] = 1;
+    return run.whole ? "complete" : "partial_skipped";
+  }
+  if (wish.proactive === true) {
+    if (isKswapdRunning(pages, run.zone)) return "partial_skipped";
+    return zoneScore(m, run.zone) > scoreMark(compaction.proactiveness, true) ? null : "success";
+  }
+  if (run.order < 0 || run.migratePfn !== blockStart(m, run.migratePfn)) return null;
+  return hasBlockFor(run) ? "success" : null;
+}
+
+/** Linux: reset_cached_positions(), mm/compaction.c */
+function startAnew({ pages, zone, zoneStart, zoneEnd }: Run): void {
+  const state = pages.compaction.zones[zone];
+  if (state === undefined) return;
+  state.cachedAsync = zoneStart;
+  state.cachedSync = zoneStart;
+  state.cachedFree = blockStart(pages.m, zoneEnd - 1);
+}
+
+/** Whether the request's type has a block, or would take another's with its pageblock. */
+function hasBlockFor({ pages, zone, order, type }: Run): boolean {
+  const { m } = pages;
+  const lists = zone * ZONE_WORDS + Z_ORDERS_OF;
+  let orders = m.zone[lists + type];
+  if (type === MOVABLE) orders |= m.zone[lists + CMA];
+  for (let other = 0; other < PCP_TYPES; other++) {
+    if (other === type) continue;
+    for (let own = order; own <= m.maxOrder; own++) {
+      if (canSteal(m, own, type)) orders |= m.zone[lists + other] & (1 << own);
+    }
+  }
+  return orders >> order !== 0;
+}
+
+/** Whether a node's kswapd has work. Linux: kswapd_is_running(), mm/compaction.c */
+export function isKswapdRunning({ m, node }: Pages, zone: number): boolean {
+  return node[nodePlace(m, zone) * NODE_WORDS + N_KSWAPD_WOKEN] === 1;
+}
+
+/** Places that are left go back, and the next run's free scanner begins no lower. */
+function end(run: Run): void {
+  const { m, compaction, counts } = run.pages;
+  const zone = compaction.zones[run.zone];
+  const highest = releasePlaces(run);
+  if (highest >= 0 && zone !== undefined) {
+    zone.cachedFree = Math.max(zone.cachedFree, blockStart(m, highest));
+  }
+  counts.compactMigrateScanned += run.migrateScanned;
+  counts.compactFreeScanned += run.freeScanned;
+}
+
+/** Hints of a zone are forgotten, if a request's run went through it. Linux: __reset_isolation_suitable(), mm/compaction.c */
+function resetHints(pages: Pages, zone: number): void {
+  const { m, compaction } = pages;
+  const flush = wordsOf(zone) + D_FLUSH;
+  const state = compaction.zones[zone];
+  if (compaction.zone[flush] === 0 || state === undefined) return;
+  compaction.zone[flush] = 0;
+  const { zoneStart, zoneEnd } = newRun(pages, zone, { order: -1, mode: "full" });
+  const isListed = (row: number): boolean => (pages.flags[row] & PG_LRU) !== 0;
+  resetIsolationSuitable(m, zone, zoneStart, zoneEnd, compaction.skip, state, isListed);
+}
+
+/** kswapd of a node goes to sleep. Linux: reset_isolation_suitable(), mm/compaction.c */
+export function resetNodeHints(pages: Pages, id: number): void {
+  const { m } = pages;
+  for (let zone = 0; zone < m.zoneCount; zone++) {
+    if (m.zone[zone * ZONE_WORDS + Z_NODE] === id) resetHints(pages, zone);
+  }
 }

@@ -26,6 +26,8 @@ import {
   Z_TEMP_PRIORITY,
 } from "../words.ts";
 import { watermarkOk } from "../zone-watermark.ts";
+import { resetNodeHints } from "./compact.ts";
+import { wakeKcompactd } from "./kcompactd.ts";
 import {
   N_FAILURES,
   N_KSWAPD_HIGHEST,
@@ -49,8 +51,17 @@ export interface KswapdRun {
   readonly balanced: boolean;
 }
 
-/** A request of `order`, for zones up to `highest`, found `zone` below its mark. Linux: wakeup_kswapd() */
-export function wakeKswapd(pages: Pages, zone: number, order: number, highest: number): void {
+/**
+ * A request of `order`, for zones up to `highest`, found `zone` below its mark. Where kswapd would not
+ * help, kcompactd may help one that does not wait for either. Linux: wakeup_kswapd()
+ */
+export function wakeKswapd(
+  pages: Pages,
+  zone: number,
+  order: number,
+  highest: number,
+  waits: boolean,
+): void {
   const { m, node, rule } = pages;
   if (m.zone[zone * ZONE_WORDS + Z_MANAGED] === 0) return;
   const words = nodePlace(m, zone) * NODE_WORDS;
@@ -63,8 +74,11 @@ export function wakeKswapd(pages: Pages, zone: number, order: number, highest: n
   node[words + N_KSWAPD_ORDER] = Math.max(node[words + N_KSWAPD_ORDER], order);
   if (node[words + N_KSWAPD_WOKEN] === 1) return;
   if (rule.lists === "node") {
-    if (isHopeless(pages, words)) return;
-    if (isBalanced(pages, zone, order, highest) && !isBoosted(m, zone, highest)) return;
+    const isEnough = isBalanced(pages, zone, order, highest) && !isBoosted(m, zone, highest);
+    if (isHopeless(pages, words) || isEnough) {
+      if (!waits) wakeKcompactd(pages, nodePlace(m, zone), order, highest);
+      return;
+    }
   }
   wakeUp(pages, words);
 }
@@ -106,6 +120,11 @@ function runNode(pages: Pages, id: number, words: number): KswapdRun {
     pages.rule.lists === "zone"
       ? balanceZones(pages, zones, order)
       : balanceNode(pages, id, zones, order, highest, words);
+  // It sleeps: what compaction passed over may be worth a look now, and what was wanted made.
+  if (pages.rule.lists === "node" && (run.balanced || isHopeless(pages, words))) {
+    resetNodeHints(pages, id);
+    wakeKcompactd(pages, words / NODE_WORDS, order, highest);
+  }
   return { node: id, order, highest, ...run };
 }
 
@@ -222,6 +241,10 @@ function balanceNode(
     const at = zone * ZONE_WORDS;
     m.zone[at + Z_FLAGS] &= ~ZONE_RECLAIM_ACTIVE;
     m.zone[at + Z_BOOST] -= Math.min(m.zone[at + Z_BOOST], boosts[i] ?? 0);
+  }
+  // There is room likely: pageblocks that others broke up are mended.
+  if (boosts.some((own) => own > 0)) {
+    wakeKcompactd(pages, words / NODE_WORDS, m.pageblockOrder, highest);
   }
   return { reclaimed: total, balanced };
 }

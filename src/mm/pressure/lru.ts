@@ -75,28 +75,6 @@ export function removeLru(pages: Pages, row: number): void {
   count(pages, zoneOf(m, row), listOf(pages, row), -size);
 }
 
-/** A page takes another's place on its list. */
-export function replaceLru(pages: Pages, from: number, to: number): void {
-  const { m } = pages;
-  const before = m.prev[from];
-  const after = m.next[from];
-  const list = listOf(pages, from);
-  const size = 1 << (m.state[from] & ORDER_MASK);
-  if (zoneOf(m, from) !== zoneOf(m, to) && pages.rule.lists === "zone") {
-    removeLru(pages, from);
-    addLru(pages, to);
-    return;
-  }
-  m.next[before] = to;
-  m.prev[after] = to;
-  m.next[to] = after;
-  m.prev[to] = before;
-  pages.flags[from] &= ~PG_LRU;
-  pages.flags[to] |= PG_LRU;
-  count(pages, zoneOf(m, from), list, -size);
-  count(pages, zoneOf(m, to), list, size);
-}
-
 function count(pages: Pages, zone: number, list: number, size: number): void {
   pages.lru[zone * LRU_LISTS + list] += size;
   // The book's struct zone counts its own two lists; later zones count by kind only.

@@ -27,6 +27,7 @@ import { assert } from "../../base/assert.ts";
 import { addChunkedRegion, addRegion } from "../image.ts";
 import { type Memory, Z_NODE, ZONE_WORDS } from "../memory.ts";
 import { LRU_LISTS } from "../words.ts";
+import { type CompactState, compactState } from "./compact-state.ts";
 import { type ReclaimRule, reclaimRule } from "./rule.ts";
 
 /** Bits of `flags`. */
@@ -39,6 +40,8 @@ export const PG_DIRTY = 16;
 /** Goes to swap, not to a file. */
 export const PG_ANON = 32;
 export const PG_MLOCKED = 64;
+/** Off its list, because somebody is about to move it. */
+export const PG_ISOLATED = 128;
 
 /** What a handle is. */
 export const HANDLE_FREE = 0;
@@ -64,9 +67,6 @@ export const N_FILE_COST = 4;
 /** 1 from when kswapd is woken until it runs. */
 export const N_KSWAPD_WOKEN = 5;
 export const NODE_WORDS = 8;
-
-/** Words of a zone in `compact`; see compact.ts. */
-export const DEFER_WORDS = 4;
 
 /** Where bytes go that memory has no room for: slots of a page each. */
 export interface PageStore {
@@ -104,8 +104,8 @@ export interface Pages {
   readonly lru: Int32Array;
   /** By place of the node. */
   readonly node: Int32Array;
-  /** By zone: how compaction is put off after it failed. */
-  readonly compact: Int32Array;
+  /** What compaction remembers, and who wants it. */
+  readonly compaction: CompactState;
   readonly counts: ReclaimCounts;
   /** By zone: pages looked at, and pages freed, by all reclaim. */
   readonly scanned: Float64Array;
@@ -136,6 +136,14 @@ export interface ReclaimCounts {
   compactStall: number;
   compactSuccess: number;
   compactFail: number;
+  compactMigrateScanned: number;
+  compactFreeScanned: number;
+  compactIsolated: number;
+  compactDaemonWake: number;
+  compactDaemonMigrateScanned: number;
+  compactDaemonFreeScanned: number;
+  cmaAllocSuccess: number;
+  cmaAllocFail: number;
   kswapdWakes: number;
   /** Requests that reclaimed, and that waited for kswapd first. */
   allocstall: number;
@@ -150,6 +158,8 @@ export interface PageOptions {
   readonly migration?: boolean;
   /** vm.swappiness: 60 by default. */
   readonly swappiness?: number;
+  /** vm.compaction_proactiveness, 0 to 100: 20 by default since 5.9, 0 before, where there was none. */
+  readonly compactionProactiveness?: number;
 }
 
 /**
@@ -175,7 +185,7 @@ export function managePages(m: Memory, options: PageOptions = {}): Pages {
     kind: new Uint8Array(addRegion(image, "handles.kind", handles).buffer),
     lru: words("pages.lru", m.zoneCount * LRU_LISTS),
     node: words("pages.node", m.nodes.length * NODE_WORDS),
-    compact: words("pages.compact", m.zoneCount * DEFER_WORDS),
+    compaction: compactState(m, options.compactionProactiveness),
     counts: {
       pgscanKswapd: 0,
       pgscanDirect: 0,
@@ -188,6 +198,14 @@ export function managePages(m: Memory, options: PageOptions = {}): Pages {
       compactStall: 0,
       compactSuccess: 0,
       compactFail: 0,
+      compactMigrateScanned: 0,
+      compactFreeScanned: 0,
+      compactIsolated: 0,
+      compactDaemonWake: 0,
+      compactDaemonMigrateScanned: 0,
+      compactDaemonFreeScanned: 0,
+      cmaAllocSuccess: 0,
+      cmaAllocFail: 0,
       kswapdWakes: 0,
       allocstall: 0,
       pgscanDirectThrottle: 0,

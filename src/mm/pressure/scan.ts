@@ -135,7 +135,7 @@ function useAgain(pages: Pages, row: number): number {
 }
 
 /** Frees a page that goes: its owner agrees, or its bytes are in the store. */
-function letGo(pages: Pages, row: number): boolean {
+export function letGo(pages: Pages, row: number): boolean {
   const { m, handleOf, store, counts } = pages;
   const handle = handleOf[row];
   const pfn = pfnOf(m, row);

@@ -43,6 +43,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ offline: nat }) },
   { weight: 1, arbitrary: fc.record({ online: nat }) },
   { weight: 5, arbitrary: fc.constant("kswapd" as const) },
+  { weight: 2, arbitrary: fc.constant("kcompactd" as const) },
 );
 
 for (const era of ["2.6", "5.10", "6.1", "6.12"]) {

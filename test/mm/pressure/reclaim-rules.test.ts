@@ -25,7 +25,6 @@ import {
   usePressure,
 } from "../../../src/mm/index.ts";
 import { requestOf } from "../../../src/mm/memory.ts";
-import { compactList } from "../../../src/mm/pressure/compact.ts";
 import { tryToFreePages } from "../../../src/mm/pressure/direct.ts";
 import { wakeKswapd } from "../../../src/mm/pressure/kswapd.ts";
 import {
@@ -73,7 +72,7 @@ function takeAll(m: Memory, ...flags: readonly number[]): number[] {
 }
 
 function wake(pages: Pages, order: number): void {
-  wakeKswapd(pages, NORMAL, order, word(pages.m, NORMAL, Z_INDEX));
+  wakeKswapd(pages, NORMAL, order, word(pages.m, NORMAL, Z_INDEX), true);
 }
 
 /** Blocks of an owner who gives up all of them. */
@@ -199,7 +198,7 @@ test("below the high mark and its boost kswapd does all it can", () => {
   const high = word(m, 0, Z_HIGH);
   while (word(m, 0, Z_FREE) > high + 100) newPage(pages, pages.gfp, "anon");
   m.zone[Z_BOOST] = 600;
-  wakeKswapd(pages, 0, 0, word(m, 0, Z_INDEX));
+  wakeKswapd(pages, 0, 0, word(m, 0, Z_INDEX), true);
   const [run] = runKswapd(pages);
   assert.ok(run?.balanced && pages.counts.pswpout > 400);
 });
@@ -221,20 +220,4 @@ test("2.6: less than 32 pages is no progress; the priority that was reached is r
   assert.ok(reclaimFor(pages, 0xd0) >= 32);
   assert.ok(word(m, NORMAL, Z_TEMP_PRIORITY) > 0);
   assert.equal(word(m, NORMAL, Z_PREV_PRIORITY), word(m, NORMAL, Z_TEMP_PRIORITY));
-});
-
-test("compaction that went through a zone for nothing is put off twice as long each time", () => {
-  const pages = machine("6.1");
-  const { m, counts } = pages;
-  const taken = takeAll(m, GFP_KERNEL, GFP_ATOMIC, GFP_ATOMIC | GFP_DMA);
-  for (const pfn of taken) if (pfn % 2 === 0 && pfn >= 1024) freePages(m, pfn, 0);
-  const request = requestOf(m, GFP_KERNEL);
-  const stalls = (thorough: boolean): number[] =>
-    Array.from({ length: 7 }, () => {
-      const before = counts.compactStall;
-      assert.equal(compactList(pages, 8, (request >> 4) & 0xf, request >> 8, 0, thorough), false);
-      return counts.compactStall - before;
-    });
-  assert.deepEqual(stalls(false), [1, 1, 1, 1, 1, 1, 1]);
-  assert.deepEqual(stalls(true), [1, 0, 1, 0, 0, 0, 1]);
 });

@@ -1,0 +1,50 @@
+/**
+ * What changed in compaction from kernel to kernel, as data. All of it is that of 6.1 otherwise.
+ *
+ * Linux: mm/compaction.c of 6.1 as read; when a part of it came, from the log of that file
+ */
+
+export interface CompactRule {
+  /** Requests compact before they give up (2.6.35). */
+  readonly direct: boolean;
+  /** Scanners go on where the last run stopped, and pass over pageblocks that gave nothing (3.7). */
+  readonly remembers: boolean;
+  /** Each node has a thread that compacts once kswapd has freed enough (4.6). */
+  readonly kcompactd: boolean;
+  /** Both scanners look at the free lists before they walk, and a pageblock is gone over once more (5.1). */
+  readonly searches: boolean;
+  /** vm.compaction_proactiveness where nobody has set it; 0 where there is none (up to 5.8). */
+  readonly proactiveness: number;
+}
+
+const NOW: CompactRule = {
+  direct: true,
+  remembers: true,
+  kcompactd: true,
+  searches: true,
+  proactiveness: 20,
+};
+
+const FIRST: CompactRule = {
+  direct: true,
+  remembers: false,
+  kcompactd: false,
+  searches: false,
+  proactiveness: 0,
+};
+
+/** By the name of the allocator's rule, which stands for its kernel and those after it. */
+const RULES: ReadonlyMap<string, CompactRule> = new Map([
+  ["2.6", { ...FIRST, direct: false }],
+  ["2.6.39", FIRST],
+  ["3.10", { ...FIRST, remembers: true }],
+  ["4.9", { ...NOW, searches: false, proactiveness: 0 }],
+  ["4.19", { ...NOW, searches: false, proactiveness: 0 }],
+  // 5.0 to 5.9 stand under 5.4, which has the searches of 5.1.
+  ["5.4", { ...NOW, proactiveness: 0 }],
+]);
+
+/** The rule that goes with an allocator's; that of 6.1 where there is none of that name. */
+export function compactRule(name: string): CompactRule {
+  return RULES.get(name) ?? NOW;
+}
