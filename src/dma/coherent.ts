@@ -2,10 +2,10 @@
  * Memory that CPU and device share for long: the device's own area first, then
  * what its ops give.
  *
- * Linux: dma_alloc_attrs(), dma_free_attrs(), dma_alloc_pages(), kernel/dma/mapping.c;
+ * Linux: dma_alloc_attrs(), dma_free_attrs(), kernel/dma/mapping.c;
  * dma_alloc_from_dev_coherent(), kernel/dma/coherent.c
  */
-import { F_APART, F_CHECKED, F_DECLARED, TYPE_COHERENT, TYPE_SINGLE } from "./books.ts";
+import { F_DECLARED, TYPE_COHERENT } from "./books.ts";
 import type { Core } from "./core.ts";
 import { C_ALLOCATED_BYTES, C_ALLOCS, C_FREES, C_REFUSED, COUNT_WORDS } from "./counts.ts";
 import {
@@ -13,12 +13,11 @@ import {
   DMA_MEMORY_EXCLUSIVE,
   DMA_MEMORY_INCLUDES_CHILDREN,
 } from "./declared.ts";
-import type { DmaDevice } from "./dma-device.ts";
 import { orderOf, pageAlign, ZONE_BITS } from "./machine.ts";
 import { checkUnmap } from "./mapping-steps.ts";
 import type { CoherentBlock } from "./ops.ts";
 import type { Device } from "./runtime-device.ts";
-import { DMA_ATTR_SKIP_CPU_SYNC, DMA_BIDIRECTIONAL, type DmaDirection, NO_LIMIT } from "./words.ts";
+import { DMA_BIDIRECTIONAL, type DmaDirection } from "./words.ts";
 
 /** Coherent memory, or pages, as a driver holds them. */
 export interface DmaBuffer {
@@ -133,13 +132,13 @@ function fromArea(core: Core, device: Device, area: DeclaredArea, size: number):
   return { dma, size, physical, block, declared: area };
 }
 
-function count(core: Core, device: Device, size: number): void {
+export function count(core: Core, device: Device, size: number): void {
   const own = device.id * COUNT_WORDS;
   core.counts[own + C_ALLOCS]++;
   core.counts[own + C_ALLOCATED_BYTES] += size;
 }
 
-function tellAlloc(
+export function tellAlloc(
   core: Core,
   device: Device,
   name: "dma_alloc" | "dma_alloc_pages",
@@ -154,7 +153,7 @@ function tellAlloc(
   core.onEvent?.({ name, device: device.name, direction, dma, size, physical, gfp, attrs });
 }
 
-function refuse(core: Core, device: Device, call: string, reason: string | null): null {
+export function refuse(core: Core, device: Device, call: string, reason: string | null): null {
   const own = reason === null ? device.ops.lastRefusal : null;
   const words = reason ?? own?.reason ?? "no memory";
   core.reports.refuse(call, device.name, words, own?.message ?? null);
@@ -171,11 +170,7 @@ export function freeCoherent(core: Core, device: Device, buffer: DmaBuffer, attr
     checkUnmap(core, device, entry, { ...ref, entries: 0 });
   }
   if (entry < 0) return;
-  const bytes = core.books.size[entry];
-  core.books.remove(entry);
-  const own = device.id * COUNT_WORDS;
-  core.counts[own + C_FREES]++;
-  core.counts[own + C_ALLOCATED_BYTES] -= bytes;
+  const bytes = struckOut(core, device, entry);
   for (const run of buffer.block.runs) core.cache?.setUncached(run.physical, run.length, false);
   if (declared !== null) {
     declared.give(buffer.block.runs[0]?.physical ?? 0, orderOf(core.machine, bytes));
@@ -186,91 +181,19 @@ export function freeCoherent(core: Core, device: Device, buffer: DmaBuffer, attr
   device.ops.freeCoherent(device, buffer.block, attrs, core.memory.cpu);
 }
 
-/**
- * Pages that lie together and are mapped for a direction: the CPU and the device
- * use them in turn, as with a streaming mapping. Zone bits are refused.
- *
- * Linux: dma_alloc_pages(), dma_alloc_noncoherent(), kernel/dma/mapping.c; dma_common_alloc_pages(),
- * kernel/dma/ops_helpers.c
- */
-export function allocPagesFor(
-  core: Core,
-  device: Device,
-  size: number,
-  direction: DmaDirection,
-  gfp: number,
-): DmaBuffer | null {
-  if (!(size > 0)) return refuse(core, device, "dma_alloc_pages", "size");
-  if ((gfp & ZONE_BITS) !== 0) {
-    core.reports.sayOnce("alloc_pages zone bits", "WARNING: zone bits in dma_alloc_pages()");
-    return refuse(core, device, "dma_alloc_pages", "zone bits");
-  }
-  const { direct, memory } = core;
-  const length = pageAlign(core.machine, size);
-  const bits = gfp & ~ZONE_BITS;
-  const pages = direct.allocCoherent(pageTaker(core, device), length, bits, 0, memory.cpu);
-  if (pages === null) {
-    return refuse(core, device, "dma_alloc_pages", direct.lastRefusal?.reason ?? "no memory");
-  }
-  const physical = pages.runs[0]?.physical ?? 0;
-  let { dma } = pages;
-  if (device.ops !== direct) {
-    const skip = DMA_ATTR_SKIP_CPU_SYNC;
-    dma = device.ops.mapPhysical(device, physical, length, direction, skip, memory.cpu);
-    if (dma < 0) {
-      direct.freeCoherent(device, pages, 0, memory.cpu);
-      return refuse(core, device, "dma_alloc_pages", null);
-    }
-  }
-  // The kernel's own map of them needs no question whether it failed.
-  const flags = F_CHECKED | apartFlag(device);
-  const entry = core.books.add(device.id, dma, length, physical, direction, TYPE_SINGLE, flags);
-  if (entry < 0) {
-    if (device.ops !== direct) {
-      device.ops.unmap(device, dma, length, direction, DMA_ATTR_SKIP_CPU_SYNC, memory.cpu);
-    }
-    direct.freeCoherent(device, pages, 0, memory.cpu);
-    return refuse(core, device, "dma_alloc_pages", "books full");
-  }
-  if (!device.coherent) core.apart.open(entry, [{ start: physical, end: physical + length }]);
-  core.debug?.added(device, entry, 0);
-  tellAlloc(core, device, "dma_alloc_pages", dma, length, physical, direction, bits, 0);
-  return { dma, size: length, physical, block: pages, declared: null };
-}
-
-/** Behind an IOMMU any pages do. */
-function pageTaker(core: Core, device: Device): DmaDevice {
-  if (device.ops === core.direct) return device;
-  return { ...device, coherentLimit: NO_LIMIT, busLimit: NO_LIMIT, windows: null };
-}
-
-function apartFlag(device: Device): number {
-  return device.coherent ? 0 : F_APART;
-}
-
-/** Linux: dma_free_pages(), kernel/dma/mapping.c */
-export function freePagesOf(
-  core: Core,
-  device: Device,
-  buffer: DmaBuffer,
-  direction: DmaDirection,
-): void {
-  const { dma, size, physical } = buffer;
-  const entry = core.books.find(device.id, dma, size, TYPE_SINGLE, direction);
-  const ref = { dma, size, physical, direction, type: TYPE_SINGLE, entries: 0 };
-  checkUnmap(core, device, entry, ref);
-  if (entry < 0) return;
-  core.cache?.flush(physical, size);
-  core.apart.close(entry);
+/** Takes an allocation out of the books and the counts; its bytes. */
+function struckOut(core: Core, device: Device, entry: number): number {
   const bytes = core.books.size[entry];
   core.books.remove(entry);
   const own = device.id * COUNT_WORDS;
   core.counts[own + C_FREES]++;
   core.counts[own + C_ALLOCATED_BYTES] -= bytes;
-  const name = "dma_free_pages";
-  core.onEvent?.({ name, device: device.name, direction, dma, size, physical, attrs: 0 });
-  if (device.ops !== core.direct) {
-    device.ops.unmap(device, dma, bytes, direction, DMA_ATTR_SKIP_CPU_SYNC, core.memory.cpu);
-  }
-  core.direct.freeCoherent(device, buffer.block, 0, core.memory.cpu);
+  return bytes;
+}
+
+/** The same for memory that CPU and device use in turn: nothing of it stays in the CPU's cache. */
+export function gone(core: Core, device: Device, entry: number, { runs }: CoherentBlock): void {
+  for (const { physical, length } of runs) core.cache?.flush(physical, length);
+  core.apart.close(entry);
+  struckOut(core, device, entry);
 }

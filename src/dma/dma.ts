@@ -15,39 +15,23 @@
 import { assert } from "../base/assert.ts";
 import type { Memory } from "../mm/memory.ts";
 import { busRead, busWrite, cpuRead, cpuWrite } from "./bus.ts";
-import {
-  allocCoherent,
-  allocPagesFor,
-  type DmaBuffer,
-  freeCoherent,
-  freePagesOf,
-} from "./coherent.ts";
-import type { Core } from "./core.ts";
 import { countsOf, type DeviceCounts } from "./counts.ts";
 import type { CpuCache } from "./cpu-cache.ts";
 import { createCore, type DmaOptions, setMasks, setRestricted } from "./create-core.ts";
 import type { DmaDebug } from "./debug.ts";
-import {
-  declareCoherentMemory,
-  initReservedMemory,
-  markDeclaredMemoryOccupied,
-  releaseDeclaredMemory,
-} from "./declared-api.ts";
+import { initReservedMemory } from "./declared-api.ts";
 import type { DeviceSpec } from "./device.ts";
 import { mapSg, unmapSg } from "./lists.ts";
 import { ramOutsideWindows, zoneNameOf } from "./machine.ts";
+import { MemoryForLong } from "./memory-for-long.ts";
 import type { DmaOps, SgEntry } from "./ops.ts";
-import { DmaPool, type PoolBackend, poolShape } from "./pool.ts";
-import type { Reports } from "./reports.ts";
 import { Device, type DeviceBus, hasRestrictedPool } from "./runtime-device.ts";
 import { bindStreaming, type Streaming } from "./streaming.ts";
 import { syncSg, syncSingle } from "./syncs.ts";
 import { streamingLast } from "./translate.ts";
 import { DMA_MAPPING_ERROR, type DmaDirection, NO_LIMIT } from "./words.ts";
 
-export class Dma {
-  readonly memory: Memory;
-  readonly reports: Reports;
+export class Dma extends MemoryForLong {
   /** The direct mapping: what devices without an IOMMU have. */
   readonly direct: DmaOps;
   readonly debug: DmaDebug | null;
@@ -61,16 +45,13 @@ export class Dma {
   readonly unmapSingle: Streaming["unmap"];
   readonly mapResource: Streaming["mapResource"];
   readonly unmapResource: Streaming["unmapResource"];
-  readonly #core: Core;
   readonly #options: DmaOptions;
   readonly #bus: DeviceBus;
 
   constructor(memory: Memory, options: DmaOptions) {
     const core = createCore(memory, options);
-    this.#core = core;
+    super(core);
     this.#options = options;
-    this.memory = memory;
-    this.reports = core.reports;
     this.direct = core.direct;
     this.debug = core.debug;
     this.cache = core.cache;
@@ -90,16 +71,16 @@ export class Dma {
 
   /** Name of the kernel's rules: "6.1". */
   get era(): string {
-    return this.#core.policy.name;
+    return this.core.policy.name;
   }
 
   get devices(): readonly Device[] {
-    return this.#core.devices;
+    return this.core.devices;
   }
 
   /** The device of a name. Asserts that there is one. */
   device(name: string): Device {
-    const found = this.#core.devices.find((device) => device.name === name);
+    const found = this.core.devices.find((device) => device.name === name);
     assert(found !== undefined, "no device of this name");
     return found;
   }
@@ -110,19 +91,19 @@ export class Dma {
    * gives one, is taken.
    */
   addDevice(spec: DeviceSpec): Device {
-    const { devices, counts } = this.#core;
+    const { devices, counts } = this.core;
     assert(devices.length < counts.length / 16, "more devices than maxDevices", devices.length);
     const parent = spec.parent === undefined ? null : this.device(spec.parent);
     const { encrypted = false } = this.#options;
-    const { translated, direct } = this.#core;
+    const { translated, direct } = this.core;
     const own = spec.iommu && translated !== null ? translated : direct;
     const device = new Device(devices.length, spec, own, this.#bus, parent, encrypted);
     devices.push(device);
     if (hasRestrictedPool(spec)) {
-      setRestricted(this.#core, device, this.#options.restrictedPool?.(spec) ?? null);
+      setRestricted(this.core, device, this.#options.restrictedPool?.(spec) ?? null);
     }
-    setMasks(this.#core, device);
-    if (spec.regions?.[0]?.kind === "declared") initReservedMemory(this.#core, device, device, 0);
+    setMasks(this.core, device);
+    if (spec.regions?.[0]?.kind === "declared") initReservedMemory(this.core, device, device, 0);
     return device;
   }
 
@@ -153,7 +134,7 @@ export class Dma {
     direction: DmaDirection,
     attrs = 0,
   ): number {
-    const zone = zoneNameOf(this.#core.machine, physical);
+    const zone = zoneNameOf(this.core.machine, physical);
     this.debug?.checkAddress(device, physical, size, zone !== null && zone !== "HighMem");
     if (zone === null) {
       const line = "rejecting DMA map of vmalloc memory";
@@ -165,27 +146,27 @@ export class Dma {
 
   /** Entries used on the device's side, 0 when the list was refused. Linux: dma_map_sg_attrs() */
   mapSg(device: Device, entries: SgEntry[], direction: DmaDirection, attrs = 0): number {
-    return mapSg(this.#core, device, entries, direction, attrs);
+    return mapSg(this.core, device, entries, direction, attrs);
   }
 
   unmapSg(device: Device, entries: readonly SgEntry[], direction: DmaDirection, attrs = 0): void {
-    unmapSg(this.#core, device, entries, direction, attrs);
+    unmapSg(this.core, device, entries, direction, attrs);
   }
 
   syncSingleForCpu(device: Device, dma: number, size: number, direction: DmaDirection): void {
-    syncSingle(this.#core, device, dma, size, direction, true);
+    syncSingle(this.core, device, dma, size, direction, true);
   }
 
   syncSingleForDevice(device: Device, dma: number, size: number, direction: DmaDirection): void {
-    syncSingle(this.#core, device, dma, size, direction, false);
+    syncSingle(this.core, device, dma, size, direction, false);
   }
 
   syncSgForCpu(device: Device, entries: readonly SgEntry[], direction: DmaDirection): void {
-    syncSg(this.#core, device, entries, direction, true);
+    syncSg(this.core, device, entries, direction, true);
   }
 
   syncSgForDevice(device: Device, entries: readonly SgEntry[], direction: DmaDirection): void {
-    syncSg(this.#core, device, entries, direction, false);
+    syncSg(this.core, device, entries, direction, false);
   }
 
   /** Whether an address is none; the debugger wants every map to be asked. Linux: dma_mapping_error() */
@@ -214,93 +195,8 @@ export class Dma {
   /** Whether some memory is out of the device's reach. Linux: dma_addressing_limited() */
   addressingLimited(device: Device): boolean {
     if (streamingLast(device) < this.requiredMask(device)) return true;
-    if (!this.#core.policy.masks.limitedByMap || device.ops !== this.direct) return false;
-    return ramOutsideWindows(this.#core.machine, device);
-  }
-
-  // Memory for long ---------------------------------------------------------
-
-  /** Zeroed memory for CPU and device, or null. `gfp` is GFP_KERNEL by default. Linux: dma_alloc_attrs() */
-  allocCoherent(device: Device, size: number, gfp?: number, attrs = 0): DmaBuffer | null {
-    const flags = gfp ?? this.#core.machine.gfpKernel;
-    return allocCoherent(this.#core, device, size, flags, attrs);
-  }
-
-  freeCoherent(device: Device, buffer: DmaBuffer, attrs = 0): void {
-    freeCoherent(this.#core, device, buffer, attrs);
-  }
-
-  /** Pages that belong to CPU and device in turn, with syncs between. Linux: dma_alloc_pages() */
-  allocPages(
-    device: Device,
-    size: number,
-    direction: DmaDirection,
-    gfp?: number,
-  ): DmaBuffer | null {
-    const flags = gfp ?? this.#core.machine.gfpKernel;
-    return allocPagesFor(this.#core, device, size, direction, flags);
-  }
-
-  freePages(device: Device, buffer: DmaBuffer, direction: DmaDirection): void {
-    freePagesOf(this.#core, device, buffer, direction);
-  }
-
-  /** The same by its other name. Linux: dma_alloc_noncoherent() */
-  allocNoncoherent(...wish: Parameters<Dma["allocPages"]>): DmaBuffer | null {
-    return this.allocPages(...wish);
-  }
-
-  freeNoncoherent(...given: Parameters<Dma["freePages"]>): void {
-    this.freePages(...given);
-  }
-
-  /** See declared-api.ts for what is returned. `flags` are DMA_MEMORY_*. */
-  declareCoherentMemory(
-    device: Device,
-    busAddress: number,
-    deviceAddress: number,
-    size: number,
-    flags = 0,
-  ): number {
-    return declareCoherentMemory(this.#core, device, busAddress, deviceAddress, size, flags);
-  }
-
-  releaseDeclaredMemory(device: Device): void {
-    releaseDeclaredMemory(this.#core, device);
-  }
-
-  markDeclaredMemoryOccupied(device: Device, deviceAddress: number, size: number): number {
-    return markDeclaredMemoryOccupied(this.#core, device, deviceAddress, size);
-  }
-
-  /** Linux: of_reserved_mem_device_init_by_idx() */
-  initReservedMemory(device: Device, source: Device, index: number): number {
-    return initReservedMemory(this.#core, device, source, index);
-  }
-
-  /**
-   * A pool of blocks of `size` bytes that do not cross `boundary`; null for what
-   * the kernel refuses. Linux: dma_pool_create()
-   */
-  createPool(
-    name: string,
-    device: Device,
-    size: number,
-    align: number,
-    boundary: number,
-  ): DmaPool | null {
-    const layout = this.#core.policy.pool;
-    const { pageSize } = this.memory;
-    const shape = poolShape(layout, pageSize, size, align, boundary);
-    if (shape === null) return null;
-    const backend: PoolBackend = {
-      reports: this.reports,
-      layout,
-      pageSize,
-      allocCoherent: (owner, bytes, gfp) => this.allocCoherent(owner, bytes, gfp),
-      freeCoherent: (owner, buffer) => this.freeCoherent(owner, buffer),
-    };
-    return new DmaPool(backend, name, device, shape);
+    if (!this.core.policy.masks.limitedByMap || device.ops !== this.direct) return false;
+    return ramOutsideWindows(this.core.machine, device);
   }
 
   /**
@@ -308,37 +204,35 @@ export class Dma {
    * Linux: atomic_pool_work_fn(), kernel/dma/pool.c
    */
   work(): number {
-    return this.#core.atomic?.work() ?? 0;
+    return this.core.atomic?.work() ?? 0;
   }
 
   // The CPU's side ----------------------------------------------------------
 
   /** What the CPU reads at a physical address, through its cache; null where there is nothing. */
   cpuRead(physical: number, length: number): Uint8Array | null {
-    return cpuRead(this.#core, physical, length);
+    return cpuRead(this.core, physical, length);
   }
 
   /** The CPU writes; false where there is nothing. */
   cpuWrite(physical: number, bytes: Uint8Array): boolean {
-    return cpuWrite(this.#core, physical, bytes);
+    return cpuWrite(this.core, physical, bytes);
   }
 
   /** Registers or memory of a device, reached by its physical address; bytes of the caller's, or zeros. */
   addIoMemory(name: string, start: number, size: number, bytes?: Uint8Array): void {
-    this.#core.space.add({ name, start, size }, bytes ?? null);
+    this.core.space.add({ name, start, size }, bytes ?? null);
   }
 
   // What happened -----------------------------------------------------------
 
   /** Mappings and coherent memory that nobody ended yet. */
   liveMappings(device?: Device): number {
-    return device === undefined
-      ? this.#core.books.count()
-      : this.#core.books.live(device.id).length;
+    return device === undefined ? this.core.books.count() : this.core.books.live(device.id).length;
   }
 
   counts(device: Device): DeviceCounts {
-    return countsOf(this.#core.counts, device.id, device.name);
+    return countsOf(this.core.counts, device.id, device.name);
   }
 }
 

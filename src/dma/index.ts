@@ -6,6 +6,7 @@ export { isFault } from "./bus.ts";
 export type { DmaBuffer } from "./coherent.ts";
 export type { DeviceCounts } from "./counts.ts";
 export type { CpuCache } from "./cpu-cache.ts";
+export type { CpuView, UserArea } from "./cpu-view.ts";
 export type { DmaOptions } from "./create-core.ts";
 export type { DebugOptions, DmaDebug, ForbiddenArea } from "./debug.ts";
 export {
@@ -33,6 +34,7 @@ export { type GroupChoice, Iommu, type IommuSpec } from "./iommu/iommu.ts";
 export { IommuOps } from "./iommu/iommu-ops.ts";
 export { sgList } from "./lists.ts";
 export * from "./mask-pool/index.ts";
+export type { DmaTable } from "./noncontiguous.ts";
 export type * from "./ops.ts";
 export type { DmaPool, PoolBlock } from "./pool.ts";
 export type { DmaRefusal, Misuse, Reports } from "./reports.ts";

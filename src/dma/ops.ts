@@ -34,6 +34,8 @@ export interface CoherentBlock {
   /** Bytes asked for, rounded up to pages. */
   readonly size: number;
   readonly runs: readonly { readonly physical: number; readonly length: number }[];
+  /** Order of the one block that it is, -1 for pages that were gathered; absent where its ops know by its size. */
+  readonly order?: number;
 }
 
 /** Why the last call of an ops refused, for people and for the log. */
@@ -91,6 +93,20 @@ export interface DmaOps {
     cpu: number,
   ): CoherentBlock | null;
   freeCoherent(device: DmaDevice, block: CoherentBlock, attrs: number, cpu: number): void;
+  /** Whether memory that lies together for this device may be gathered page by page; absent for no. */
+  gathers?(device: DmaDevice): boolean;
+  /**
+   * Such memory, not zeroed unless `gfp` says so, or null; `freeCoherent` gives it back.
+   *
+   * Linux: the operation alloc_noncontiguous, include/linux/dma-map-ops.h
+   */
+  gather?(
+    device: DmaDevice,
+    size: number,
+    gfp: number,
+    attrs: number,
+    cpu: number,
+  ): CoherentBlock | null;
   /** Whether dma_set_mask() takes a mask with this last address. */
   maskSupported(device: DmaDevice, limit: number): boolean;
   /** Mask that reaches all memory of the machine through these ops, as its last address. */

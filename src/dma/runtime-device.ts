@@ -18,6 +18,7 @@ const DEFAULT_MASK = 0xffffffff;
 
 /** Negative, as the kernel returns them. */
 export const EIO = -5;
+export const ENXIO = -6;
 export const EBUSY = -16;
 export const ENODEV = -19;
 export const EINVAL = -22;

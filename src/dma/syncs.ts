@@ -49,13 +49,18 @@ export function syncSg(
   for (const { dma, dmaLength, physical } of parts) {
     const entry = core.books.covering(device.id, dma, dmaLength);
     if (entry < 0) continue;
-    handOver(core, device, entry, dma, physical, dmaLength, toCpu);
-    if (!merged) continue;
-    // A merged part holds several buffers: all of the list's are handed over.
+    if (!merged) {
+      handOver(core, device, entry, dma, physical, dmaLength, toCpu);
+      continue;
+    }
+    // A merged part holds several buffers that lie apart: all of the list's are handed over.
+    const mapped = directionOf(core.books, entry);
     for (const own of entries) {
-      caches(core, device, own.physical, own.length, directionOf(core.books, entry), toCpu);
+      caches(core, device, own.physical, own.length, mapped, toCpu);
       told(core, entry, own.physical, own.length, toCpu);
     }
+    if (toCpu) device.ops.syncForCpu(device, dma, dmaLength, mapped);
+    else device.ops.syncForDevice(device, dma, dmaLength, mapped);
   }
   core.counts[device.id * COUNT_WORDS + C_SYNCS]++;
   const name = toCpu ? "dma_sync_sg_for_cpu" : "dma_sync_sg_for_device";

@@ -37,6 +37,17 @@ export function takeBlock(
   const flags = gfp | m.gfp.zero;
   const mayWait = (gfp & m.gfp.direct) !== 0 && (attrs & DMA_ATTR_FORCE_CONTIGUOUS) === 0;
   if (!mayWait) return oneBlock(m, pages, flags);
+  return gatherPages(m, pages, flags, attrs, pageShifts);
+}
+
+/** Pages from wherever there are some; as they are, unless `flags` want zeros. */
+export function gatherPages(
+  m: Memory,
+  pages: number,
+  flags: number,
+  attrs: number,
+  pageShifts: readonly number[],
+): RemappedBlock | null {
   const bit = (name: string): number => m.gfp.era.bits.get(name) ?? 0;
   const rule: PiecesRule = {
     pageShifts: (attrs & DMA_ATTR_ALLOC_SINGLE_PAGES) !== 0 ? [12] : pageShifts,

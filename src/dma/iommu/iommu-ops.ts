@@ -11,9 +11,8 @@ import type { BusFault, CoherentBlock, DmaOps, SgEntry } from "../ops.ts";
 import { dmaToPhys } from "../translate.ts";
 import { DMA_MAPPING_ERROR, type DmaDirection, NO_LIMIT } from "../words.ts";
 import { access } from "./access.ts";
-import { freeBlock, takeBlock } from "./coherent.ts";
+import { freeBlock, gatherPages, takeBlock } from "./coherent.ts";
 import {
-  apertureEnd,
   clear,
   type Domain,
   dropAddresses,
@@ -27,10 +26,12 @@ import {
 } from "./domain.ts";
 import { protOf } from "./formats.ts";
 import type { Iommu, IommuGroup } from "./iommu.ts";
-import { pressureWords } from "./pressure.ts";
+import { tellNoAddress } from "./no-address.ts";
 import { finaliseSg } from "./sg.ts";
 import { granulesOf, layOutSg } from "./size.ts";
 import { bounceIn, type IommuRefusal, mapsSingly, mustBounce } from "./untrusted.ts";
+
+type CoherentAsk = Parameters<DmaOps["allocCoherent"]>;
 
 export class IommuOps implements DmaOps {
   readonly name = "iommu";
@@ -168,21 +169,30 @@ export class IommuOps implements DmaOps {
     this.#bounceThatHolds(physical)?.syncForDevice(device, physical, size, direction);
   }
 
-  allocCoherent(
-    device: DmaDevice,
-    size: number,
-    gfp: number,
-    attrs: number,
-    cpu: number,
+  allocCoherent(...ask: CoherentAsk): CoherentBlock | null {
+    const group = this.#asked(ask[0]);
+    if (group?.domain === null) return this.#identity()?.allocCoherent(...ask) ?? null;
+    return this.#allocate(group, takeBlock, ask);
+  }
+
+  gathers(device: DmaDevice): boolean {
+    return (this.#group(device)?.domain ?? null) !== null;
+  }
+
+  gather(...ask: CoherentAsk): CoherentBlock | null {
+    return this.#allocate(this.#asked(ask[0]), gatherPages, ask);
+  }
+
+  /** Pages with an address for the device; null, with all given back, where they get none. */
+  #allocate(
+    group: IommuGroup | null,
+    take: typeof takeBlock,
+    [device, size, gfp, attrs, cpu]: CoherentAsk,
   ): CoherentBlock | null {
-    const group = this.#asked(device);
-    if (group === null) return null;
-    const { domain } = group;
-    if (domain === null)
-      return this.#identity()?.allocCoherent(device, size, gfp, attrs, cpu) ?? null;
-    const { memory } = this.iommu.spec;
+    const domain = group?.domain ?? null;
+    if (group === null || domain === null) return null;
     const pages = granulesOf(0, size, 12);
-    const block = takeBlock(memory, pages, gfp, attrs, this.iommu.pageShifts);
+    const block = take(this.iommu.spec.memory, pages, gfp, attrs, this.iommu.pageShifts);
     if (block === null) return this.#refuse("no memory");
     const pfn = this.#addresses(group, domain, device, pages, device.coherentLimit, cpu);
     if (pfn !== 0 && mapRuns(domain, pfn, block.runs)) {
@@ -193,7 +203,7 @@ export class IommuOps implements DmaOps {
       dropAddresses(domain, pfn, pages, cpu);
       this.#refuse("no memory for page tables");
     }
-    freeBlock(memory, block);
+    freeBlock(this.iommu.spec.memory, block);
     return null;
   }
 
@@ -313,16 +323,9 @@ export class IommuOps implements DmaOps {
     const failed32 = (): void => iommu.leave32(device, group, limit);
     const pfn = takeAddresses(domain, { pages, limit, first32, failed32 }, cpu);
     if (pfn !== 0) return pfn;
-    const last = Math.min(limit, apertureEnd(domain));
-    const words = pressureWords(domain.iova, domain.queue, pages, Math.floor(last / PAGE_BYTES));
+    const { words, message } = tellNoAddress(iommu, domain, device.name, pages, limit);
     this.lastWords = words;
-    const own = domain.spec.rule.roundsAllSizes.includes(iommu.spec.vendor);
-    const line = `DMAR: Allocating ${pages}-page iova for ${device.name} failed`;
-    // Drivers of their own say so; dma-iommu leaves it to the caller.
-    const message = own && iommu.spec.vendor === "intel" ? line : null;
-    if (message !== null) iommu.log.push(message);
     this.#refuse("no IOVA", message);
-    iommu.event({ name: "iova_refused", device: device.name, pages, limit, words });
     return 0;
   }
 
