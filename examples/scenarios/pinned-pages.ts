@@ -30,7 +30,6 @@ import { dice, type Row, type Scenario } from "./scenario.ts";
 
 const RAM = 256 * MIB;
 const BUFFERS = 64;
-const BUFFER_PAGES = (64 * KIB) / PAGE;
 const ISA_LIMIT = 2 ** 24 - 1;
 const ISA_END = (ISA_LIMIT + 1) / PAGE;
 const MLOCKED_OF = 3;
