@@ -56,7 +56,7 @@ export function drainFrom(m: Memory, zone: number, cpu: number, pages: number, l
 export function drainRoundRobin(m: Memory, zone: number, cpu: number, pages: number): void {
   if (pages <= 0) return;
   lockZone(m, zone);
-  if (!m.rule.mobility) noteFreed(m, zone);
+  if (m.rule.countsScanned) noteFreed(m, zone);
   const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
   let left = Math.min(pages, m.pcp[words + P_COUNT]);
   const lists = m.rule.drainTurns;

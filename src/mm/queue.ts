@@ -90,7 +90,7 @@ export function noteFreed(m: Memory, zone: number): void {
 /** A block that nobody has any more goes to its zone. Linux: free_one_page(), mm/page_alloc.c */
 export function returnToZone(m: Memory, zone: number, row: number, order: number): void {
   m.state[row] = 0;
-  if (!m.rule.mobility) noteFreed(m, zone);
+  if (m.rule.countsScanned) noteFreed(m, zone);
   if (m.rule.mergeRetypes && order > m.pageblockOrder) {
     giveByPageblock(m, zone, row, order);
     return;

@@ -19,6 +19,7 @@ export const RULE_6_1: AllocatorRule = {
   gfpVersion: "6.1.176",
   zoneinfo: "6.1",
   mobility: true,
+  countsScanned: false,
   tailWhenMergeLikely: true,
   bootTail: true,
   movesToTail: true,
@@ -146,6 +147,7 @@ const RULE_4_19: AllocatorRule = {
 const RULE_4_9: AllocatorRule = {
   ...RULE_4_19,
   name: "4.9",
+  countsScanned: true,
   since: "4.6",
   basis: "inferred",
   differs: ["cold pages beside hot ones"],

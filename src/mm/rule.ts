@@ -41,6 +41,8 @@ export interface AllocatorRule {
   readonly zoneinfo: "2.6" | "5.10" | "6.1" | "6.12";
   /** Pageblocks have mobility types (2.6.24+). */
   readonly mobility: boolean;
+  /** Pages that come back to a zone tell reclaim that it is worth a look: pages_scanned (up to 4.11). */
+  readonly countsScanned: boolean;
   /** A freed block goes to the list's tail when its parent's buddy is free too (2.6.35+). */
   readonly tailWhenMergeLikely: boolean;
   /** Boot hands pages over to the tail: lowest first. Before 5.10 to the head: highest first. */

@@ -1,6 +1,7 @@
 // A machine whose pages are reclaimed, swapped, moved and lent, and a table of what each page should say.
 import { strict as expect } from "node:assert";
 import { allocPages, freePages } from "../../src/mm/allocate.ts";
+import { parseGfp } from "../../src/mm/gfp-text.ts";
 import {
   addOwner,
   bootMemory,
@@ -12,8 +13,6 @@ import {
   createCma,
   disownPages,
   dropPage,
-  GFP_ATOMIC,
-  GFP_KERNEL,
   lockPage,
   type Memory,
   MemoryStore,
@@ -70,9 +69,8 @@ export function machine(era: string, slots: number, migration: boolean): Life {
   const pages = managePages(m, { store, migration });
   usePressure(pages);
   const area = createCma(pages, "test", CMA_BASE, CMA_PAGES);
-  // 2.6 has other bits.
-  const gfp =
-    era === "2.6" ? { kernel: 0xd0, atomic: 0x20 } : { kernel: GFP_KERNEL, atomic: GFP_ATOMIC };
+  const bits = (text: string): number => parseGfp(text, m.gfp.era).value;
+  const gfp = { kernel: bits("GFP_KERNEL"), atomic: bits("GFP_ATOMIC") };
   return { m, pages, area, gfp };
 }
 

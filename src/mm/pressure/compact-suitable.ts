@@ -21,7 +21,7 @@ import {
 } from "../memory.ts";
 import { markOf, watermarkOk } from "../zone-watermark.ts";
 import type { Pages } from "./pages.ts";
-import { zoneReclaimable } from "./scan-node.ts";
+import { zoneReclaimable } from "./scan-counts.ts";
 
 /** vm.extfrag_threshold: up to here it is memory that lacks, not order. */
 const EXTFRAG_THRESHOLD = 500;

@@ -3,43 +3,36 @@
  * the high marks. Nothing runs by itself here: whoever drives the memory calls
  * `runKswapd` when the node's thread would get the CPU.
  *
- * Linux: wakeup_kswapd(), balance_pgdat(), pgdat_balanced(), mm/vmscan.c
+ * Linux: wakeup_kswapd(), kswapd(), prepare_kswapd_sleep(), mm/vmscan.c
  */
 import {
   type Memory,
   Z_BOOST,
-  Z_FLAGS,
   Z_FREE,
-  Z_HIGH,
   Z_INDEX,
   Z_MANAGED,
   Z_MIN,
   Z_NODE,
-  ZONE_RECLAIM_ACTIVE,
   ZONE_WORDS,
 } from "../memory.ts";
-import {
-  DEF_PRIORITY,
-  Z_ALL_UNRECLAIMABLE,
-  Z_LOW,
-  Z_PREV_PRIORITY,
-  Z_TEMP_PRIORITY,
-} from "../words.ts";
+import { Z_LOW } from "../words.ts";
 import { watermarkOk } from "../zone-watermark.ts";
+import { type Balance, balanceNode, isBalanced, isBoosted } from "./balance-node.ts";
+import { balanceSplit, balanceZones } from "./balance-zones.ts";
 import { resetNodeHints } from "./compact.ts";
 import { wakeKcompactd } from "./kcompactd.ts";
 import {
   N_FAILURES,
   N_KSWAPD_HIGHEST,
+  N_KSWAPD_LAST,
   N_KSWAPD_ORDER,
   N_KSWAPD_WOKEN,
   NODE_WORDS,
   nodePlace,
   type Pages,
 } from "./pages.ts";
-import { type ScanControl, SWAP_CLUSTER } from "./scan.ts";
-import { shrinkNode, zoneReclaimable, zonesOfNode } from "./scan-node.ts";
-import { isLeftAlone, noteUnreclaimable, shrinkZone } from "./scan-zone.ts";
+import { EVERY_ZONE, zoneReclaimable } from "./scan-counts.ts";
+import { zonesOfNode } from "./scan-node.ts";
 
 /** What one run came to. */
 export interface KswapdRun {
@@ -48,7 +41,10 @@ export interface KswapdRun {
   /** Highest zone that it was for. */
   readonly highest: number;
   readonly reclaimed: number;
+  /** It came to its mark. */
   readonly balanced: boolean;
+  /** It has nothing more to do till somebody wakes it; else the next call goes on. */
+  readonly sleeps: boolean;
 }
 
 /**
@@ -63,24 +59,34 @@ export function wakeKswapd(
   waits: boolean,
 ): void {
   const { m, node, rule } = pages;
-  if (m.zone[zone * ZONE_WORDS + Z_MANAGED] === 0) return;
+  const at = zone * ZONE_WORDS;
+  if (m.zone[at + Z_MANAGED] === 0) return;
   const words = nodePlace(m, zone) * NODE_WORDS;
-  if (rule.lists === "zone") {
-    const at = zone * ZONE_WORDS;
-    if (watermarkOk(m.zone, at, order, m.zone[at + Z_LOW], 0, 0, m.marks)) return;
-  }
+  const isLow = !watermarkOk(m.zone, at, order, m.zone[at + Z_LOW], 0, 0, m.marks);
+  if (rule.lists === "zone" && !isLow) return;
   // What was asked for counts at the next run, even if this does not wake it.
-  node[words + N_KSWAPD_HIGHEST] = Math.max(node[words + N_KSWAPD_HIGHEST], highest);
-  node[words + N_KSWAPD_ORDER] = Math.max(node[words + N_KSWAPD_ORDER], order);
+  noteWanted(pages, words, order, highest);
   if (node[words + N_KSWAPD_WOKEN] === 1) return;
+  if (rule.lists === "zone-split" && !isLow) return;
   if (rule.lists === "node") {
-    const isEnough = isBalanced(pages, zone, order, highest) && !isBoosted(m, zone, highest);
+    const zones = zonesOfNode(m, m.zone[at + Z_NODE]);
+    const isEnough = isBalanced(m, zones, order, highest) && !isBoosted(m, zones, highest);
     if (isHopeless(pages, words) || isEnough) {
       if (!waits) wakeKcompactd(pages, nodePlace(m, zone), order, highest);
       return;
     }
   }
   wakeUp(pages, words);
+}
+
+function noteWanted({ node, rule }: Pages, words: number, order: number, highest: number): void {
+  const before = node[words + N_KSWAPD_HIGHEST];
+  if (rule.lists !== "zone-split") node[words + N_KSWAPD_HIGHEST] = Math.max(before, highest);
+  else if (order > node[words + N_KSWAPD_ORDER]) {
+    // A larger block was asked for in lower zones only; single pages in any.
+    node[words + N_KSWAPD_HIGHEST] = before < 0 ? highest : Math.min(before, highest);
+  }
+  node[words + N_KSWAPD_ORDER] = Math.max(node[words + N_KSWAPD_ORDER], order);
 }
 
 function wakeUp({ node, counts }: Pages, words: number): void {
@@ -93,14 +99,16 @@ function isHopeless({ node, rule }: Pages, words: number): boolean {
   return rule.hopeless > 0 && node[words + N_FAILURES] >= rule.hopeless;
 }
 
-/** Runs kswapd of every node that it was woken for; they sleep again afterwards. */
+/**
+ * Runs kswapd of every node where it is awake, once. A run that does not come to its mark leaves it
+ * awake: the next call goes on.
+ */
 export function runKswapd(pages: Pages): KswapdRun[] {
-  const { m, node } = pages;
-  return m.nodes.flatMap((id, place) => {
-    if (node[place * NODE_WORDS + N_KSWAPD_WOKEN] === 0 || pages.reclaiming) return [];
+  return pages.m.nodes.flatMap((id) => {
+    if (pages.reclaiming) return [];
     pages.reclaiming = true;
     try {
-      return [runNode(pages, id, place * NODE_WORDS)];
+      return runWoken(pages, id);
     } finally {
       // An owner that is asked may throw.
       pages.reclaiming = false;
@@ -108,24 +116,59 @@ export function runKswapd(pages: Pages): KswapdRun[] {
   });
 }
 
-function runNode(pages: Pages, id: number, words: number): KswapdRun {
-  const { m, node } = pages;
-  const highest = node[words + N_KSWAPD_HIGHEST];
+/** kswapd of one node, where it is awake. The caller reclaims. */
+export function runWoken(pages: Pages, id: number): KswapdRun[] {
+  const { m, node, rule } = pages;
+  const words = m.nodes.indexOf(id) * NODE_WORDS;
+  if (node[words + N_KSWAPD_WOKEN] === 0) return [];
+  const wanted = node[words + N_KSWAPD_HIGHEST];
+  const highest = wanted < 0 ? node[words + N_KSWAPD_LAST] : wanted;
   const order = node[words + N_KSWAPD_ORDER];
+  node[words + N_KSWAPD_LAST] = rule.lists === "zone-split" ? EVERY_ZONE : highest;
   node[words + N_KSWAPD_HIGHEST] = -1;
   node[words + N_KSWAPD_ORDER] = 0;
-  node[words + N_KSWAPD_WOKEN] = 0;
   const zones = zonesOfNode(m, id).filter((zone) => m.zone[zone * ZONE_WORDS + Z_MANAGED] > 0);
-  const run =
-    pages.rule.lists === "zone"
-      ? balanceZones(pages, zones, order)
-      : balanceNode(pages, id, zones, order, highest, words);
-  // It sleeps: what compaction passed over may be worth a look now, and what was wanted made.
-  if (pages.rule.lists === "node" && (run.balanced || isHopeless(pages, words))) {
-    resetNodeHints(pages, id);
-    wakeKcompactd(pages, words / NODE_WORDS, order, highest);
-  }
-  return { node: id, order, highest, ...run };
+  const run = balance(pages, zones, order, highest);
+  const sleeps =
+    rule.lists === "node"
+      ? maySleep(pages, zones, words, highest, run.endOrder < order ? run.endOrder : -1)
+      : run.balanced;
+  if (sleeps) fallAsleep(pages, id, words, order, highest);
+  const { reclaimed, balanced } = run;
+  return [{ node: id, order, highest, reclaimed, balanced, sleeps }];
+}
+
+function fallAsleep(pages: Pages, id: number, words: number, order: number, highest: number): void {
+  pages.node[words + N_KSWAPD_WOKEN] = 0;
+  if (pages.rule.lists !== "node") return;
+  // What compaction passed over may be worth a look now, and what was wanted made.
+  resetNodeHints(pages, id);
+  wakeKcompactd(pages, words / NODE_WORDS, order, highest);
+}
+
+function balance(pages: Pages, zones: readonly number[], order: number, highest: number): Balance {
+  if (pages.rule.lists === "zone") return balanceZones(pages, zones, order);
+  if (pages.rule.lists === "zone-split") return balanceSplit(pages, zones, order, highest);
+  return balanceNode(pages, zones, order, highest);
+}
+
+/**
+ * Asked by what the run fell back to, where it did (`fell`, -1 for not); else by what was asked for
+ * meanwhile, by those who found it awake. Linux: kswapd(), prepare_kswapd_sleep()
+ */
+function maySleep(
+  pages: Pages,
+  zones: readonly number[],
+  words: number,
+  highest: number,
+  fell: number,
+): boolean {
+  const { m, node, rule } = pages;
+  if (isHopeless(pages, words)) return true;
+  const wanted = node[words + N_KSWAPD_HIGHEST];
+  const top = fell >= 0 || wanted < 0 ? highest : wanted;
+  const order = fell >= 0 ? fell : node[words + N_KSWAPD_ORDER];
+  return isBalanced(m, zones, order, top, rule.sleepsWhen === "all");
 }
 
 /**
@@ -142,180 +185,45 @@ export function throttleDirectReclaim(pages: Pages, zones: readonly number[]): v
   const low = zonesOfNode(m, id).filter((zone) => m.zone[zone * ZONE_WORDS + Z_INDEX] <= normal);
   if (isHopeless(pages, words) || allowsDirect(pages, low)) return;
   counts.pgscanDirectThrottle++;
-  const highest = Math.min(node[words + N_KSWAPD_HIGHEST], normal);
-  node[words + N_KSWAPD_HIGHEST] = highest < 0 ? normal : highest;
-  wakeUp(pages, words);
-  runNode(pages, id, words);
+  if (node[words + N_KSWAPD_WOKEN] === 0) {
+    const highest = Math.min(node[words + N_KSWAPD_HIGHEST], normal);
+    node[words + N_KSWAPD_HIGHEST] = highest < 0 ? normal : highest;
+    wakeUp(pages, words);
+  }
+  for (;;) {
+    const [run] = runWoken(pages, id);
+    if (run === undefined || run.sleeps || allowsDirect(pages, low)) return;
+    if (run.reclaimed === 0 && rule.hopeless === 0) return;
+  }
 }
 
 function allowsDirect(pages: Pages, zones: readonly number[]): boolean {
-  const { m } = pages;
+  const { m, rule } = pages;
   let reserve = 0;
   let free = 0;
+  let reclaimable = 0;
   for (const zone of zones) {
     const at = zone * ZONE_WORDS;
-    if (m.zone[at + Z_MANAGED] === 0 || zoneReclaimable(pages, zone) === 0) continue;
+    if (m.zone[at + Z_MANAGED] === 0) continue;
+    const size = zoneReclaimable(pages, zone);
+    reclaimable += size;
+    if (size === 0 && isLeftOut(rule.emptyZone, m.zone[at + Z_FREE])) continue;
     reserve += m.zone[at + Z_MIN] + m.zone[at + Z_BOOST];
     free += m.zone[at + Z_FREE];
   }
+  if (reclaimable === 0 && rule.emptyZone === "with-node") return true;
   return reserve === 0 || free > Math.floor(reserve / 2);
+}
+
+function isLeftOut(rule: string, free: number): boolean {
+  return rule === "left-out" || (rule === "left-out-while-free" && free > 0);
 }
 
 /** Index of ZONE_NORMAL; of the highest zone where there is none of that name. */
 function normalIndex(m: Memory): number {
-  let index = 15;
+  let index = EVERY_ZONE;
   m.spec.zones.forEach(({ name }, zone) => {
     if (name === "Normal") index = m.zone[zone * ZONE_WORDS + Z_INDEX];
   });
   return index;
-}
-
-/** Whether kswapd may sleep, by the era's target. Linux: pgdat_balanced() */
-function isBalanced(pages: Pages, zone: number, order: number, highest: number): boolean {
-  const { m } = pages;
-  let hasManaged = false;
-  for (const z of zonesOfNode(m, m.zone[zone * ZONE_WORDS + Z_NODE])) {
-    const at = z * ZONE_WORDS;
-    if (m.zone[at + Z_INDEX] > highest || m.zone[at + Z_MANAGED] === 0) continue;
-    hasManaged = true;
-    const mark = m.zone[at + Z_HIGH] + m.zone[at + Z_BOOST];
-    if (watermarkOk(m.zone, at, order, mark, highest, 0, m.marks)) return true;
-  }
-  return !hasManaged;
-}
-
-function isBoosted(m: Memory, zone: number, highest: number): boolean {
-  return zonesOfNode(m, m.zone[zone * ZONE_WORDS + Z_NODE]).some((z) => {
-    const at = z * ZONE_WORDS;
-    return m.zone[at + Z_INDEX] <= highest && m.zone[at + Z_BOOST] > 0;
-  });
-}
-
-/** Node by node (4.8): one zone above its high mark is enough. Linux: balance_pgdat() */
-function balanceNode(
-  pages: Pages,
-  id: number,
-  zones: readonly number[],
-  wanted: number,
-  highest: number,
-  words: number,
-): { reclaimed: number; balanced: boolean } {
-  const { m, node } = pages;
-  const eligible = zones.filter((zone) => m.zone[zone * ZONE_WORDS + Z_INDEX] <= highest);
-  const first = zones[0];
-  if (first === undefined) return { reclaimed: 0, balanced: true };
-  const boosts = eligible.map((zone) => m.zone[zone * ZONE_WORDS + Z_BOOST]);
-  let boost = boosts.reduce((sum, own) => sum + own, 0);
-  for (const zone of eligible) m.zone[zone * ZONE_WORDS + Z_FLAGS] |= ZONE_RECLAIM_ACTIVE;
-  const control = newControl(wanted, highest, true);
-  let balanced = false;
-  let done = false;
-  let total = 0;
-  while (control.priority >= 1) {
-    balanced = isBalanced(pages, first, control.order, highest);
-    // Marks come before boosts: from the start again.
-    if (!balanced && boost > 0) {
-      boost = 0;
-      control.priority = DEF_PRIORITY;
-    }
-    done = balanced && boost === 0;
-    if (done) break;
-    // A boost is not worth more than what goes easily.
-    const isGentle = boost > 0 && control.priority === DEF_PRIORITY - 2;
-    control.mayWrite = boost === 0;
-    control.maySwap = boost === 0;
-    control.toReclaim = eligible.reduce((sum, zone) => sum + shareOf(m, zone), 0);
-    control.scanned = 0;
-    control.reclaimed = 0;
-    shrinkNode(pages, id, control);
-    total += control.reclaimed;
-    if (control.order > 0 && total >= 2 << control.order) control.order = 0;
-    boost -= Math.min(boost, control.reclaimed);
-    if (boost > 0 && control.reclaimed === 0) break;
-    const isEnough = control.scanned >= control.toReclaim || isGentle;
-    if (!isEnough || control.reclaimed === 0) control.priority--;
-  }
-  if (!done) balanced = isBalanced(pages, first, control.order, highest);
-  if (!done && total === 0) node[words + N_FAILURES]++;
-  for (const [i, zone] of eligible.entries()) {
-    const at = zone * ZONE_WORDS;
-    m.zone[at + Z_FLAGS] &= ~ZONE_RECLAIM_ACTIVE;
-    m.zone[at + Z_BOOST] -= Math.min(m.zone[at + Z_BOOST], boosts[i] ?? 0);
-  }
-  // There is room likely: pageblocks that others broke up are mended.
-  if (boosts.some((own) => own > 0)) {
-    wakeKcompactd(pages, words / NODE_WORDS, m.pageblockOrder, highest);
-  }
-  return { reclaimed: total, balanced };
-}
-
-/** Pages that a round is to free for a zone. Linux: kswapd_shrink_node() */
-function shareOf(m: Memory, zone: number): number {
-  const at = zone * ZONE_WORDS;
-  return Math.max(m.zone[at + Z_HIGH] + m.zone[at + Z_BOOST], SWAP_CLUSTER);
-}
-
-/** Zone by zone, from the lowest to the highest that is short. Linux: balance_pgdat() of 2.6.11 */
-function balanceZones(
-  pages: Pages,
-  zones: readonly number[],
-  order: number,
-): { reclaimed: number; balanced: boolean } {
-  const { m } = pages;
-  const isHigh = (zone: number, end: number): boolean => {
-    const at = zone * ZONE_WORDS;
-    return watermarkOk(m.zone, at, order, m.zone[at + Z_HIGH], end, 0, m.marks);
-  };
-  let total = 0;
-  let balanced = false;
-  for (let again = true; again; ) {
-    again = false;
-    const control = newControl(order, 15, true);
-    for (const zone of zones) m.zone[zone * ZONE_WORDS + Z_TEMP_PRIORITY] = DEF_PRIORITY;
-    for (; control.priority >= 0; control.priority--) {
-      const end = zones.findLastIndex(
-        (zone) => !isLeftAlone(pages, zone, control.priority) && !isHigh(zone, 0),
-      );
-      balanced = end < 0;
-      if (balanced) break;
-      balanced = true;
-      control.scanned = 0;
-      const class_ = m.zone[(zones[end] ?? 0) * ZONE_WORDS + Z_INDEX];
-      for (const zone of zones.slice(0, end + 1)) {
-        if (isLeftAlone(pages, zone, control.priority)) continue;
-        if (!isHigh(zone, class_)) balanced = false;
-        shrinkZone(pages, zone, control);
-        if (m.zone[zone * ZONE_WORDS + Z_ALL_UNRECLAIMABLE] === 0) noteUnreclaimable(pages, zone);
-      }
-      if (balanced) break;
-      // Enough for now: from the start again, gently.
-      if (control.reclaimed >= SWAP_CLUSTER) {
-        again = true;
-        break;
-      }
-    }
-    total += control.reclaimed;
-    for (const zone of zones) {
-      const at = zone * ZONE_WORDS;
-      m.zone[at + Z_PREV_PRIORITY] = m.zone[at + Z_TEMP_PRIORITY];
-    }
-    if (control.reclaimed === 0) again = false;
-  }
-  return { reclaimed: total, balanced };
-}
-
-export function newControl(order: number, highest: number, kswapd: boolean): ScanControl {
-  return {
-    kswapd,
-    order,
-    reclaimIdx: highest,
-    priority: DEF_PRIORITY,
-    mayWrite: true,
-    maySwap: true,
-    forceDeactivate: false,
-    skippedDeactivate: false,
-    toReclaim: SWAP_CLUSTER,
-    scanned: 0,
-    reclaimed: 0,
-  };
 }

@@ -7,11 +7,12 @@
  *
  *   R1  lru[zone, list] is the number of pages of the zone on that list
  *   R2  a page with PG_LRU is on the list that its flags name, and no other page is
+ *   R3  reclaim[zone, R_ANON] is how many of them are anonymous, where one list holds both kinds
  *
  * Linux: lruvec_add_folio(), folio_lru_list(), include/linux/mm_inline.h;
  * 2.6: add_page_to_active_list(), include/linux/mm_inline.h
  */
-import { type Memory, ORDER_MASK, zoneOf } from "../memory.ts";
+import { ORDER_MASK, zoneOf } from "../memory.ts";
 import { LRU_LISTS, Z_ACTIVE, Z_INACTIVE, Z_NODE, ZONE_WORDS } from "../words.ts";
 import {
   L_ACTIVE,
@@ -23,16 +24,18 @@ import {
   PG_ANON,
   PG_LRU,
   PG_MLOCKED,
+  R_ANON,
+  RECLAIM_WORDS,
 } from "./pages.ts";
 
 /** Row of the head of a list: of `zone`, or of its node. */
 export function lruHead(pages: Pages, zone: number, list: number): number {
-  const { m, rule } = pages;
-  const home = rule.lists === "zone" ? zone : firstZone(m, zone);
-  return m.lruHeads + home * LRU_LISTS + list;
+  return pages.m.lruHeads + homeZone(pages, zone) * LRU_LISTS + list;
 }
 
-function firstZone(m: Memory, zone: number): number {
+/** The zone that has the lists and the books of a zone's pages: itself, or its node's first. */
+export function homeZone({ m, rule }: Pages, zone: number): number {
+  if (rule.lists !== "node") return zone;
   const node = m.zone[zone * ZONE_WORDS + Z_NODE];
   let first = 0;
   while (m.zone[first * ZONE_WORDS + Z_NODE] !== node) first++;
@@ -61,7 +64,7 @@ export function addLru(pages: Pages, row: number, toTail = false): void {
   m.next[before] = row;
   m.prev[after] = row;
   pages.flags[row] |= PG_LRU;
-  count(pages, zone, list, 1 << (m.state[row] & ORDER_MASK));
+  count(pages, row, zone, list, 1 << (m.state[row] & ORDER_MASK));
 }
 
 export function removeLru(pages: Pages, row: number): void {
@@ -72,13 +75,14 @@ export function removeLru(pages: Pages, row: number): void {
   m.prev[after] = before;
   pages.flags[row] &= ~PG_LRU;
   const size = 1 << (m.state[row] & ORDER_MASK);
-  count(pages, zoneOf(m, row), listOf(pages, row), -size);
+  count(pages, row, zoneOf(m, row), listOf(pages, row), -size);
 }
 
-function count(pages: Pages, zone: number, list: number, size: number): void {
+function count(pages: Pages, row: number, zone: number, list: number, size: number): void {
   pages.lru[zone * LRU_LISTS + list] += size;
+  if (pages.rule.lists !== "zone") return;
   // The book's struct zone counts its own two lists; later zones count by kind only.
-  if (pages.rule.lists === "node") return;
   const word = zone * ZONE_WORDS + (list === L_ACTIVE ? Z_ACTIVE : Z_INACTIVE);
   pages.m.zone[word] += size;
+  if ((pages.flags[row] & PG_ANON) !== 0) pages.reclaim[zone * RECLAIM_WORDS + R_ANON] += size;
 }

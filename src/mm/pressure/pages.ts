@@ -66,7 +66,19 @@ export const N_ANON_COST = 3;
 export const N_FILE_COST = 4;
 /** 1 from when kswapd is woken until it runs. */
 export const N_KSWAPD_WOKEN = 5;
+/** Highest zone of kswapd's last run. */
+export const N_KSWAPD_LAST = 6;
 export const NODE_WORDS = 8;
+
+/** Words of a zone in `reclaim`; a node's are those of its first zone. */
+/** Anonymous pages on lists that hold both kinds (up to 2.6.27). */
+export const R_ANON = 0;
+/** File pages that were looked at lately, anonymous ones; how many of each were used again (2.6.28 to 5.8). */
+export const R_SCANNED = 1;
+export const R_ROTATED = 3;
+/** By list: looks that are owed till there is a cluster (2.6.28 to 2.6.39). */
+export const R_OWED = 5;
+export const RECLAIM_WORDS = 9;
 
 /** Where bytes go that memory has no room for: slots of a page each. */
 export interface PageStore {
@@ -104,6 +116,8 @@ export interface Pages {
   readonly lru: Int32Array;
   /** By place of the node. */
   readonly node: Int32Array;
+  /** By zone: what balances reclaim, R_*. */
+  readonly reclaim: Int32Array;
   /** What compaction remembers, and who wants it. */
   readonly compaction: CompactState;
   readonly counts: ReclaimCounts;
@@ -129,6 +143,8 @@ export interface ReclaimCounts {
   pgscanDirect: number;
   pgstealKswapd: number;
   pgstealDirect: number;
+  /** Passed over by scans: of zones that were too high. */
+  pgscanSkip: number;
   pswpin: number;
   pswpout: number;
   pgmigrateSuccess: number;
@@ -160,6 +176,8 @@ export interface PageOptions {
   readonly swappiness?: number;
   /** vm.compaction_proactiveness, 0 to 100: 20 by default since 5.9, 0 before, where there was none. */
   readonly compactionProactiveness?: number;
+  /** Name of the kernel whose rules of reclaim it has: the memory's era by default; or "2.6.18", whose allocator is 2.6's. */
+  readonly reclaimEra?: string;
 }
 
 /**
@@ -176,7 +194,7 @@ export function managePages(m: Memory, options: PageOptions = {}): Pages {
     new Int32Array(addRegion(image, name, count * 4).buffer);
   const pages: Pages = {
     m,
-    rule: reclaimRule(m.rule.name),
+    rule: reclaimRule(options.reclaimEra ?? m.rule.name),
     handleOf: new Int32Array(column("pages.handle", 2)),
     flags: new Uint8Array(column("pages.flags", 0)),
     pins: new Uint8Array(column("pages.pins", 0)),
@@ -185,12 +203,14 @@ export function managePages(m: Memory, options: PageOptions = {}): Pages {
     kind: new Uint8Array(addRegion(image, "handles.kind", handles).buffer),
     lru: words("pages.lru", m.zoneCount * LRU_LISTS),
     node: words("pages.node", m.nodes.length * NODE_WORDS),
+    reclaim: words("pages.reclaim", m.zoneCount * RECLAIM_WORDS),
     compaction: compactState(m, options.compactionProactiveness),
     counts: {
       pgscanKswapd: 0,
       pgscanDirect: 0,
       pgstealKswapd: 0,
       pgstealDirect: 0,
+      pgscanSkip: 0,
       pswpin: 0,
       pswpout: 0,
       pgmigrateSuccess: 0,
@@ -222,6 +242,7 @@ export function managePages(m: Memory, options: PageOptions = {}): Pages {
   };
   for (let place = 0; place < m.nodes.length; place++) {
     pages.node[place * NODE_WORDS + N_KSWAPD_HIGHEST] = -1;
+    pages.node[place * NODE_WORDS + N_KSWAPD_LAST] = 15;
   }
   return pages;
 }

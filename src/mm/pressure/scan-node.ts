@@ -1,36 +1,38 @@
 /**
- * Reclaim of a node, whose lists hold anonymous and file pages apart (4.8): how
- * much of each list is looked at, by size, priority, and what each kind has cost.
+ * Reclaim of lists that hold anonymous and file pages apart: a node's since 4.8, a
+ * zone's from 2.6.28 on.
  *
- * Linux: shrink_node(), get_scan_count(), shrink_lruvec(), inactive_is_low(), mm/vmscan.c
+ * Linux: shrink_node(), shrink_lruvec(), should_continue_reclaim(), mm/vmscan.c;
+ * shrink_zone() of 2.6.39 and 3.10
  */
-import {
-  type Memory,
-  Z_BOOST,
-  Z_FREE,
-  Z_HIGH,
-  Z_INDEX,
-  Z_MANAGED,
-  Z_NODE,
-  ZONE_WORDS,
-} from "../memory.ts";
-import { DEF_PRIORITY, LRU_LISTS } from "../words.ts";
-import { lruHead } from "./lru.ts";
+import { COSTLY_ORDER, type Memory, Z_INDEX, Z_MANAGED, Z_NODE, ZONE_WORDS } from "../memory.ts";
+import { DEF_PRIORITY, Z_PAGES_SCANNED } from "../words.ts";
+import { compactGap, compactionSuitable } from "./compact-suitable.ts";
+import { homeZone, lruHead } from "./lru.ts";
 import {
   L_ACTIVE,
   L_ANON,
   L_INACTIVE,
-  N_ANON_COST,
   N_FAILURES,
-  N_FILE_COST,
   NODE_WORDS,
   nodePlace,
   type Pages,
+  R_ROTATED,
+  R_SCANNED,
+  RECLAIM_WORDS,
 } from "./pages.ts";
 import { type ScanControl, SWAP_CLUSTER, shrinkActive, shrinkInactive } from "./scan.ts";
-
-/** The unit of the inactive ratio. */
-const GIB = 2 ** 30;
+import {
+  canSwap,
+  EVERY_ZONE,
+  hasSwap,
+  inactiveIsLow,
+  LISTS,
+  lruSize,
+  noteCost,
+  scanCounts,
+  trimsCache,
+} from "./scan-counts.ts";
 
 /** Zones of a node, lowest first. */
 export function zonesOfNode(m: Memory, node: number): number[] {
@@ -41,64 +43,125 @@ export function zonesOfNode(m: Memory, node: number): number[] {
   return found;
 }
 
-/** Pages on a list of a node, in zones up to `highest`. Linux: lruvec_lru_size() */
-export function lruSize(
+/**
+ * Looks at the lists of `zones`, which share them, at the control's priority; for a larger block again
+ * while that frees pages and compaction cannot begin.
+ */
+export function shrinkNode(pages: Pages, zones: readonly number[], control: ScanControl): void {
+  const { m } = pages;
+  const zone = zones[0];
+  if (zone === undefined) return;
+  let any = false;
+  for (let goesOn = true; goesOn; ) {
+    const before = control.reclaimed;
+    const scanned = control.scanned;
+    shrinkLists(pages, zones, control);
+    const freed = control.reclaimed - before;
+    if (freed > 0) any = true;
+    goesOn = goesOnFor(pages, zones, control, freed, control.scanned - scanned);
+  }
+  if (any) pages.node[nodePlace(m, zone) * NODE_WORDS + N_FAILURES] = 0;
+}
+
+/** Linux: shrink_lruvec() */
+function shrinkLists(pages: Pages, zones: readonly number[], control: ScanControl): void {
+  const { rule } = pages;
+  const isLow = lowKinds(pages, zones, control);
+  const left = scanCounts(pages, zones, control, isLow);
+  const targets = [...left];
+  const before = control.reclaimed;
+  const trims = trimsCache(pages, zones, control) && !isLow(0);
+  let adjusts = control.kswapd || control.priority !== DEF_PRIORITY;
+  const of = (list: number): number => left[list] ?? 0;
+  while (of(L_ANON + L_INACTIVE) > 0 || of(L_ACTIVE) > 0 || of(L_INACTIVE) > 0) {
+    for (const list of LISTS) {
+      const count = Math.min(of(list), SWAP_CLUSTER);
+      if (count === 0) continue;
+      left[list] = of(list) - count;
+      shrinkList(pages, zones, list, count, control, isLow);
+    }
+    if (control.reclaimed - before < control.toReclaim || !adjusts) continue;
+    if (rule.proportional === "never") {
+      if (control.priority < DEF_PRIORITY) break;
+      continue;
+    }
+    if (!adjustScan(left, targets)) break;
+    if (rule.proportional === "once") adjusts = false;
+  }
+  if (trims && control.reclaimed === before) control.trimFailed = true;
+  ageAnon(pages, zones, control);
+}
+
+/** Which kinds may lose active pages: told before the look (by 5.10), or found at each list. */
+function lowKinds(
+  pages: Pages,
+  zones: readonly number[],
+  control: ScanControl,
+): (kind: number) => boolean {
+  const { ratioOf } = pages.rule;
+  const isLow = (kind: number): boolean =>
+    control.forceDeactivate || inactiveIsLow(pages, zones, kind, control.reclaimIdx);
+  if (ratioOf !== "all") return isLow;
+  const low = [isLow(0), false, isLow(L_ANON)];
+  return (kind) => low[kind] ?? false;
+}
+
+/** Linux: shrink_list() */
+function shrinkList(
   pages: Pages,
   zones: readonly number[],
   list: number,
-  highest: number,
-): number {
-  let size = 0;
-  for (const zone of zones) {
-    if (pages.m.zone[zone * ZONE_WORDS + Z_INDEX] > highest) continue;
-    size += pages.lru[zone * LRU_LISTS + list];
+  count: number,
+  control: ScanControl,
+  isLow: (kind: number) => boolean,
+): void {
+  const kind = list & L_ANON;
+  const isActive = list - kind === L_ACTIVE;
+  if (isActive) {
+    if (isLow(kind)) deactivate(pages, zones, kind, count, control);
+    else control.skippedDeactivate = true;
+    return;
   }
-  return size;
+  const head = lruHead(pages, zones[0] ?? 0, list);
+  const look = shrinkInactive(pages, head, count, control);
+  noteScanned(pages, zones, kind, look.scanned, look.taken, 0);
+  if (look.taken === 0) return;
+  noteCost(pages, zones, kind, look.written, look.scanned - look.freed);
 }
 
-/** Whether an active list should give some up. `kind` is 0 for file pages, L_ANON for anonymous ones. */
-function inactiveIsLow(pages: Pages, zones: readonly number[], kind: number): boolean {
-  const inactive = lruSize(pages, zones, kind + L_INACTIVE, 15);
-  const active = lruSize(pages, zones, kind + L_ACTIVE, 15);
-  const gib = Math.floor(((inactive + active) * pages.m.pageSize) / GIB);
-  const ratio = gib > 0 ? Math.floor(Math.sqrt(10 * gib)) : 1;
-  return inactive * ratio < active;
+function deactivate(
+  pages: Pages,
+  zones: readonly number[],
+  kind: number,
+  count: number,
+  control: ScanControl,
+): void {
+  const head = lruHead(pages, zones[0] ?? 0, kind + L_ACTIVE);
+  const look = shrinkActive(pages, head, count, control.reclaimIdx, () => false);
+  noteScanned(pages, zones, kind, look.scanned, look.taken, look.rotated);
 }
 
-/** One look at all lists of a node, at the control's priority. Linux: shrink_node(), shrink_lruvec() */
-export function shrinkNode(pages: Pages, node: number, control: ScanControl): void {
-  const { m } = pages;
-  const zones = zonesOfNode(m, node);
-  const zone = zones[0];
-  if (zone === undefined) return;
-  const deactivates = (kind: number): boolean =>
-    control.forceDeactivate || inactiveIsLow(pages, zones, kind);
-  const mayDeactivate = [deactivates(0), false, deactivates(L_ANON)];
-  const left = scanCounts(pages, zones, control, mayDeactivate);
-  const targets = [...left];
-  const before = control.reclaimed;
-  const proportional = !control.kswapd && control.priority === DEF_PRIORITY;
-  const of = (list: number): number => left[list] ?? 0;
-  while (of(L_ANON + L_INACTIVE) > 0 || of(L_ACTIVE) > 0 || of(L_INACTIVE) > 0) {
-    for (const kind of [L_ANON, 0]) {
-      for (const list of [L_INACTIVE, L_ACTIVE]) {
-        const count = Math.min(of(kind + list), SWAP_CLUSTER);
-        if (count === 0) continue;
-        left[kind + list] = of(kind + list) - count;
-        const head = lruHead(pages, zone, kind + list);
-        if (list === L_INACTIVE) shrinkKind(pages, head, count, control, node, kind);
-        else if (mayDeactivate[kind] !== true) control.skippedDeactivate = true;
-        else shrinkActive(pages, head, count, control.reclaimIdx, () => false);
-      }
-    }
-    if (control.reclaimed - before < control.toReclaim || proportional) continue;
-    if (!adjustScan(left, targets)) break;
+/** Looks count towards unreclaimable zones and, up to 5.8, towards what the kinds are worth. */
+function noteScanned(
+  { m, reclaim, rule }: Pages,
+  zones: readonly number[],
+  kind: number,
+  scanned: number,
+  taken: number,
+  rotated: number,
+): void {
+  if (rule.scannedTimes > 0) {
+    for (const zone of zones) m.zone[zone * ZONE_WORDS + Z_PAGES_SCANNED] += scanned;
   }
-  if (control.reclaimed > before) pages.node[nodePlace(m, zone) * NODE_WORDS + N_FAILURES] = 0;
-  if (ages(pages) && inactiveIsLow(pages, zones, L_ANON)) {
-    const head = lruHead(pages, zone, L_ANON + L_ACTIVE);
-    shrinkActive(pages, head, SWAP_CLUSTER, control.reclaimIdx, () => false);
-  }
+  const at = (zones[0] ?? 0) * RECLAIM_WORDS + (kind === L_ANON ? 1 : 0);
+  reclaim[at + R_SCANNED] += taken;
+  reclaim[at + R_ROTATED] += rotated;
+}
+
+/** Anonymous pages age though none is reclaimed. Linux: kswapd_age_node(), shrink_lruvec() */
+export function ageAnon(pages: Pages, zones: readonly number[], control: ScanControl): void {
+  if (!hasSwap(pages) || !inactiveIsLow(pages, zones, L_ANON, control.reclaimIdx)) return;
+  deactivate(pages, zones, L_ANON, SWAP_CLUSTER, control);
 }
 
 /**
@@ -123,107 +186,38 @@ function adjustScan(left: number[], targets: readonly number[]): boolean {
   return true;
 }
 
-/** An inactive list, and what it cost. Linux: lru_note_cost(), mm/swap.c */
-function shrinkKind(
-  pages: Pages,
-  head: number,
-  count: number,
-  control: ScanControl,
-  node: number,
-  kind: number,
-): number {
-  const { m, counts } = pages;
-  const before = control.reclaimed;
-  const written = counts.pswpout;
-  const looked = shrinkInactive(pages, head, count, control);
-  // Writing, and pages that were used again, are what makes a kind expensive.
-  const cost = counts.pswpout - written + Math.max(looked - (control.reclaimed - before), 0);
-  const words = m.nodes.indexOf(node) * NODE_WORDS;
-  pages.node[words + (kind === L_ANON ? N_ANON_COST : N_FILE_COST)] += cost;
-  const total = pages.node[words + N_ANON_COST] + pages.node[words + N_FILE_COST];
-  const size = lruSize(pages, zonesOfNode(m, node), kind + L_INACTIVE, 15);
-  if (total > Math.max(size, SWAP_CLUSTER) >> 2) {
-    pages.node[words + N_ANON_COST] >>= 1;
-    pages.node[words + N_FILE_COST] >>= 1;
-  }
-  return looked;
-}
-
-function canSwap({ store }: Pages, control: ScanControl): boolean {
-  return control.maySwap && store !== null && store.free > 0;
-}
-
-/** Whether anonymous pages age: where there is anything to swap to, full or not. Linux: can_age_anon_pages() */
-function ages({ store }: Pages): boolean {
-  return store !== null && store.slots > 0;
-}
-
-/** Pages of a zone that might be reclaimed. Linux: zone_reclaimable_pages() */
-export function zoneReclaimable({ lru, store }: Pages, zone: number): number {
-  const at = zone * LRU_LISTS;
-  const file = lru[at + L_ACTIVE] + lru[at + L_INACTIVE];
-  if (store === null || store.free === 0) return file;
-  return file + lru[at + L_ANON + L_ACTIVE] + lru[at + L_ANON + L_INACTIVE];
-}
-
-/** Pages of each list that this look is for. Linux: get_scan_count() */
-function scanCounts(
+/** Linux: should_continue_reclaim(), in_reclaim_compaction() */
+function goesOnFor(
   pages: Pages,
   zones: readonly number[],
   control: ScanControl,
-  mayDeactivate: readonly boolean[],
-): number[] {
-  const { priority, reclaimIdx } = control;
-  const [anon, file, whole] = fractions(pages, zones, control, mayDeactivate);
-  const counts: number[] = [];
-  for (const [kind, part] of [
-    [0, file],
-    [L_ANON, anon],
-  ] as const) {
-    for (const list of [L_ACTIVE, L_INACTIVE]) {
-      const scan = lruSize(pages, zones, kind + list, reclaimIdx) >> priority;
-      counts[kind + list] = Math.floor((scan * part) / whole);
-    }
-  }
-  return counts;
-}
-
-/** Shares of anonymous and file pages, and of what. Linux: get_scan_count() */
-function fractions(
-  pages: Pages,
-  zones: readonly number[],
-  control: ScanControl,
-  mayDeactivate: readonly boolean[],
-): readonly [number, number, number] {
-  const { swappiness, node } = pages;
-  const { priority } = control;
-  if (!canSwap(pages, control)) return [0, 1, 1];
-  if (priority === 0 && swappiness > 0) return [1, 1, 1];
-  const anonEnough = mayDeactivate[L_ANON] !== true;
-  if (anonEnough && fileIsTiny(pages, zones, priority)) return [1, 0, 1];
-  const hasCache = lruSize(pages, zones, L_INACTIVE, 15) >> priority > 0;
-  if (hasCache && mayDeactivate[0] !== true) return [0, 1, 1];
-  const words = nodePlace(pages.m, zones[0] ?? 0) * NODE_WORDS;
-  const both = node[words + N_ANON_COST] + node[words + N_FILE_COST];
-  const anonCost = both + node[words + N_ANON_COST];
-  const fileCost = both + node[words + N_FILE_COST];
-  const total = anonCost + fileCost + 1;
-  const ap = Math.floor((swappiness * total) / (anonCost + 1));
-  const fp = Math.floor(((200 - swappiness) * total) / (fileCost + 1));
-  return [ap, fp, ap + fp];
-}
-
-/** File pages and free ones together are not more than the high marks: only anonymous ones help. */
-function fileIsTiny(pages: Pages, zones: readonly number[], priority: number): boolean {
-  const { m } = pages;
-  let high = 0;
-  let free = 0;
-  for (const zone of zones) {
+  freed: number,
+  scanned: number,
+): boolean {
+  const { m, rule } = pages;
+  const { order, priority, reclaimIdx } = control;
+  if (rule.goesOn === "never" || !pages.migration || order === 0) return false;
+  if (order <= COSTLY_ORDER && priority >= DEF_PRIORITY - 2) return false;
+  // Up to 4.19 a request that is to be tried hard goes on while there is anything to look at.
+  const triesHard = rule.goesOn === "twice-first" && control.triesHard;
+  if (freed === 0 && !(triesHard && scanned > 0)) return false;
+  const gap = compactGap(order);
+  let inactive = lruSize(pages, zones, L_INACTIVE, EVERY_ZONE);
+  if (canSwap(pages)) inactive += lruSize(pages, zones, L_ANON + L_INACTIVE, EVERY_ZONE);
+  const isLong = inactive > gap;
+  if (rule.goesOn === "twice-first" && control.reclaimed < gap && isLong) return true;
+  const canBegin = zones.some((zone) => {
     const at = zone * ZONE_WORDS;
-    if (m.zone[at + Z_MANAGED] === 0) continue;
-    high += m.zone[at + Z_HIGH] + m.zone[at + Z_BOOST];
-    free += m.zone[at + Z_FREE];
-  }
-  const file = lruSize(pages, zones, L_ACTIVE, 15) + lruSize(pages, zones, L_INACTIVE, 15);
-  return file + free <= high && lruSize(pages, zones, L_ANON + L_INACTIVE, 15) >> priority > 0;
+    if (m.zone[at + Z_MANAGED] === 0 || m.zone[at + Z_INDEX] > reclaimIdx) return false;
+    return compactionSuitable(pages, zone, order, 0, reclaimIdx) !== "skipped";
+  });
+  if (canBegin) return false;
+  return rule.goesOn === "twice-first" || isLong;
+}
+
+/** The zones whose lists are one with a zone's. */
+export function sharers(pages: Pages, zone: number): number[] {
+  const home = homeZone(pages, zone);
+  if (pages.rule.lists !== "node") return [home];
+  return zonesOfNode(pages.m, pages.m.zone[home * ZONE_WORDS + Z_NODE]);
 }

@@ -23,9 +23,9 @@ import {
   tryToCompact,
 } from "./compact-request.ts";
 import { tryToFreePages, zonesOfList } from "./direct.ts";
-import { throttleDirectReclaim, wakeKswapd } from "./kswapd.ts";
+import { runWoken, wakeKswapd } from "./kswapd.ts";
 import type { Pages } from "./pages.ts";
-import { zoneReclaimable } from "./scan-node.ts";
+import { zoneReclaimable } from "./scan-counts.ts";
 
 /** Reclaims in a row that freed nothing before a request gives up. */
 const MAX_RECLAIM_RETRIES = 16;
@@ -59,6 +59,7 @@ function serve(pages: Pages, request: CompactRequest): number {
       tries.priority = PRIO_ASYNC;
     }
   }
+  let total = 0;
   for (let loops = 0; ; ) {
     if (m.gfp.kswapd === 0 || (gfp & m.gfp.kswapd) !== 0) wakeAll(m, gfp, order, highest, list);
     let row = take(pages, request);
@@ -69,12 +70,13 @@ function serve(pages: Pages, request: CompactRequest): number {
     if (row >= 0) return row;
     if (noRetry || (isCostly && (gfp & m.gfp.retry) === 0)) return -1;
     if (isCostly && !mayCompact(pages, gfp)) return -1;
-    if (pages.rule.lists === "zone") {
-      if (freed === 0) return takeDrained(pages, request);
-      continue;
+    if (pages.rule.retries === "progress") {
+      total += freed;
+      if (freed > 0 && goesOn(pages, order, total)) continue;
+      return takeDrained(pages, request);
     }
     loops = freed > 0 && !isCostly ? 0 : loops + 1;
-    if (loops <= MAX_RECLAIM_RETRIES && couldServe(pages, request)) continue;
+    if (loops <= MAX_RECLAIM_RETRIES && couldServe(pages, request, loops)) continue;
     if (m.rule.highatomic && unreserveHighatomic(m, list, type, true)) continue;
     if (freed > 0 && mayCompact(pages, gfp) && shouldRetry(pages, request, tries)) continue;
     return takeDrained(pages, request);
@@ -112,11 +114,10 @@ function isForOneNode({ m }: Pages, gfp: number): boolean {
   return (gfp & (m.gfp.era.bits.get("__GFP_THISNODE") ?? 0)) !== 0;
 }
 
-function reclaimFor(pages: Pages, { order, highest, list }: CompactRequest): number {
+function reclaimFor(pages: Pages, { gfp, order, highest, list }: CompactRequest): number {
   pages.reclaiming = true;
   try {
-    throttleDirectReclaim(pages, zonesOfList(pages.m, list));
-    return tryToFreePages(pages, order, highest, list);
+    return tryToFreePages(pages, gfp, order, highest, list);
   } finally {
     // An owner that is asked may throw.
     pages.reclaiming = false;
@@ -154,14 +155,40 @@ function compactFor(
   return row;
 }
 
+/**
+ * While there is progress a request goes on; for a costly block until as much as it is freed. It waits
+ * for devices first: kswapd goes on meanwhile. Linux: should_alloc_retry() of 3.10
+ */
+function goesOn(pages: Pages, order: number, total: number): boolean {
+  if (pages.rule.lists === "zone") return true;
+  if (order > COSTLY_ORDER && total >= 1 << order) return false;
+  pages.reclaiming = true;
+  try {
+    for (const node of pages.m.nodes) runWoken(pages, node);
+  } finally {
+    // An owner that is asked may throw.
+    pages.reclaiming = false;
+  }
+  return true;
+}
+
 /** Whether some zone would serve if all that can go went. Linux: should_reclaim_retry(), mm/page_alloc.c */
-function couldServe(pages: Pages, { order, highest, list, flags }: CompactRequest): boolean {
-  const { m } = pages;
+function couldServe(
+  pages: Pages,
+  { order, highest, list, flags }: CompactRequest,
+  loops: number,
+): boolean {
+  const { m, rule } = pages;
   return zonesOfList(m, list).some((zone) => {
     const at = zone * ZONE_WORDS;
     if (m.zone[at + Z_INDEX] > highest) return false;
     const row = m.zone.slice(at, at + ZONE_WORDS);
-    row[Z_FREE] += zoneReclaimable(pages, zone);
+    let size = zoneReclaimable(pages, zone);
+    // Each try in vain makes what is there less likely to go.
+    if (rule.retries === "could-serve-less") {
+      size -= Math.ceil((loops * size) / MAX_RECLAIM_RETRIES);
+    }
+    row[Z_FREE] += size;
     const min = m.zone[at + Z_MIN] + m.zone[at + Z_BOOST];
     return watermarkOk(row, 0, order, min, highest, flags, m.marks);
   });

@@ -1,5 +1,5 @@
 /**
- * Do pages and their owners hold together? W1, W2, R1 and R2, against the frames
+ * Do pages and their owners hold together? W1, W2, R1, R2 and R3, against the frames
  * themselves.
  *
  * Linux: what mm/debug.c and CONFIG_DEBUG_VM check, put together.
@@ -7,7 +7,7 @@
 import { KIND_MASK, MOBILE, ORDER_MASK, TAKEN, Z_NODE, ZONE_WORDS, zoneOf } from "../memory.ts";
 import { LRU_LISTS } from "../words.ts";
 import { listOf, lruHead } from "./lru.ts";
-import { HANDLE_FREE, type Pages, PG_LRU } from "./pages.ts";
+import { HANDLE_FREE, type Pages, PG_ANON, PG_LRU, R_ANON, RECLAIM_WORDS } from "./pages.ts";
 
 /** Everything that does not hold; empty when all is well. */
 export function verifyPages(pages: Pages): string[] {
@@ -33,9 +33,10 @@ function verifyHandles({ m, place, kind, handleOf, flags }: Pages, broken: strin
 }
 
 function verifyLists(pages: Pages, broken: string[]): void {
-  const { m, flags, lru, handleOf } = pages;
+  const { m, flags, lru, handleOf, reclaim, rule } = pages;
   const counted = new Int32Array(lru.length);
   const listed = new Set<number>();
+  const anon = new Int32Array(m.zoneCount);
   for (let zone = 0; zone < m.zoneCount; zone++) {
     for (let list = 0; list < LRU_LISTS; list++) {
       const head = lruHead(pages, zone, list);
@@ -44,6 +45,7 @@ function verifyLists(pages: Pages, broken: string[]): void {
         listed.add(row);
         const at = zoneOf(m, row) * LRU_LISTS + list;
         counted[at] += 1 << (m.state[row] & ORDER_MASK);
+        if ((flags[row] & PG_ANON) !== 0) anon[zoneOf(m, row)] += 1 << (m.state[row] & ORDER_MASK);
         const isOwn = (flags[row] & PG_LRU) !== 0 && listOf(pages, row) === list;
         const node = m.zone[zoneOf(m, row) * ZONE_WORDS + Z_NODE];
         const isHome = node === m.zone[zone * ZONE_WORDS + Z_NODE];
@@ -61,6 +63,11 @@ function verifyLists(pages: Pages, broken: string[]): void {
         `R1: list ${at % LRU_LISTS} of zone ${Math.floor(at / LRU_LISTS)} has ${counted[at]} pages, ${size} are counted`,
       );
     }
+  });
+  anon.forEach((size, zone) => {
+    const known = reclaim[zone * RECLAIM_WORDS + R_ANON];
+    if (rule.lists === "zone" && known !== size)
+      broken.push(`R3: zone ${zone} has ${size} anonymous pages on lists, ${known} are counted`);
   });
   for (let row = m.firstRow; row < m.rows; row++) {
     if ((flags[row] & PG_LRU) !== 0 && !listed.has(row))

@@ -46,7 +46,21 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.constant("kcompactd" as const) },
 );
 
-for (const era of ["2.6", "5.10", "6.1", "6.12"]) {
+/** Random programs of each era. */
+const ERAS = [
+  ["2.6", 25],
+  ["2.6.39", 10],
+  ["3.10", 10],
+  ["4.9", 10],
+  ["4.19", 10],
+  ["5.4", 10],
+  ["5.10", 25],
+  ["6.1", 25],
+  ["6.12", 25],
+  ["6.18", 10],
+] as const;
+
+for (const [era, numRuns] of ERAS) {
   test(`${era}: pages that were swapped, moved or made room for others read back`, () => {
     fc.assert(
       fc.property(
@@ -62,7 +76,7 @@ for (const era of ["2.6", "5.10", "6.1", "6.12"]) {
           reference.end();
         },
       ),
-      { numRuns: 25 },
+      { numRuns },
     );
   });
 

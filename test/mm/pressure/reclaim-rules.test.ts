@@ -83,7 +83,7 @@ function ownBlocks(pages: Pages, count: number): void {
 
 function reclaimFor(pages: Pages, gfp: number): number {
   const request = requestOf(pages.m, gfp);
-  return tryToFreePages(pages, 0, (request >> 4) & 0xf, request >> 8);
+  return tryToFreePages(pages, gfp, 0, (request >> 4) & 0xf, request >> 8);
 }
 
 test("6.1: one zone above its high mark is enough; 2.6: a zone below its low one is not", () => {
