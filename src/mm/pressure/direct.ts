@@ -85,7 +85,7 @@ function isCompactionReady(
   const { m } = pages;
   const at = zone * ZONE_WORDS;
   if (!pages.migration || m.zone[at + Z_INDEX] > reclaimIdx) return false;
-  const suitable = compactionSuitable(pages, zone, order, 0, reclaimIdx);
+  const suitable = compactionSuitable(m, zone, order, 0, reclaimIdx);
   if (suitable !== "continue") return suitable === "success";
   const mark = m.zone[at + Z_HIGH] + m.zone[at + Z_BOOST] + compactGap(order);
   return watermarkOk(m.zone, at, 0, mark, reclaimIdx, 0, m.marks);
