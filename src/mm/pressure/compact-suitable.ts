@@ -36,7 +36,7 @@ export function compactGap(order: number): number {
 
 /** Linux: compaction_suitable(), mm/compaction.c */
 export function compactionSuitable(
-  { m }: Pages,
+  m: Memory,
   zone: number,
   order: number,
   flags: number,

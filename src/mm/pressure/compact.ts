@@ -66,7 +66,7 @@ export function runOver(run: Run): CompactResult {
   const { pages, zone, wish } = run;
   if (!pages.migration) return "skipped";
   const { order, flags = 0, highest = 15 } = wish;
-  const suitable = compactionSuitable(pages, zone, order, flags, highest);
+  const suitable = compactionSuitable(pages.m, zone, order, flags, highest);
   if (suitable !== "continue") return suitable;
   if (isRestarting(pages.compaction, zone, order)) resetHints(pages, zone);
   begin(run);

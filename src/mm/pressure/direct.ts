@@ -127,7 +127,7 @@ function isCompactionReady(
   const { m, rule } = pages;
   const at = zone * ZONE_WORDS;
   if (!pages.migration || rule.goesOn === "never" || !rule.kswapdCompacts) return false;
-  const suitable = compactionSuitable(pages, zone, order, 0, reclaimIdx);
+  const suitable = compactionSuitable(m, zone, order, 0, reclaimIdx);
   if (suitable !== "continue") return suitable === "success";
   const split = rule.lists === "zone-split";
   const gap = split

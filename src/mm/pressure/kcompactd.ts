@@ -56,7 +56,7 @@ function isNodeSuitable(pages: Pages, place: number): boolean {
   const order = daemon[place * DAEMON_WORDS + K_ORDER];
   const highest = daemon[place * DAEMON_WORDS + K_HIGHEST];
   return populated(pages, place, highest).some(
-    (zone) => compactionSuitable(pages, zone, order, 0, highest) === "continue",
+    (zone) => compactionSuitable(pages.m, zone, order, 0, highest) === "continue",
   );
 }
 
@@ -117,7 +117,7 @@ function work(pages: Pages, place: number): KcompactdRun {
   for (const zone of populated(pages, place, highest)) {
     if (isDeferred(compaction, zone, order)) continue;
     const index = m.zone[zone * ZONE_WORDS + Z_INDEX];
-    if (compactionSuitable(pages, zone, order, 0, index) !== "continue") continue;
+    if (compactionSuitable(pages.m, zone, order, 0, index) !== "continue") continue;
     run = newRun(pages, zone, { order, mode: "light", highest }, run);
     const result = runOver(run);
     zones.push({ zone, result });
