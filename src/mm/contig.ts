@@ -69,13 +69,21 @@ export function beginContig(
   const { from, to } = blocksOf(m, pfn, pages);
   if (from < m.firstRow || to > m.rows) return false;
   const zone = zoneOf(m, from);
-  if (zone < 0) return false;
+  if (zone < 0 || !isOneZone(m, zone, from, to)) return false;
   lockZone(m, zone);
   const isOurs = noteIsolated(m, from, to, type) && isolateBlocks(m, from, to, type, isFit);
   if (!isOurs) forgetIsolated(m, from);
   unlockZone(m, zone);
   if (isOurs) drainZone(m, zone);
   return isOurs;
+}
+
+/** Whether pageblocks are all of the zone: its lock is for its own lists only. */
+function isOneZone(m: Memory, zone: number, from: number, to: number): boolean {
+  for (let start = from; start < to; start += 1 << m.pageblockOrder) {
+    if (zoneOf(m, start) !== zone) return false;
+  }
+  return true;
 }
 
 /**

@@ -109,6 +109,28 @@ test("a range whose first pageblock begins in no zone is refused", () => {
   }
 });
 
+test("a range of two zones is refused, with all that it would have isolated as before", () => {
+  for (const shared of [false, true]) {
+    const m = bootMemory({
+      shared,
+      zones: [
+        { name: "DMA", startPfn: 0, pages: 1024 },
+        { name: "Normal", startPfn: 1024, pages: 4096 },
+      ],
+    });
+    for (const [pfn, pages] of [
+      [1000, 100],
+      [0, 2048],
+      [512, 1024],
+    ] as const) {
+      expect.equal(allocContigRange(m, pfn, pages, MOVABLE), false);
+      expectAllFree(m);
+    }
+    expect.ok(allocContigRange(m, 1024, 1024, MOVABLE));
+    expect.deepEqual(verify(m), []);
+  }
+});
+
 test("a range is taken as it is under the lock, not as it was before", () => {
   const m = twoSections();
   const other = attachMemory(shareMemory(m), 1);
