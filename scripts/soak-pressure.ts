@@ -9,31 +9,24 @@
  * with 1 when something does not hold (the seed repeats it), with 2 for a wrong option.
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { Dice } from "../test/support/dice.ts";
 import { drawStep, machine, Reference } from "../test/support/pressure-life.ts";
+import { numberOptions } from "./number-options.ts";
 
 const ERAS = ["2.6", "5.10", "6.1", "6.12"];
 
-const { values } = parseArgs({
-  options: {
-    ops: { type: "string", default: "1e7" },
-    seed: { type: "string", default: "1" },
-    every: { type: "string", default: "1000" },
-  },
-});
-const ops = Number(values.ops);
-const every = Number(values.every);
-if ([ops, every, Number(values.seed)].every((value) => Number.isSafeInteger(value) && value > 0)) {
-  for (const era of ERAS) soak(era, Math.ceil(ops / ERAS.length));
-} else {
-  console.error("--ops, --seed and --every are whole numbers above 0");
+const given = numberOptions({ ops: "1e7", seed: "1", every: "1000" });
+if (typeof given === "string") {
+  process.stderr.write(`${given}\n`);
   process.exitCode = 2;
+} else {
+  const { ops, seed, every } = given;
+  for (const era of ERAS) soak(era, Math.ceil(ops / ERAS.length), seed, every);
 }
 
-function soak(era: string, steps: number): void {
+function soak(era: string, steps: number, seed: number, every: number): void {
   const reference = new Reference(machine(era, 600, true));
-  const dice = new Dice(Number(values.seed));
+  const dice = new Dice(seed);
   for (let i = 1; i <= steps; i++) {
     reference.run(drawStep(dice));
     if (i % every === 0) reference.check();

@@ -9,23 +9,18 @@
  * Exits with 1 when something does not hold, with 2 for a wrong option.
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { ended, killRound, machine, planFor, settle, start } from "../test/support/share-life.ts";
+import { numberOptions } from "./number-options.ts";
 
 const WORKERS = 4;
 
-const { values } = parseArgs({
-  options: { ops: { type: "string", default: "1e7" }, kills: { type: "string", default: "1000" } },
-});
-const ops = Number(values.ops);
-const kills = Number(values.kills);
-if (Number.isSafeInteger(ops) && Number.isSafeInteger(kills)) await soak();
-else {
-  console.error("--ops and --kills are whole numbers");
+const given = numberOptions({ ops: "1e7", kills: "1000" });
+if (typeof given === "string") {
+  process.stderr.write(`${given}\n`);
   process.exitCode = 2;
-}
+} else await soak(given.ops, given.kills);
 
-async function soak(): Promise<void> {
+async function soak(ops: number, kills: number): Promise<void> {
   for (const era of ["2.6", "5.10", "6.1", "6.12"]) {
     const m = machine(era, WORKERS + 1);
     const plans = planFor(m, WORKERS + 1, Math.ceil(ops / WORKERS / 4), 17);

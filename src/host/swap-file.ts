@@ -19,6 +19,7 @@ import { crc32 } from "node:zlib";
 import { assert } from "../base/assert.ts";
 import type { PageStore } from "../mm/pressure/pages.ts";
 import { SlotMap } from "../mm/pressure/slots.ts";
+import { assertPage } from "../mm/pressure/store.ts";
 
 const MAGIC = 0x5a575350; // "ZWSP"
 const VERSION = 1;
@@ -36,9 +37,13 @@ export class SwapFile implements PageStore {
   readonly #words: DataView;
   #next = 1;
 
-  /** Makes a file of `slots` pages at `path`. Throws what the file system throws, with the path in it. */
+  /**
+   * Makes a file of `slots` pages of `pageSize` bytes at `path`, in place of what is there. Throws what
+   * the file system throws, with the path in it; asserts that both numbers are whole and above 0.
+   */
   constructor(path: string, slots: number, pageSize: number) {
     assert(Number.isSafeInteger(slots) && slots > 0, "a swap file has slots", slots);
+    assert(Number.isSafeInteger(pageSize) && pageSize > 0, "a page has a size", pageSize);
     this.path = path;
     this.#pageSize = pageSize;
     this.#slots = new SlotMap(slots);
@@ -64,6 +69,7 @@ export class SwapFile implements PageStore {
   }
 
   write(bytes: Uint8Array | null): number {
+    assertPage(bytes, this.#pageSize);
     const slot = this.#slots.next();
     if (slot < 0) return -1;
     const size = this.#pageSize;

@@ -75,10 +75,15 @@ export interface BootOptions extends MarkOptions {
   readonly kmapSlots?: number;
 }
 
-/** Builds a memory and frees all its pages to it. Throws only on a caller's mistake. */
+/**
+ * Builds a memory and frees all its pages to it. Asserts what only a caller can get wrong: whole
+ * numbers, zones apart from each other, an era that is known, bytes for every page where there are any.
+ */
 export function bootMemory(options: BootOptions): Memory {
   const rule = ruleOf(options);
   const zones = zoneSpecs(options.zones);
+  assertApart(zones);
+  assertBytes(options, zones);
   const maxOrder = options.maxOrder ?? 10;
   const m = layMemory({
     zones,
@@ -120,6 +125,8 @@ function zoneSpecs(zones: readonly BootZone[]): ZoneSpec[] {
   const names = [...new Set(zones.map((zone) => zone.name))];
   return zones.map((zone): ZoneSpec => {
     const { name, startPfn, pages } = zone;
+    assert(Number.isSafeInteger(startPfn) && startPfn >= 0, "a zone starts at a pfn", startPfn);
+    assert(Number.isSafeInteger(pages) && pages >= 0, "a zone has a number of pages", pages);
     const end = startPfn + pages;
     const holes = rangeList(zone.holes ?? []);
     const whole: Range = { start: startPfn, end };
@@ -133,6 +140,23 @@ function zoneSpecs(zones: readonly BootZone[]): ZoneSpec[] {
       ram,
     };
   });
+}
+
+/** No page of RAM belongs to two zones; spans may reach into each other, as those of NUMA nodes do. */
+function assertApart(zones: readonly ZoneSpec[]): void {
+  const ram = zones.flatMap((zone) => zone.ram).sort((a, b) => a.start - b.start);
+  for (const [i, { start }] of ram.entries()) {
+    assert(start >= (ram[i - 1]?.end ?? 0), "two zones have this page", start);
+  }
+}
+
+function assertBytes(options: BootOptions, zones: readonly ZoneSpec[]): void {
+  const { bytes, bytesPfn = 0, pageSize = 4096 } = options;
+  if (bytes === undefined) return;
+  const held = bytesPfn + Math.floor(bytes.length / pageSize);
+  for (const { start, end } of zones.flatMap((zone) => zone.ram)) {
+    assert(start >= bytesPfn && end <= held, "bytes do not reach over all pages", end);
+  }
 }
 
 function without(whole: Range, holes: readonly Range[]): Range[] {

@@ -38,4 +38,5 @@ export { type Recovered, recover } from "./recover.ts";
 export { explainRefusal } from "./refusal.ts";
 export type * from "./refusal-words.ts";
 export { attachMemory, passTo, type SharedMemory, shareMemory } from "./share.ts";
+export { verify } from "./verify.ts";
 export { type FreeArea, type Pageset, ZoneFields, zoneFields } from "./zone-fields.ts";

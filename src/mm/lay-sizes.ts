@@ -34,6 +34,8 @@ export function sizesOf(spec: MemorySpec): Sizes {
   const { zones, maxOrder, pageblockOrder, cpus } = spec;
   assert(zones.length > 0, "a memory needs a zone");
   assert(maxOrder >= pageblockOrder && maxOrder < ORDERS, "largest order out of range", maxOrder);
+  assert(Number.isInteger(Math.log2(spec.pageSize)), "page size is a power of two", spec.pageSize);
+  assert(Number.isInteger(cpus) && cpus > 0, "a memory has a CPU", cpus);
   assert(pageblockOrder >= 1, "a pageblock has two pages at least", pageblockOrder);
   const shift = sectionShiftFor(spec);
   const lruHeads = zones.length * TYPE_COUNT * ORDERS + zones.length * cpus * PCP_LISTS;

@@ -8,7 +8,8 @@
  *
  * Every number is the engine's. What it does not count (numa_hit and the other
  * NUMA counters, the counters of a node) is left out; what it has none of (pages
- * on LRU lists, mlocked, bounced) is printed as the 0 it is.
+ * under writeback, bounced, of zsmalloc) is printed as the 0 it is. LRU lists have
+ * pages where somebody manages them (`managePages`).
  *
  * Linux: zoneinfo_show_print(), frag_show_print(), pagetypeinfo_show(), mm/vmstat.c
  */
@@ -33,6 +34,7 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "./memory.ts";
+import { lruCounters, nodeUnreclaimable } from "./pressure/lru-counters.ts";
 import { CMA, TYPE_NAMES } from "./rule.ts";
 import { type ZoneFields, zoneFields } from "./zone-fields.ts";
 
@@ -71,12 +73,15 @@ const FORM_6_1: ZoneinfoForm = {
 
 const FORM_6_12: ZoneinfoForm = { ...FORM_6_1, promo: true };
 
-/** 2.6.18 to 2.6.20, as read: counters came with 2.6.21, empty zones were not printed. */
+/**
+ * 2.6.18, as read: counters came with 2.6.21, empty zones were not printed. temp_priority was up to
+ * then; from 2.6.19 on each scan has its own.
+ */
 const LAYOUT_2_6: ZoneinfoLayout = {
   counterIndent: 4,
   protectionLast: true,
   pagesetWidth: 7,
-  tail: ["all_unreclaimable", "prev_priority", "start_pfn"],
+  tail: ["all_unreclaimable", "prev_priority", "temp_priority", "start_pfn"],
   tailWidth: 19,
 };
 
@@ -111,10 +116,10 @@ function zone(m: Memory, z: number, form: ZoneinfoForm): ZoneinfoZone {
     promo: form.promo ? fields.pages_promo : null,
     managed: fields.managed_pages,
     cma: form.cma ? fields.cma_pages : null,
-    counters: populated ? counters(fields, free, form) : new Map(),
+    counters: populated ? counters(m, z, fields, free, form) : new Map(),
     pagesets: populated ? pagesets(fields) : [],
     startPfn: populated ? fields.zone_start_pfn : null,
-    tail: new Map([["node_unreclaimable", 0]]),
+    tail: new Map([["node_unreclaimable", nodeUnreclaimable(m, z)]]),
   };
 }
 
@@ -140,9 +145,16 @@ function sizes(
   };
 }
 
-function counters(fields: ZoneFields, free: number, form: ZoneinfoForm): Map<string, number> {
+function counters(
+  m: Memory,
+  z: number,
+  fields: ZoneFields,
+  free: number,
+  form: ZoneinfoForm,
+): Map<string, number> {
   const none = form.counters.map((name): [string, number] => [name, 0]);
-  return new Map([["nr_free_pages", free], ...none, ["nr_free_cma", fields.nr_free_cma]]);
+  const counted: readonly [string, number][] = [["nr_free_pages", free], ...none];
+  return new Map([...counted, ...lruCounters(m, z), ["nr_free_cma", fields.nr_free_cma]]);
 }
 
 function pagesets(fields: ZoneFields): ZoneinfoPageset[] {
@@ -185,6 +197,7 @@ function zone26(m: Memory, z: number): ZoneinfoZone {
     tail: new Map([
       ["all_unreclaimable", fields.all_unreclaimable],
       ["prev_priority", fields.prev_priority],
+      ["temp_priority", fields.temp_priority],
     ]),
   };
 }

@@ -8,10 +8,10 @@
  *   page locks            wait_table, wait_table_size, wait_table_bits
  *   where and what        zone_pgdat, zone_start_pfn, spanned_pages …
  *
- * Nothing here is a copy: a field read twice may differ. Fields of reclaim have
- * their words in the image, and hold what a zone that was never reclaimed holds;
- * nothing writes them before there is reclaim. The same goes for the locks and
- * the wait table until several CPUs share a memory.
+ * Nothing here is a copy: a field read twice may differ. Fields of reclaim are those
+ * of kernels whose zones had lists of their own; they move once pages are managed
+ * (`managePages`), and hold what a zone that was never reclaimed holds in memories of
+ * other eras. Locks and the wait table move where several CPUs share a memory.
  *
  * Linux: struct zone, include/linux/mmzone.h (2.6.9 to 6.12)
  */
@@ -155,37 +155,37 @@ export class ZoneFields {
     return this.#word(Z_LRU_LOCK);
   }
 
-  /** First pfns of pages in use lately, from the head on. Empty before there is reclaim. */
+  /** First pfns of pages in use lately, from the head on. Empty where nothing is managed. */
   get active_list(): Generator<number> {
     return listed(this.#m, this.#m.lruHeads + this.#zone * LRU_LISTS);
   }
 
-  /** First pfns of pages to be reclaimed next, from the head on. Empty before there is reclaim. */
+  /** First pfns of pages to be reclaimed next, from the head on. Empty where nothing is managed. */
   get inactive_list(): Generator<number> {
     return listed(this.#m, this.#m.lruHeads + this.#zone * LRU_LISTS + 1);
   }
 
-  /** Pages on the active list. 0 before there is reclaim. */
+  /** Pages on the active list. 0 where nothing is managed. */
   get nr_active(): number {
     return this.#word(Z_ACTIVE);
   }
 
-  /** Pages on the inactive list. 0 before there is reclaim. */
+  /** Pages on the inactive list. 0 where nothing is managed. */
   get nr_inactive(): number {
     return this.#word(Z_INACTIVE);
   }
 
-  /** Pages of the active list that the next scan owes. 0 before there is reclaim. */
+  /** Pages of the active list that the next scan owes. 0 where nothing is managed. */
   get nr_scan_active(): number {
     return this.#word(Z_SCAN_ACTIVE);
   }
 
-  /** Pages of the inactive list that the next scan owes. 0 before there is reclaim. */
+  /** Pages of the inactive list that the next scan owes. 0 where nothing is managed. */
   get nr_scan_inactive(): number {
     return this.#word(Z_SCAN_INACTIVE);
   }
 
-  /** Pages scanned since one was last freed to the zone. 0 before there is reclaim. */
+  /** Pages scanned since one was last freed to the zone. 0 where nothing is managed. */
   get pages_scanned(): number {
     return this.#word(Z_PAGES_SCANNED);
   }
@@ -195,12 +195,12 @@ export class ZoneFields {
     return this.#word(Z_ALL_UNRECLAIMABLE);
   }
 
-  /** Priority of the scan going on, 12 (a 4096th of a list at once) to 0 (all). 12 before there is reclaim. */
+  /** Priority of the scan going on, 12 (a 4096th of a list at once) to 0 (all). 12 before the first. */
   get temp_priority(): number {
     return this.#word(Z_TEMP_PRIORITY);
   }
 
-  /** The priority at which the last scan had enough. 12 before there is reclaim. */
+  /** The priority at which the last scan had enough. 12 before the first. */
   get prev_priority(): number {
     return this.#word(Z_PREV_PRIORITY);
   }

@@ -260,6 +260,7 @@ test("2.6 prints no empty zones, no managed pages, and protection last", () => {
               batch: 7
   all_unreclaimable: 0
   prev_priority:     12
+  temp_priority:     12
   start_pfn:         4096
 `,
   );

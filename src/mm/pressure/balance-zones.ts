@@ -146,7 +146,7 @@ function lookAtSplit(
     const compacts =
       pages.rule.kswapdCompacts &&
       order > 0 &&
-      compactionSuitable(pages, zone, order, 0, class_) !== "skipped";
+      compactionSuitable(m, zone, order, 0, class_) !== "skipped";
     if (!isZoneBalanced(pages, zone, compacts ? 0 : order, class_, gap)) {
       shrinkNode(pages, [zone], control);
       if (isUnreclaimable(pages, [zone])) m.zone[at + Z_ALL_UNRECLAIMABLE] = 1;
@@ -168,7 +168,7 @@ function isZoneBalanced(
   return (
     order === 0 ||
     !pages.rule.kswapdCompacts ||
-    compactionSuitable(pages, zone, order, 0, highest) !== "skipped"
+    compactionSuitable(pages.m, zone, order, 0, highest) !== "skipped"
   );
 }
 

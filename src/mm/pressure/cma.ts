@@ -39,7 +39,10 @@ export type CmaAnswer =
       readonly available: string;
     };
 
-/** Lends whole pageblocks that lie in a hole of a zone as a CMA area. `name` is unique in the memory. */
+/**
+ * Lends whole pageblocks that lie in a hole of a zone as a CMA area. `count` is pages, `name` unique in
+ * the memory; a bit of the area's map stands for 2^orderPerBit pages. Asserts all of it.
+ */
 export function createCma(
   pages: Pages,
   name: string,
@@ -54,6 +57,9 @@ export function createCma(
     count > 0 && basePfn % block === 0 && count % block === 0,
     "a CMA area is whole pageblocks",
   );
+  const isBits = Number.isInteger(orderPerBit) && orderPerBit >= 0;
+  assert(isBits && count % 2 ** orderPerBit === 0, "an area is whole bits", orderPerBit);
+  assert(!m.image.regions.has(`cma.${name}`), "another area has this name");
   lendCma(m, basePfn, count);
   const bits = new Uint8Array(addRegion(m.image, `cma.${name}`, count >> orderPerBit).buffer);
   return { pages, name, basePfn, count, orderPerBit, bits };
@@ -62,11 +68,12 @@ export function createCma(
 /**
  * `count` pages in a row, aligned to 2^alignOrder pages: the lowest that can be had. Movable pages
  * in them are moved away; a place that cannot be emptied is passed over for the next one. Asserts that
- * `count` is above 0.
+ * `count` is above 0 and `alignOrder` not below.
  */
 export function cmaAlloc(area: CmaArea, count: number, alignOrder: number): CmaAnswer {
   const { bits, orderPerBit, basePfn } = area;
   assert(Number.isInteger(count) && count > 0, "a range has pages", count);
+  assert(Number.isInteger(alignOrder) && alignOrder >= 0, "no such alignment", alignOrder);
   const wanted = Math.ceil(count / 2 ** orderPerBit);
   const align = 2 ** Math.max(alignOrder - orderPerBit, 0);
   const offset = Math.floor((basePfn % 2 ** alignOrder) / 2 ** orderPerBit);
@@ -139,7 +146,7 @@ export function cmaRelease(area: CmaArea, pfn: number, count: number): void {
   const wanted = Math.ceil(count / 2 ** orderPerBit);
   const own = bits.subarray(bit, bit + wanted);
   assert(
-    Number.isInteger(bit) && bit >= 0 && own.length === wanted && own.indexOf(0) < 0,
+    count > 0 && Number.isInteger(bit) && bit >= 0 && own.length === wanted && own.indexOf(0) < 0,
     "this range is not allocated from the area",
     pfn,
   );

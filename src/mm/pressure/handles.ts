@@ -149,15 +149,15 @@ function dropSlot(pages: Pages, handle: number): void {
   pages.slot[handle] = 0;
 }
 
-/** Gives a page up for good, wherever it is. */
+/** Gives a page up for good, wherever it is. Asserts that it is not pinned. */
 export function dropPage(pages: Pages, handle: number): void {
   assertUsed(pages, handle);
   const row = pages.place[handle];
+  assert(row === 0 || pages.pins[row] === 0, "dropped while it is pinned", handle);
   dropSlot(pages, handle);
   pages.kind[handle] = HANDLE_FREE;
   pages.place[handle] = 0;
   if (row === 0) return;
-  assert(pages.pins[row] === 0, "dropped while it is pinned", pfnOf(pages.m, row));
   forget(pages, row);
   freePages(pages.m, pfnOf(pages.m, row), pages.m.state[row] & ORDER_MASK);
 }
@@ -242,6 +242,6 @@ export function disownPages(pages: Pages, pfn: number): void {
 }
 
 function assertUsed(pages: Pages, handle: number): void {
-  const isUsed = handle > 0 && handle < pages.kind.length && pages.kind[handle] !== HANDLE_FREE;
+  const isUsed = handle > 0 && handle < pages.kind.length && pages.kind[handle] > HANDLE_FREE;
   assert(isUsed, "no page has this handle", handle);
 }

@@ -167,12 +167,16 @@ export interface ReclaimCounts {
 }
 
 export interface PageOptions {
-  /** Handles at most; as many as the memory has pages by default. */
+  /**
+   * Handles at most: pages that there can be at once, in memory and in the store. As many as both hold
+   * by default; 9 bytes each.
+   */
   readonly handles?: number;
+  /** Where bytes go; without one only clean file pages and owners' blocks are reclaimed. */
   readonly store?: PageStore;
-  /** True by default. */
+  /** False leaves migration out, as kernels without CONFIG_MIGRATION: nothing moves. True by default. */
   readonly migration?: boolean;
-  /** vm.swappiness: 60 by default. */
+  /** vm.swappiness, 0 (files first) to 200 (anonymous pages first): 60 by default. */
   readonly swappiness?: number;
   /** vm.compaction_proactiveness, 0 to 100: 20 by default since 5.9, 0 before, where there was none. */
   readonly compactionProactiveness?: number;
@@ -181,15 +185,20 @@ export interface PageOptions {
 }
 
 /**
- * Gives a memory pages that may move or go. Asserts that it is one thread's: whose
+ * Gives a memory pages that may move or go, once. Asserts that it is one thread's: whose
  * a page is cannot be changed under the feet of others.
  */
 export function managePages(m: Memory, options: PageOptions = {}): Pages {
   assert(m.cpus === null, "pages that move need a memory of one thread");
+  assert(!m.image.regions.has("pages.handle"), "this memory has such pages already");
+  const { store = null, swappiness = 60 } = options;
+  assert(swappiness >= 0 && swappiness <= 200, "swappiness is 0 to 200", swappiness);
   const { image, rows, sectionShift, touched } = m;
   const column = (name: string, log: number): ArrayBufferLike =>
     addChunkedRegion(image, name, rows * 2 ** log, sectionShift + log, touched).buffer;
-  const handles = (options.handles ?? rows - m.firstRow) + 1;
+  const wanted = options.handles ?? rows - m.firstRow + (store?.slots ?? 0);
+  assert(Number.isSafeInteger(wanted) && wanted >= 0, "handles are a number of pages", wanted);
+  const handles = wanted + 1;
   const words = (name: string, count: number): Int32Array =>
     new Int32Array(addRegion(image, name, count * 4).buffer);
   const pages: Pages = {
@@ -232,10 +241,10 @@ export function managePages(m: Memory, options: PageOptions = {}): Pages {
     },
     scanned: new Float64Array(m.zoneCount),
     freed: new Float64Array(m.zoneCount),
-    store: options.store ?? null,
+    store,
     owners: [],
     migration: options.migration ?? true,
-    swappiness: options.swappiness ?? 60,
+    swappiness,
     gfp: userBits(m),
     nextHandle: 1,
     reclaiming: false,

@@ -209,7 +209,7 @@ function goesOnFor(
   const canBegin = zones.some((zone) => {
     const at = zone * ZONE_WORDS;
     if (m.zone[at + Z_MANAGED] === 0 || m.zone[at + Z_INDEX] > reclaimIdx) return false;
-    return compactionSuitable(pages, zone, order, 0, reclaimIdx) !== "skipped";
+    return compactionSuitable(m, zone, order, 0, reclaimIdx) !== "skipped";
   });
   if (canBegin) return false;
   return rule.goesOn === "twice-first" || isLong;

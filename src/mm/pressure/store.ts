@@ -4,6 +4,7 @@
  *
  * Linux: struct swap_info_struct, mm/swapfile.c
  */
+import { assert } from "../../base/assert.ts";
 import type { PageStore } from "./pages.ts";
 import { SlotMap } from "./slots.ts";
 
@@ -12,8 +13,13 @@ export class MemoryStore implements PageStore {
   readonly #bytes: Uint8Array | null;
   readonly #pageSize: number;
 
-  /** `slots` pages; without bytes where the memory has none. */
+  /**
+   * `slots` pages of `pageSize` bytes; `hasBytes` is false for memories without, which it must not be
+   * for others. Asserts that both are whole numbers, and later that pages are of this size.
+   */
   constructor(slots: number, pageSize: number, hasBytes = true) {
+    assert(Number.isSafeInteger(slots) && slots >= 0, "a store has a number of slots", slots);
+    assert(Number.isSafeInteger(pageSize) && pageSize > 0, "a page has a size", pageSize);
     this.#slots = new SlotMap(slots);
     this.#bytes = hasBytes ? new Uint8Array(slots * pageSize) : null;
     this.#pageSize = pageSize;
@@ -28,6 +34,8 @@ export class MemoryStore implements PageStore {
   }
 
   write(bytes: Uint8Array | null): number {
+    assertPage(bytes, this.#pageSize);
+    assert(bytes === null || this.#bytes !== null, "this store was made without bytes");
     const slot = this.#slots.next();
     if (slot < 0) return -1;
     this.#slots.take(slot);
@@ -47,4 +55,13 @@ export class MemoryStore implements PageStore {
   drop(slot: number): void {
     this.#slots.drop(slot);
   }
+}
+
+/** A page of another size would reach into the next slot. */
+export function assertPage(bytes: Uint8Array | null, pageSize: number): void {
+  assert(
+    bytes === null || bytes.length === pageSize,
+    "the store has pages of another size",
+    pageSize,
+  );
 }

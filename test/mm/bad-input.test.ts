@@ -1,0 +1,180 @@
+// Goal: what a caller gets wrong is one assertion that says what, at the call that was wrong, and leaves
+// the memory as it was. Method: each door of the allocator and of its pages with values that no caller
+// can mean; afterwards every invariant is checked.
+import { strict as expect } from "node:assert";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { AssertionError } from "../../src/base/assert.ts";
+import { SwapFile } from "../../src/host/index.ts";
+import {
+  type BootOptions,
+  bootMemory,
+  cmaAlloc,
+  cmaRelease,
+  createCma,
+  dropPage,
+  GFP_KERNEL,
+  lockPage,
+  MemoryStore,
+  managePages,
+  NO_HANDLE,
+  newPage,
+  type Pages,
+  pinPage,
+  touchPage,
+  unlockPage,
+  unpinPage,
+  usePressure,
+  verify,
+  verifyPages,
+  zoneFields,
+} from "../../src/mm/index.ts";
+
+const zone = { name: "Normal", startPfn: 0, pages: 2048 };
+const booted = (options: Partial<BootOptions>) => () => bootMemory({ zones: [zone], ...options });
+
+function refuses(calls: readonly (readonly [string, () => unknown, RegExp])[]): void {
+  for (const [name, call, message] of calls) {
+    expect.throws(
+      call,
+      (error) => {
+        expect.ok(error instanceof AssertionError, `${name}: ${error}`);
+        expect.match(error.message, message, name);
+        return true;
+      },
+      `${name} is accepted`,
+    );
+  }
+}
+
+test("a memory that cannot be laid out", () => {
+  const next = { name: "HighMem", startPfn: 2047, pages: 10 };
+  refuses([
+    ["no era", booted({ era: "banana" }), /era is no kernel version/],
+    ["an era before 2.6.9", booted({ era: "2.4.37" }), /older than 2\.6\.9/],
+    ["no zones", booted({ zones: [] }), /needs a zone/],
+    ["pages below 0", booted({ zones: [{ ...zone, pages: -5 }] }), /number of pages \(-5\)/],
+    ["half a page", booted({ zones: [{ ...zone, pages: 10.5 }] }), /number of pages \(10\.5\)/],
+    ["pages that are no number", booted({ zones: [{ ...zone, pages: Number.NaN }] }), /NaN/],
+    ["a start below 0", booted({ zones: [{ ...zone, startPfn: -1 }] }), /starts at a pfn \(-1\)/],
+    ["zones that overlap", booted({ zones: [zone, next] }), /two zones have this page \(2047\)/],
+    ["no CPU", booted({ cpus: 0 }), /has a CPU \(0\)/],
+    ["half a CPU", booted({ cpus: 1.5 }), /has a CPU \(1\.5\)/],
+    ["pages of 1000 bytes", booted({ pageSize: 1000 }), /power of two \(1000\)/],
+    ["bytes for half of it", booted({ bytes: new Uint8Array(2 ** 22) }), /over all pages \(2048\)/],
+    [
+      "bytes that begin later",
+      booted({ bytes: new Uint8Array(2 ** 23), bytesPfn: 1 }),
+      /all pages/,
+    ],
+  ]);
+});
+
+test("spans of two nodes may reach into each other, their RAM may not", () => {
+  const zones = [
+    { ...zone, pages: 4096, holes: [{ start: 1024, end: 2048 }] },
+    { ...zone, node: 1, startPfn: 1024, pages: 1024 },
+  ];
+  expect.deepEqual(verify(bootMemory({ zones })), []);
+});
+
+test("pages that cannot be managed", () => {
+  const managed = (options: Parameters<typeof managePages>[1]) => () =>
+    managePages(bootMemory({ zones: [zone] }), options);
+  const twice = bootMemory({ zones: [zone] });
+  managePages(twice);
+  refuses([
+    ["a second time", () => managePages(twice), /has such pages already/],
+    [
+      "of a shared memory",
+      () => managePages(bootMemory({ zones: [zone], shared: true })),
+      /one thread/,
+    ],
+    ["swappiness 201", managed({ swappiness: 201 }), /0 to 200 \(201\)/],
+    ["no swappiness", managed({ swappiness: Number.NaN }), /0 to 200 \(NaN\)/],
+    ["handles below 0", managed({ handles: -1 }), /\(-1\)/],
+    ["half a handle", managed({ handles: 1.5 }), /\(1\.5\)/],
+  ]);
+});
+
+test("stores of no size, or of another page size than the memory's", () => {
+  const path = join(tmpdir(), "never-made");
+  const page = new Uint8Array(4096);
+  refuses([
+    ["slots below 0", () => new MemoryStore(-1, 4096), /number of slots \(-1\)/],
+    ["no slots", () => new MemoryStore(Number.NaN, 4096), /number of slots \(NaN\)/],
+    ["pages without size", () => new MemoryStore(1, 0), /a page has a size \(0\)/],
+    ["a file of no pages", () => new SwapFile(path, 0, 4096), /has slots \(0\)/],
+    ["a file of empty pages", () => new SwapFile(path, 1, 0), /a page has a size \(0\)/],
+    ["smaller slots", () => new MemoryStore(2, 2048).write(page), /another size \(2048\)/],
+    ["larger slots", () => new MemoryStore(2, 8192).write(page), /another size \(8192\)/],
+    ["no bytes kept", () => new MemoryStore(2, 4096, false).write(page), /made without bytes/],
+  ]);
+});
+
+function withPages(): Pages {
+  const pages = managePages(bootMemory({ zones: [zone] }), { store: new MemoryStore(8, 4096) });
+  usePressure(pages);
+  return pages;
+}
+
+test("handles that are none, and what they are not", () => {
+  const pages = withPages();
+  const handle = newPage(pages, pages.gfp, "anon");
+  const pinned = newPage(pages, pages.gfp, "anon");
+  pinPage(pages, pinned);
+  refuses([
+    ["handle 0", () => touchPage(pages, NO_HANDLE, true), /no page has this handle \(0\)/],
+    ["a handle too high", () => touchPage(pages, 1e9, true), /this handle \(1000000000\)/],
+    ["half a handle", () => touchPage(pages, 1.5, true), /this handle \(1\.5\)/],
+    ["a handle not given out", () => dropPage(pages, pinned + 1), /no page has this handle/],
+    ["not pinned", () => unpinPage(pages, handle), /not pinned/],
+    ["not locked", () => unlockPage(pages, handle), /not locked/],
+    ["dropped while pinned", () => dropPage(pages, pinned), /dropped while it is pinned/],
+  ]);
+  // A drop that is refused has dropped nothing.
+  expect.ok(touchPage(pages, pinned, true) >= 0);
+  unpinPage(pages, pinned);
+  dropPage(pages, pinned);
+  lockPage(pages, handle);
+  unlockPage(pages, handle);
+  dropPage(pages, handle);
+  expect.deepEqual([...verify(pages.m), ...verifyPages(pages)], []);
+});
+
+test("areas that cannot be lent, ranges that cannot be asked for", () => {
+  const holes = [{ start: 1024, end: 2048 }];
+  const m = bootMemory({ zones: [{ ...zone, pages: 2560, holes }], cma: true });
+  const pages = managePages(m);
+  const area = createCma(pages, "one", 1024, 512);
+  const { pfn } = cmaAlloc(area, 64, 6);
+  refuses([
+    ["no such kernel", () => createCma(withPages(), "a", 0, 512), /not made with cma: true/],
+    ["half a pageblock", () => createCma(pages, "a", 1536, 256), /whole pageblocks/],
+    ["not on a pageblock", () => createCma(pages, "a", 1600, 512), /whole pageblocks/],
+    ["memory that is in use", () => createCma(pages, "a", 0, 512), /in a hole .*\(0\)/],
+    ["lent already", () => createCma(pages, "a", 1024, 512), /in a hole .*\(1024\)/],
+    ["a name again", () => createCma(pages, "one", 1536, 512), /another area has this name/],
+    ["a bit for more than it has", () => createCma(pages, "a", 1536, 512, 10), /whole bits \(10\)/],
+    ["a bit for less than a page", () => createCma(pages, "a", 1536, 512, -1), /whole bits \(-1\)/],
+    ["no pages", () => cmaAlloc(area, 0, 0), /a range has pages \(0\)/],
+    ["no alignment", () => cmaAlloc(area, 1, Number.NaN), /no such alignment \(NaN\)/],
+    ["half an order", () => cmaAlloc(area, 1, 1.5), /no such alignment \(1\.5\)/],
+    ["given back by halves", () => cmaRelease(area, pfn + 1, 64), /not allocated from the area/],
+    ["nothing given back", () => cmaRelease(area, pfn, 0), /not allocated from the area/],
+  ]);
+  // What was refused lent nothing.
+  expect.equal(zoneFields(m, 0).cma_pages, 512);
+  cmaRelease(area, pfn, 64);
+  expect.deepEqual([...verify(m), ...verifyPages(pages)], []);
+});
+
+test("as many handles as memory and store hold together: a refusal is memory's", () => {
+  const m = bootMemory({ zones: [{ ...zone, pages: 1024 }] });
+  const pages = managePages(m, { store: new MemoryStore(4096, 4096, false) });
+  usePressure(pages);
+  for (let i = 0; i < 4096; i++) expect.notEqual(newPage(pages, GFP_KERNEL, "anon"), NO_HANDLE);
+  expect.ok(pages.counts.pswpout >= 3072, `${pages.counts.pswpout} pages written out`);
+  expect.deepEqual(verifyPages(pages), []);
+});
