@@ -6,22 +6,24 @@
  */
 import { freePages } from "../mm/allocate.ts";
 import { allocContigRange } from "../mm/contig.ts";
+import { addRegion } from "../mm/image.ts";
 import type { Memory } from "../mm/memory.ts";
 import { CMA } from "../mm/rule.ts";
 
 /** CONFIG_CMA_ALIGNMENT: areas are aligned to their size up to this order. */
 const ALIGNMENT_ORDER = 8;
 
-/** One area: pages, and which of them are taken. */
+/** One area: pages, and which of them are taken, a byte each in the image. */
 export class CmaArea {
   readonly startPfn: number;
   readonly pages: number;
   readonly #used: Uint8Array;
 
-  constructor(startPfn: number, pages: number) {
+  constructor(memory: Memory, name: string, startPfn: number, pages: number) {
     this.startPfn = startPfn;
     this.pages = pages;
-    this.#used = new Uint8Array(pages);
+    const region = addRegion(memory.image, name, pages);
+    this.#used = new Uint8Array(region.buffer, region.byteOffset, pages);
   }
 
   /** First pfn of `count` pages, or -1. Where pages cannot be taken the search goes on behind them. */

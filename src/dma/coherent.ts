@@ -173,7 +173,9 @@ export function freeCoherent(core: Core, device: Device, buffer: DmaBuffer, attr
   const bytes = struckOut(core, device, entry);
   for (const run of buffer.block.runs) core.cache?.setUncached(run.physical, run.length, false);
   if (declared !== null) {
-    declared.give(buffer.block.runs[0]?.physical ?? 0, orderOf(core.machine, bytes));
+    // By its device, as the kernel looks for it: the buffer may have been another layer's.
+    const area = core.declared.get(declared.device);
+    area?.give(buffer.block.runs[0]?.physical ?? 0, orderOf(core.machine, bytes));
     return;
   }
   const direction = DMA_BIDIRECTIONAL;

@@ -10,10 +10,11 @@ import type { Bounce } from "./bounce.ts";
 import type { Counts } from "./counts.ts";
 import type { CpuCache } from "./cpu-cache.ts";
 import type { DmaDebug } from "./debug.ts";
-import type { DeclaredArea } from "./declared.ts";
+import type { DeclaredAreas } from "./declared.ts";
 import type { DmaEvent } from "./events.ts";
 import type { Machine } from "./machine.ts";
 import type { DmaOps } from "./ops.ts";
+import type { PoolTable } from "./pool-table.ts";
 import type { Reports } from "./reports.ts";
 import type { Device } from "./runtime-device.ts";
 import type { Space } from "./space.ts";
@@ -41,8 +42,9 @@ export interface Core {
   readonly onEvent: ((event: DmaEvent) => void) | null;
   /** By id. */
   readonly devices: Device[];
-  /** Devices' own coherent memory, by device id. */
-  readonly declared: Map<number, DeclaredArea>;
+  /** Devices' own coherent memory. */
+  readonly declared: DeclaredAreas;
+  readonly pools: PoolTable;
   /** Whether accesses that the books do not know are refused, or only reported. */
   readonly strictBus: boolean;
 }

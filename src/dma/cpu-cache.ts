@@ -6,34 +6,57 @@
  * A line is dirty as a whole. A buffer that shares a line with something else can
  * therefore be spoiled, as on the hardware; drivers align buffers for that reason.
  * Lines stay for ever unless told otherwise: `evict` writes back as a CPU may do
- * at any moment.
+ * at any moment. Only RAM is cached: memory that lies on devices is mapped past it.
+ *
+ * State is in the image, as large as RAM, and untouched chunks of it cost nothing:
+ *
+ *   lines     the bytes of each line that is held
+ *   states    a byte a line: not held, clean, dirty
+ *   uncached  a byte a page: 1 for coherent memory of devices that do not snoop
+ *   counts    f64, lines held and dirty
  *
  * Linux: arch_sync_dma_for_device(), arch_sync_dma_for_cpu(), arch/arm64/mm/dma-mapping.c
  */
+import { addChunkedRegion, addRegion } from "../mm/image.ts";
+import type { Memory } from "../mm/memory.ts";
 import type { Space } from "./space.ts";
 
-interface Line {
-  readonly bytes: Uint8Array;
-  dirty: boolean;
-}
+const ABSENT = 0;
+const CLEAN = 1;
+const DIRTY = 2;
+
+const CHUNK_SHIFT = 12;
+const CHUNK = 2 ** CHUNK_SHIFT;
 
 export class CpuCache {
   readonly lineSize: number;
   readonly #space: Space;
-  readonly #lines = new Map<number, Line>();
-  /** Pages that the CPU reaches past the cache: coherent memory of devices that do not snoop. */
-  readonly #uncached = new Set<number>();
+  /** First byte of RAM, and the one behind it. */
+  readonly #start: number;
+  readonly #end: number;
+  readonly #lines: Marked;
+  readonly #states: Marked;
+  readonly #uncached: Marked;
+  /** Lines that are held; how many of them are dirty. */
+  readonly #counts: Float64Array;
 
-  constructor(space: Space, lineSize: number) {
+  constructor(space: Space, name: string, lineSize: number) {
     this.#space = space;
     this.lineSize = lineSize;
+    const { memory, pageSize } = space.machine;
+    const size = memory.bytes?.byteLength ?? 0;
+    this.#start = memory.bytesPfn * pageSize;
+    this.#end = this.#start + size;
+    this.#lines = new Marked(memory, `${name}.cacheLines`, size);
+    this.#states = new Marked(memory, `${name}.cacheStates`, Math.ceil(size / lineSize));
+    this.#uncached = new Marked(memory, `${name}.uncached`, Math.ceil(size / pageSize));
+    const counts = addRegion(memory.image, `${name}.cacheCounts`, 2 * 8);
+    this.#counts = new Float64Array(counts.buffer, counts.byteOffset, 2);
   }
 
   /** Lines that are held; how many of them are dirty. */
   count(): { readonly lines: number; readonly dirty: number } {
-    let dirty = 0;
-    for (const line of this.#lines.values()) if (line.dirty) dirty++;
-    return { lines: this.#lines.size, dirty };
+    return { lines: this.#counts[0], dirty: this.#counts[1] };
   }
 
   /** Pages of coherent memory are remapped past the cache, or put back behind it. */
@@ -41,110 +64,158 @@ export class CpuCache {
     const { pageSize } = this.#space.machine;
     this.flush(physical, length);
     for (let at = physical; at < physical + length; at += pageSize) {
-      if (uncached) this.#uncached.add(Math.floor(at / pageSize));
-      else this.#uncached.delete(Math.floor(at / pageSize));
+      if (at < this.#start || at >= this.#end) continue;
+      this.#uncached.set(Math.floor((at - this.#start) / pageSize), uncached ? 1 : 0);
     }
   }
 
   /** What the CPU reads; false where there are no bytes. */
   read(physical: number, into: Uint8Array): boolean {
-    return this.#each(physical, into.length, (line, from, to, at) => {
-      into.set(line.subarray(from, to), at);
-      return false;
-    });
+    return this.#each(physical, into.length, false, (part, at) => into.set(part, at));
   }
 
   /** The CPU writes; false where there are no bytes. */
   write(physical: number, bytes: Uint8Array): boolean {
-    return this.#each(physical, bytes.length, (line, from, to, at) => {
-      line.set(bytes.subarray(at, at + to - from), from);
-      return true;
+    return this.#each(physical, bytes.length, true, (part, at) => {
+      part.set(bytes.subarray(at, at + part.length));
     });
   }
 
   /** Writes dirty lines of a range to memory and keeps them. */
   clean(physical: number, length: number): void {
-    for (const number of this.#held(physical, length)) this.#writeBack(number);
+    this.#held(physical, length, (line) => this.#writeBack(line));
   }
 
   /** Drops lines of a range, dirty or not; but what of a line lies outside of the range is written first. */
   invalidate(physical: number, length: number): void {
     const end = physical + length;
-    for (const number of this.#held(physical, length)) {
-      const start = number * this.lineSize;
+    this.#held(physical, length, (line) => {
+      const start = this.#start + line * this.lineSize;
       const whole = start >= physical && start + this.lineSize <= end;
-      if (!whole) this.#writeBack(number);
-      this.#lines.delete(number);
-    }
+      if (!whole) this.#writeBack(line);
+      this.#drop(line);
+    });
   }
 
   /** Writes dirty lines of a range to memory and drops all of them. */
   flush(physical: number, length: number): void {
-    for (const number of this.#held(physical, length)) {
-      this.#writeBack(number);
-      this.#lines.delete(number);
-    }
+    this.#held(physical, length, (line) => {
+      this.#writeBack(line);
+      this.#drop(line);
+    });
   }
 
   /** Writes back and drops whatever is held, as a CPU may at any moment; `choose` picks lines by number. */
   evict(choose: (line: number) => boolean = () => true): void {
-    for (const number of [...this.#lines.keys()]) {
-      if (!choose(number)) continue;
-      this.#writeBack(number);
-      this.#lines.delete(number);
+    const first = this.#start / this.lineSize;
+    this.#states.each((line) => {
+      if (!choose(first + line)) return;
+      this.#writeBack(line);
+      this.#drop(line);
+    });
+  }
+
+  /** Calls `see` for each line of RAM that is held and has a byte of the range. Lines count from RAM's first. */
+  #held(physical: number, length: number, see: (line: number) => void): void {
+    const from = Math.max(physical, this.#start) - this.#start;
+    const end = Math.min(physical + length, this.#end) - this.#start;
+    if (from >= end || this.#counts[0] === 0) return;
+    const { bytes } = this.#states;
+    const last = Math.floor((end - 1) / this.lineSize);
+    for (let line = Math.floor(from / this.lineSize); line <= last; line++) {
+      if (bytes[line] !== ABSENT) see(line);
     }
   }
 
-  /** Whether memory and a held line differ somewhere in a range: the CPU would read other bytes than a device. */
-  shadows(physical: number, length: number): boolean {
-    return this.#held(physical, length).length > 0;
+  #writeBack(line: number): void {
+    if (this.#states.bytes[line] !== DIRTY) return;
+    this.#memoryOf(line)?.set(this.#bytesOf(line));
+    this.#states.set(line, CLEAN);
+    this.#counts[1]--;
   }
 
-  #held(physical: number, length: number): number[] {
-    if (length <= 0) return [];
-    const first = Math.floor(physical / this.lineSize);
-    const last = Math.floor((physical + length - 1) / this.lineSize);
-    if (last - first < this.#lines.size) {
-      const found: number[] = [];
-      for (let at = first; at <= last; at++) if (this.#lines.has(at)) found.push(at);
-      return found;
+  #drop(line: number): void {
+    if (this.#states.bytes[line] === DIRTY) this.#counts[1]--;
+    this.#states.set(line, ABSENT);
+    this.#counts[0]--;
+  }
+
+  #bytesOf(line: number): Uint8Array {
+    return this.#lines.bytes.subarray(line * this.lineSize, (line + 1) * this.lineSize);
+  }
+
+  #memoryOf(line: number): Uint8Array | null {
+    return this.#space.view(this.#start + line * this.lineSize, this.lineSize);
+  }
+
+  /** The line's bytes, fetched where it is not held. */
+  #fetched(line: number, dirty: boolean): Uint8Array {
+    const bytes = this.#bytesOf(line);
+    const state = this.#states.bytes[line];
+    if (state === ABSENT) {
+      this.#lines.mark(line * this.lineSize, this.lineSize);
+      const memory = this.#memoryOf(line);
+      if (memory !== null) bytes.set(memory);
+      this.#counts[0]++;
     }
-    return [...this.#lines.keys()].filter((at) => at >= first && at <= last);
+    if (dirty && state !== DIRTY) this.#counts[1]++;
+    this.#states.set(line, dirty || state === DIRTY ? DIRTY : CLEAN);
+    return bytes;
   }
 
-  #writeBack(number: number): void {
-    const line = this.#lines.get(number);
-    if (line === undefined || !line.dirty) return;
-    this.#space.view(number * this.lineSize, this.lineSize)?.set(line.bytes);
-    line.dirty = false;
-  }
-
-  /** Calls `touch` for each line of a range with the part of it and where the part lies in the range. */
+  /** Calls `touch` for each part of a range, in its line or in memory, and where it lies in the range. */
   #each(
     physical: number,
     length: number,
-    touch: (line: Uint8Array, from: number, to: number, at: number) => boolean,
+    dirty: boolean,
+    touch: (part: Uint8Array, at: number) => void,
   ): boolean {
     const { pageSize } = this.#space.machine;
     for (let at = 0; at < length; ) {
       const here = physical + at;
-      const number = Math.floor(here / this.lineSize);
-      const from = here - number * this.lineSize;
-      const to = Math.min(this.lineSize, from + length - at);
-      const past = this.#uncached.has(Math.floor(here / pageSize));
-      const memory = this.#space.view(number * this.lineSize, this.lineSize);
+      const from = here % this.lineSize;
+      const part = Math.min(this.lineSize - from, length - at);
+      const memory = this.#space.view(here, part);
       if (memory === null) return false;
-      if (past) touch(memory, from, to, at);
+      const inRam = here >= this.#start && here < this.#end;
+      const page = Math.floor((here - this.#start) / pageSize);
+      if (!inRam || this.#uncached.bytes[page] !== 0) touch(memory, at);
       else {
-        let line = this.#lines.get(number);
-        if (line === undefined) {
-          line = { bytes: memory.slice(), dirty: false };
-          this.#lines.set(number, line);
-        }
-        if (touch(line.bytes, from, to, at)) line.dirty = true;
+        const line = Math.floor((here - this.#start) / this.lineSize);
+        touch(this.#fetched(line, dirty).subarray(from, from + part), at);
       }
-      at += to - from;
+      at += part;
     }
     return true;
+  }
+}
+
+/** Bytes of a chunked region, with the marks that tell a snapshot what to copy. */
+class Marked {
+  readonly bytes: Uint8Array;
+  readonly #touched: Uint8Array;
+
+  constructor(memory: Memory, name: string, size: number) {
+    this.#touched = new Uint8Array(Math.ceil(size / CHUNK));
+    const region = addChunkedRegion(memory.image, name, size, CHUNK_SHIFT, this.#touched);
+    this.bytes = new Uint8Array(region.buffer, region.byteOffset, size);
+  }
+
+  mark(at: number, length: number): void {
+    this.#touched.fill(1, Math.floor(at / CHUNK), Math.ceil((at + length) / CHUNK));
+  }
+
+  set(at: number, value: number): void {
+    this.#touched[at >>> CHUNK_SHIFT] = 1;
+    this.bytes[at] = value;
+  }
+
+  /** Calls `see` with the place of each byte that is not zero. */
+  each(see: (at: number) => void): void {
+    for (let chunk = this.#touched.indexOf(1); chunk >= 0; ) {
+      const end = Math.min((chunk + 1) * CHUNK, this.bytes.length);
+      for (let at = chunk * CHUNK; at < end; at++) if (this.bytes[at] !== 0) see(at);
+      chunk = this.#touched.indexOf(1, chunk + 1);
+    }
   }
 }

@@ -128,8 +128,8 @@ function cpuRuns(core: Core, device: Device, buffer: DmaBuffer, size: number): R
   if (block.order === -1) return block.runs;
   const length = pageAlign(core.machine, size);
   if (declared === null && device.ops !== core.direct) return [{ physical, length }];
-  const end = declared === null ? -1 : declared.busStart + declared.pages * declared.pageSize;
-  const own = declared !== null && physical + size <= end;
+  const area = declared === null ? undefined : core.declared.get(declared.device);
+  const own = area !== undefined && physical + size <= area.busStart + area.pages * area.pageSize;
   return [{ physical: own ? physical : dmaToPhys(device, dma), length }];
 }
 

@@ -5,7 +5,7 @@ import { assert } from "../base/assert.ts";
 import type { Range } from "../base/range.ts";
 import { type DeclaredPolicy, type DmaPolicy, dmaPolicy } from "../kernels/dma.ts";
 import type { Memory } from "../mm/memory.ts";
-import { ApartMappings } from "./apart.ts";
+import { APART_CELLS, ApartMappings } from "./apart.ts";
 import { AtomicPools } from "./atomic-pool.ts";
 import { createBooks } from "./books.ts";
 import type { Bounce } from "./bounce.ts";
@@ -14,16 +14,22 @@ import type { Core } from "./core.ts";
 import { createCounts } from "./counts.ts";
 import { CpuCache } from "./cpu-cache.ts";
 import { type DebugOptions, DmaDebug } from "./debug.ts";
+import { DeclaredAreas } from "./declared.ts";
 import type { DeviceSpec } from "./device.ts";
 import { createDirectOps } from "./direct.ts";
 import type { CmaChoice } from "./direct-alloc.ts";
 import type { DmaDevice } from "./dma-device.ts";
 import type { DmaEvent } from "./events.ts";
+import { Heap } from "./heap.ts";
 import { machineOf } from "./machine.ts";
 import type { DmaOps } from "./ops.ts";
+import { PoolTable } from "./pool-table.ts";
 import { Reports } from "./reports.ts";
 import type { Device } from "./runtime-device.ts";
 import { Space } from "./space.ts";
+
+/** Cells of the heap beside those for mappings: pools, areas, lists of many buffers. */
+const OTHER_CELLS = 2 ** 17;
 
 export interface DmaOptions {
   /** Kernel whose rules count: "2.6.18", "6.1.0-50-amd64" …; 6.1 by default. */
@@ -79,9 +85,12 @@ export function createCore(memory: Memory, options: DmaOptions): Core {
   assert(Number.isInteger(Math.log2(mappings)), "mappings is no power of two", mappings);
   assert(Number.isInteger(Math.log2(cacheLine)), "cacheLine is no power of two", cacheLine);
   const reports = new Reports();
-  const space = new Space(machine);
+  const { maxDevices = 256 } = options;
+  const heap = new Heap(memory, name, mappings * APART_CELLS + OTHER_CELLS);
+  const declared = new DeclaredAreas(memory, name, heap, maxDevices);
+  const space = new Space(machine, declared);
   const books = createBooks(memory, name, mappings);
-  const pools = atomicPoolsOf(options, policy, machine, reports);
+  const pools = atomicPoolsOf(options, policy, machine, name, heap, reports);
   const bounce = options.bounce ?? null;
   const restricted = new Map<string, Bounce | null>();
   const restrictedOf = (device: DmaDevice): Bounce | null => restricted.get(device.name) ?? null;
@@ -100,7 +109,7 @@ export function createCore(memory: Memory, options: DmaOptions): Core {
       bounce,
       atomic: pools,
       restrictedOf,
-      cmaOf: cmaChooser(options, machine.pageSize),
+      cmaOf: cmaChooser(options, memory, name),
       remaps: (device) => encrypted || !device.coherent,
     },
     onBounce: onEvent === null ? null : (device, dma, size) => onEvent(bounced(device, dma, size)),
@@ -112,11 +121,11 @@ export function createCore(memory: Memory, options: DmaOptions): Core {
     machine,
     policy,
     books,
-    apart: new ApartMappings(),
-    counts: createCounts(memory, name, options.maxDevices ?? 256),
+    apart: new ApartMappings(memory, name, heap, mappings),
+    counts: createCounts(memory, name, maxDevices),
     reports,
     space,
-    cache: (options.cache ?? apart) ? new CpuCache(space, cacheLine) : null,
+    cache: (options.cache ?? apart) ? new CpuCache(space, name, cacheLine) : null,
     direct,
     translated: typeof ops === "function" ? ops(direct) : ops,
     atomic: pools,
@@ -125,7 +134,8 @@ export function createCore(memory: Memory, options: DmaOptions): Core {
     debug: debugOf(options, policy, books, reports, cacheLine),
     onEvent,
     devices: [],
-    declared: new Map(),
+    declared,
+    pools: new PoolTable(memory, name, heap),
     strictBus: options.bus !== "physical",
   };
 }
@@ -140,13 +150,15 @@ function atomicPoolsOf(
   options: DmaOptions,
   policy: DmaPolicy,
   machine: Core["machine"],
+  name: string,
+  heap: Heap,
   reports: Reports,
 ): AtomicPools | null {
   // Only architectures that remap or encrypt have them.
   const apart = options.devices?.some((device) => device.coherent === false) ?? false;
   const needed = options.encrypted === true || options.cache === true || apart;
   if (policy.atomicPools === "none" || !needed) return null;
-  const pools = new AtomicPools(machine, options.coherentPool);
+  const pools = new AtomicPools(machine, name, heap, options.coherentPool);
   for (const line of pools.log) reports.say(line);
   return pools;
 }
@@ -163,8 +175,15 @@ function debugOf(
   return new DmaDebug(policy.debug, debug === true ? {} : debug, books, reports, cacheLine);
 }
 
-function cmaChooser(options: DmaOptions, pageSize: number): (device: DmaDevice) => CmaChoice {
-  const areas = (options.cma ?? []).map(({ startPfn, pages }) => new CmaArea(startPfn, pages));
+function cmaChooser(
+  options: DmaOptions,
+  memory: Memory,
+  name: string,
+): (device: DmaDevice) => CmaChoice {
+  const { pageSize } = memory;
+  const areas = (options.cma ?? []).map(({ startPfn, pages }, i) => {
+    return new CmaArea(memory, `${name}.cma${i}`, startPfn, pages);
+  });
   const global = areas[0] ?? null;
   const own = new Map<string, CmaArea | null>();
   for (const { name, regions = [] } of options.devices ?? []) {

@@ -10,8 +10,8 @@
  * of_reserved_mem_device_init_by_idx(), drivers/of/of_reserved_mem.c
  */
 import type { Core } from "./core.ts";
-import { DeclaredArea, DMA_MEMORY_IO, DMA_MEMORY_MAP } from "./declared.ts";
-import { type Device, EBUSY, EINVAL, ENODEV } from "./runtime-device.ts";
+import { DMA_MEMORY_IO, DMA_MEMORY_MAP } from "./declared.ts";
+import { type Device, EBUSY, EINVAL, ENODEV, ENOMEM } from "./runtime-device.ts";
 import { coherentLast, physToDma } from "./translate.ts";
 
 /**
@@ -33,29 +33,30 @@ export function declareCoherentMemory(
   const how = flags & (DMA_MEMORY_MAP | DMA_MEMORY_IO);
   if (declared.flags === "2004" && how === 0) return 0;
   if (!(size > 0)) return byFlag ? 0 : EINVAL;
-  if (core.declared.has(device.id)) return byFlag ? 0 : EBUSY;
+  if (core.declared.get(device.id) !== undefined) return byFlag ? 0 : EBUSY;
   // Later kernels have no flags; one of them had EXCLUSIVE alone.
   const kept = declared.flags === "none" ? 0 : flags;
-  assign(
-    core,
-    device,
-    new DeclaredArea(busAddress, deviceAddress, size, kept, core.machine.pageSize),
-  );
+  if (!assign(core, device, busAddress, deviceAddress, size, kept)) return byFlag ? 0 : ENOMEM;
   if (!byFlag) return 0;
   return (flags & DMA_MEMORY_MAP) !== 0 ? DMA_MEMORY_MAP : DMA_MEMORY_IO;
 }
 
-function assign(core: Core, device: Device, area: DeclaredArea): void {
-  core.declared.set(device.id, area);
-  const size = area.pages * area.pageSize;
-  if (size > 0 && core.space.view(area.busStart, size) === null) {
-    core.space.add({ name: `${device.name} memory`, start: area.busStart, size });
-  }
+/** False where its books find no room. */
+function assign(
+  core: Core,
+  device: Device,
+  busAddress: number,
+  deviceAddress: number,
+  size: number,
+  flags: number,
+): boolean {
+  const area = core.declared.add(device.id, busAddress, deviceAddress, size, flags);
+  return area !== undefined;
 }
 
 /** Takes the device's memory back, whatever is still allocated from it. */
 export function releaseDeclaredMemory(core: Core, device: Device): void {
-  core.declared.delete(device.id);
+  core.declared.remove(device.id);
 }
 
 /**
@@ -87,14 +88,12 @@ export function initReservedMemory(
   const region = source.spec.regions?.[index];
   if (region === undefined) return ENODEV;
   if (region.kind !== "declared") return 0;
-  if (core.declared.has(device.id)) return EBUSY;
+  if (core.declared.get(device.id) !== undefined) return EBUSY;
   if (!(region.size > 0)) return EINVAL;
   const seen = physToDma(device, region.start);
   if (seen < 0 || seen + region.size - 1 > coherentLast(device)) {
     const who = `${device.driver} ${device.name}`.trim();
     core.reports.say(`${who}: reserved memory is beyond device's set DMA address range`);
   }
-  const { pageSize } = core.machine;
-  assign(core, device, new DeclaredArea(region.start, seen, region.size, 0, pageSize));
-  return 0;
+  return assign(core, device, region.start, seen, region.size, 0) ? 0 : ENOMEM;
 }

@@ -168,13 +168,17 @@ export class MemoryForLong {
     const { pageSize } = this.memory;
     const shape = poolShape(layout, pageSize, size, align, boundary);
     if (shape === null) return null;
+    const id = this.core.pools.open();
+    if (id < 0) return null;
     const backend: PoolBackend = {
       reports: this.reports,
       layout,
       pageSize,
+      table: this.core.pools,
+      areaOf: (owner) => this.core.declared.get(owner) ?? null,
       allocCoherent: (owner, bytes, gfp) => this.allocCoherent(owner, bytes, gfp),
       freeCoherent: (owner, buffer) => this.freeCoherent(owner, buffer),
     };
-    return new DmaPool(backend, name, device, shape);
+    return new DmaPool(backend, name, device, shape, id);
   }
 }

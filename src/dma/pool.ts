@@ -13,29 +13,37 @@
  */
 import type { DmaPolicy } from "../kernels/dma.ts";
 import type { DmaBuffer } from "./coherent.ts";
+import {
+  BLOCK_CELLS,
+  BLOCK_USED,
+  G_BLOCKS,
+  G_DMA,
+  G_FREE,
+  G_IN_USE,
+  G_NEXT,
+  type PoolTable,
+  T_FREE,
+  T_PAGES,
+} from "./pool-table.ts";
 import { hex, hex16, type Reports } from "./reports.ts";
 import type { Device } from "./runtime-device.ts";
 
 /** What a pool asks of the DMA layer it lives in. */
 export interface PoolBackend {
+  readonly table: PoolTable;
   readonly reports: Reports;
   readonly layout: DmaPolicy["pool"];
   readonly pageSize: number;
   allocCoherent(device: Device, size: number, gfp?: number): DmaBuffer | null;
   freeCoherent(device: Device, buffer: DmaBuffer): void;
+  /** A device's own memory. */
+  areaOf(device: number): DmaBuffer["declared"];
 }
 
 export interface PoolBlock {
   readonly dma: number;
   /** Where the CPU sees it. */
   readonly physical: number;
-}
-
-interface PoolPage {
-  readonly buffer: DmaBuffer;
-  /** Offsets of free blocks; the next one last. */
-  readonly free: number[];
-  inUse: number;
 }
 
 /** Smallest block by layout: a bitmap needs none, a chain an int, the list two pointers. */
@@ -130,82 +138,140 @@ function roundUp(size: number, align: number): number {
   return Math.ceil(size / align) * align;
 }
 
+/** A driver's handle of a pool: what the pool holds is in the image, under `#id`. */
 export class DmaPool {
   readonly name: string;
   readonly device: Device;
   readonly shape: PoolShape;
   readonly #backend: PoolBackend;
-  /** Newest first. */
-  readonly #pages: PoolPage[] = [];
-  /** Free blocks of all pages, the next one last: page and offset. */
-  readonly #list: { readonly page: PoolPage; readonly offset: number }[] = [];
+  readonly #id: number;
+  readonly #table: PoolTable;
+  readonly #cells: Float64Array;
+  /** Place of a block in its page, by its offset. */
+  readonly #places = new Map<number, number>();
 
-  constructor(backend: PoolBackend, name: string, device: Device, shape: PoolShape) {
+  /** `id` is what the backend's table opened. */
+  constructor(backend: PoolBackend, name: string, device: Device, shape: PoolShape, id: number) {
     this.#backend = backend;
+    this.#table = backend.table;
+    this.#cells = backend.table.heap.cells;
+    this.#id = id;
     this.name = name;
     this.device = device;
     this.shape = shape;
+    for (const [place, offset] of shape.offsets.entries()) this.#places.set(offset, place);
   }
 
   /** A block, or null when no page can be had. Linux: dma_pool_alloc() */
   alloc(gfp?: number): PoolBlock | null {
-    if (this.#backend.layout.layout === "list") return this.#allocFromList(gfp);
-    let page = this.#pages.find((own) => own.free.length > 0);
-    if (page === undefined) {
-      page = this.#newPage(gfp);
-      if (page === undefined) return null;
+    const listed = this.#backend.layout.layout === "list";
+    const found = listed ? this.#firstListed() : this.#firstOfPages();
+    if (found !== 0) return this.#take(found);
+    if (this.#newPage(gfp) === 0) return null;
+    return this.#take(listed ? this.#firstListed() : this.#firstOfPages());
+  }
+
+  #firstListed(): number {
+    return this.#table.words[this.#id + T_FREE];
+  }
+
+  /** Next block of the newest page that has one free; 0 for none. */
+  #firstOfPages(): number {
+    for (let page = this.#newest; page !== 0; page = this.#cells[page + G_NEXT]) {
+      if (this.#cells[page + G_FREE] !== 0) return this.#cells[page + G_FREE];
     }
-    return this.#take(page, page.free.pop() ?? 0);
+    return 0;
   }
 
-  #allocFromList(gfp: number | undefined): PoolBlock | null {
-    if (this.#list.length === 0) {
-      const page = this.#newPage(gfp);
-      if (page === undefined) return null;
-      for (const offset of page.free) this.#list.push({ page, offset });
-    }
-    const block = this.#list.pop();
-    if (block === undefined) return null;
-    block.page.free.splice(block.page.free.indexOf(block.offset), 1);
-    return this.#take(block.page, block.offset);
+  get #newest(): number {
+    return this.#table.words[this.#id + T_PAGES];
   }
 
-  #take(page: PoolPage, offset: number): PoolBlock {
-    page.inUse++;
-    return { dma: page.buffer.dma + offset, physical: page.buffer.physical + offset };
+  /** Takes the block that is next out of its list. */
+  #take(block: number): PoolBlock {
+    const page = this.#cells[block + 1];
+    this.#setNext(page, this.#cells[block]);
+    this.#cells[block] = BLOCK_USED;
+    this.#cells[page + G_IN_USE]++;
+    const offset = this.shape.offsets[(block - page - G_BLOCKS) / BLOCK_CELLS] ?? 0;
+    return {
+      dma: this.#cells[page + G_DMA] + offset,
+      physical: this.#table.physicalAt(page, offset),
+    };
   }
 
-  #newPage(gfp: number | undefined): PoolPage | undefined {
+  /** Head of the list that a page's blocks are in. */
+  #setNext(page: number, block: number): void {
+    if (this.#backend.layout.layout === "list") this.#table.words[this.#id + T_FREE] = block;
+    else this.#cells[page + G_FREE] = block;
+  }
+
+  /** A page whose blocks are free, ascending; 0 where there is no memory for it. */
+  #newPage(gfp: number | undefined): number {
     const buffer = this.#backend.allocCoherent(this.device, this.shape.allocation, gfp);
-    if (buffer === null) return undefined;
-    const page = { buffer, free: this.shape.offsets.toReversed(), inUse: 0 };
-    this.#pages.unshift(page);
+    if (buffer === null) return 0;
+    const blocks = this.shape.offsets.length;
+    const page = this.#table.newPage(buffer, blocks);
+    if (page === 0) {
+      this.#backend.freeCoherent(this.device, buffer);
+      return 0;
+    }
+    let next = 0;
+    for (let place = blocks - 1; place >= 0; place--) {
+      const block = page + G_BLOCKS + place * BLOCK_CELLS;
+      this.#cells[block] = next;
+      this.#cells[block + 1] = page;
+      next = block;
+    }
+    this.#setNext(page, next);
+    this.#cells[page + G_NEXT] = this.#newest;
+    this.#table.words[this.#id + T_PAGES] = page;
     return page;
   }
 
   /** Gives a block back. What is not of the pool, or free already, is reported. Linux: dma_pool_free() */
-  free(block: PoolBlock): void {
-    const { dma, physical } = block;
-    const page = this.#pages.find(({ buffer }) => {
-      return dma >= buffer.dma && dma < buffer.dma + this.shape.allocation;
-    });
-    if (page === undefined) {
+  free({ dma, physical }: PoolBlock): void {
+    const page = this.#pageOf(dma);
+    if (page === 0) {
       this.#complain("bad dma", dma, `${hidden(physical)}/0x${hex16(dma)} (bad dma)`);
       return;
     }
-    const offset = dma - page.buffer.dma;
-    if (physical - page.buffer.physical !== offset || !this.shape.offsets.includes(offset)) {
+    const offset = dma - this.#cells[page + G_DMA];
+    const place = this.#places.get(offset);
+    if (place === undefined || physical !== this.#table.physicalAt(page, offset)) {
       this.#complain("bad vaddr", dma, `${hidden(physical)} (bad vaddr)/0x${hex16(dma)}`);
       return;
     }
-    if (page.free.includes(offset)) {
+    const block = page + G_BLOCKS + place * BLOCK_CELLS;
+    if (this.#cells[block] !== BLOCK_USED) {
       this.#complain("already free", dma, `dma 0x${hex16(dma)} already free`);
       return;
     }
-    page.inUse--;
-    page.free.push(offset);
-    if (this.#backend.layout.layout === "bitmap") page.free.sort((a, b) => b - a);
-    if (this.#backend.layout.layout === "list") this.#list.push({ page, offset });
+    this.#cells[page + G_IN_USE]--;
+    this.#giveBlock(page, block);
+  }
+
+  #pageOf(dma: number): number {
+    for (let page = this.#newest; page !== 0; page = this.#cells[page + G_NEXT]) {
+      const start = this.#cells[page + G_DMA];
+      if (dma >= start && dma < start + this.shape.allocation) return page;
+    }
+    return 0;
+  }
+
+  /** Into its list: in front, or where its place is. */
+  #giveBlock(page: number, block: number): void {
+    const { layout } = this.#backend.layout;
+    const head = layout === "list" ? this.#firstListed() : this.#cells[page + G_FREE];
+    if (layout !== "bitmap" || head === 0 || head > block) {
+      this.#cells[block] = head;
+      this.#setNext(page, block);
+      return;
+    }
+    let before = head;
+    while (this.#cells[before] !== 0 && this.#cells[before] < block) before = this.#cells[before];
+    this.#cells[block] = this.#cells[before];
+    this.#cells[before] = block;
   }
 
   #complain(kind: string, dma: number, what: string): void {
@@ -217,8 +283,12 @@ export class DmaPool {
 
   /** Blocks in use, blocks in all, pages. */
   counts(): { readonly inUse: number; readonly blocks: number; readonly pages: number } {
-    const inUse = this.#pages.reduce((sum, page) => sum + page.inUse, 0);
-    const pages = this.#pages.length;
+    let inUse = 0;
+    let pages = 0;
+    for (let page = this.#newest; page !== 0; page = this.#cells[page + G_NEXT]) {
+      inUse += this.#cells[page + G_IN_USE];
+      pages++;
+    }
     // Up to 6.2 the file counted what would fit without boundaries.
     const exact = this.#backend.layout.layout === "list";
     const per = exact
@@ -246,15 +316,20 @@ export class DmaPool {
     const { inUse } = this.counts();
     const who = `${this.device.driver} ${this.device.name}: dma_pool_destroy ${this.name}`;
     if (layout === "list" && inUse > 0) this.#leak(`${who} busy`, -1);
-    for (const page of this.#pages) {
-      if (page.inUse === 0 && (layout !== "list" || inUse === 0)) {
-        this.#backend.freeCoherent(this.device, page.buffer);
+    for (let page = this.#newest; page !== 0; ) {
+      const next = this.#cells[page + G_NEXT];
+      const busy = this.#cells[page + G_IN_USE] > 0;
+      const { allocation, offsets } = this.shape;
+      const buffer = this.#table.bufferOf(page, allocation, this.#backend.areaOf);
+      if (!busy && (layout !== "list" || inUse === 0)) {
+        this.#backend.freeCoherent(this.device, buffer);
       } else if (layout !== "list") {
-        this.#leak(`${who}, ${hidden(page.buffer.physical)} busy`, page.buffer.dma);
+        this.#leak(`${who}, ${hidden(buffer.physical)} busy`, buffer.dma);
       }
+      this.#table.dropPage(page, offsets.length);
+      page = next;
     }
-    this.#pages.length = 0;
-    this.#list.length = 0;
+    this.#table.close(this.#id);
     return inUse;
   }
 

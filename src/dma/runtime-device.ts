@@ -19,6 +19,7 @@ const DEFAULT_MASK = 0xffffffff;
 /** Negative, as the kernel returns them. */
 export const EIO = -5;
 export const ENXIO = -6;
+export const ENOMEM = -12;
 export const EBUSY = -16;
 export const ENODEV = -19;
 export const EINVAL = -22;

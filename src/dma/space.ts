@@ -2,8 +2,10 @@
  * Bytes by physical address: RAM, and memory that lies on devices.
  *
  * A region on a device has bytes of its own, made when they are first asked for,
- * or the caller's.
+ * or the caller's. An area that a driver declared is such a region wherever no
+ * other and no RAM is.
  */
+import type { DeclaredAreas } from "./declared.ts";
 import { byteAt, type Machine } from "./machine.ts";
 
 export interface IoRegion {
@@ -20,8 +22,11 @@ export class Space {
   readonly machine: Machine;
   readonly #regions: Backed[] = [];
 
-  constructor(machine: Machine) {
+  readonly #areas: DeclaredAreas;
+
+  constructor(machine: Machine, areas: DeclaredAreas) {
     this.machine = machine;
+    this.#areas = areas;
   }
 
   /** Adds memory of a device; `bytes` are the caller's own, zeros by default. */
@@ -33,12 +38,23 @@ export class Space {
   view(physical: number, length: number): Uint8Array | null {
     const at = byteAt(this.machine, physical, length);
     if (at >= 0) return this.machine.memory.bytes?.subarray(at, at + length) ?? null;
-    for (const region of this.#regions) {
-      const offset = physical - region.start;
-      if (offset < 0 || offset + length > region.size) continue;
-      region.bytes ??= new Uint8Array(region.size);
-      return region.bytes.subarray(offset, offset + length);
-    }
-    return null;
+    const region = this.#regions.find((own) => holds(own, physical, length));
+    if (region === undefined) return this.#declared(physical, length);
+    region.bytes ??= new Uint8Array(region.size);
+    const offset = physical - region.start;
+    return region.bytes.subarray(offset, offset + length);
   }
+
+  /** The same in a declared area that has no bytes yet. */
+  #declared(physical: number, length: number): Uint8Array | null {
+    const area = this.#areas.holding(physical, length);
+    if (area === undefined) return null;
+    const { busStart: start, pages, pageSize } = area;
+    this.add({ name: `memory of device ${area.device}`, start, size: pages * pageSize });
+    return this.view(physical, length);
+  }
+}
+
+function holds({ start, size }: IoRegion, physical: number, length: number): boolean {
+  return physical >= start && physical + length <= start + size;
 }

@@ -69,7 +69,11 @@ export function addChunkedRegion(
   chunkShift: number,
   touched: Uint8Array,
 ): Region {
-  assert(touched.length << chunkShift >= byteLength, "touched has too few marks", touched.length);
+  assert(
+    touched.length * 2 ** chunkShift >= byteLength,
+    "touched has too few marks",
+    touched.length,
+  );
   return adopt(image, name, allocate(image, name, byteLength), 0, byteLength, touched, chunkShift);
 }
 

@@ -7,20 +7,15 @@
  *   writePagetypeinfo(pagetypeinfoOf(m))  /proc/pagetypeinfo
  *
  * Every number is the engine's. What it does not count (numa_hit and the other
- * NUMA counters, the counters of a node) is left out; what it has none of (pages
- * under writeback, bounced, of zsmalloc) is printed as the 0 it is. LRU lists have
- * pages where somebody manages them (`managePages`).
+ * NUMA counters, nr_unaccepted, the counters of a node) is left out; what it has none of (pages
+ * under writeback, bounced, of zsmalloc) is printed as the 0 it is. LRU lists have pages where
+ * somebody manages them (`managePages`).
  *
  * Linux: zoneinfo_show_print(), frag_show_print(), pagetypeinfo_show(), mm/vmstat.c
  */
 import type { Buddyinfo, BuddyinfoZone } from "../formats/buddyinfo.ts";
 import type { PagetypeBlocks, PagetypeFree, Pagetypeinfo } from "../formats/pagetypeinfo.ts";
-import type {
-  Zoneinfo,
-  ZoneinfoLayout,
-  ZoneinfoPageset,
-  ZoneinfoZone,
-} from "../formats/zoneinfo.ts";
+import type { Zoneinfo, ZoneinfoPageset, ZoneinfoZone } from "../formats/zoneinfo.ts";
 import {
   EXTENT,
   freeHead,
@@ -35,77 +30,19 @@ import {
   zoneOf,
 } from "./memory.ts";
 import { lruCounters, nodeUnreclaimable } from "./pressure/lru-counters.ts";
+import { PROC_FORMS, type ProcForm } from "./procfs-form.ts";
 import { CMA, TYPE_NAMES } from "./rule.ts";
 import { type ZoneFields, zoneFields } from "./zone-fields.ts";
 
-/** How an era's zoneinfo differs from that of 6.1. Measured on captures of Debian's kernels. */
-interface ZoneinfoForm {
-  readonly boost: boolean;
-  readonly promo: boolean;
-  readonly cma: boolean;
-  /** Counters after nr_free_pages. */
-  readonly counters: readonly string[];
-}
-
-const LRU_COUNTERS = [
-  "nr_zone_inactive_anon",
-  "nr_zone_active_anon",
-  "nr_zone_inactive_file",
-  "nr_zone_active_file",
-  "nr_zone_unevictable",
-  "nr_zone_write_pending",
-  "nr_mlock",
-];
-
-const FORM_5_10: ZoneinfoForm = {
-  boost: false,
-  promo: false,
-  cma: false,
-  counters: [...LRU_COUNTERS, "nr_page_table_pages", "nr_bounce", "nr_zspages"],
-};
-
-const FORM_6_1: ZoneinfoForm = {
-  boost: true,
-  promo: false,
-  cma: true,
-  counters: [...LRU_COUNTERS, "nr_bounce", "nr_zspages"],
-};
-
-const FORM_6_12: ZoneinfoForm = { ...FORM_6_1, promo: true };
-
-/**
- * 2.6.18, as read: counters came with 2.6.21, empty zones were not printed. temp_priority was up to
- * then; from 2.6.19 on each scan has its own.
- */
-const LAYOUT_2_6: ZoneinfoLayout = {
-  counterIndent: 4,
-  protectionLast: true,
-  pagesetWidth: 7,
-  tail: ["all_unreclaimable", "prev_priority", "temp_priority", "start_pfn"],
-  tailWidth: 19,
-};
-
-/** /proc/zoneinfo of now. Zones without memory are in it, except in 2.6. Linux: zoneinfo_show() */
+/** /proc/zoneinfo of now. Linux: zoneinfo_show() */
 export function zoneinfoOf(m: Memory): Zoneinfo {
-  const zones = inOrder(m);
-  if (m.rule.zoneinfo === "2.6") {
-    const populated = zones.filter((z) => isPopulated(m, z));
-    return {
-      zones: populated.map((z) => zone26(m, z)),
-      nodeCounters: new Map(),
-      layout: LAYOUT_2_6,
-    };
-  }
-  const form = formOf(m);
-  return { zones: zones.map((z) => zone(m, z, form)), nodeCounters: new Map() };
+  const form = PROC_FORMS[m.rule.proc];
+  const zones = form.emptyZones ? inOrder(m) : populatedZones(m);
+  const { layout } = form;
+  return { zones: zones.map((z) => zone(m, z, form)), nodeCounters: new Map(), layout };
 }
 
-function formOf(m: Memory): ZoneinfoForm {
-  if (m.rule.zoneinfo === "5.10") return FORM_5_10;
-  return m.rule.zoneinfo === "6.12" ? FORM_6_12 : FORM_6_1;
-}
-
-function zone(m: Memory, z: number, form: ZoneinfoForm): ZoneinfoZone {
+function zone(m: Memory, z: number, form: ProcForm): ZoneinfoZone {
   const fields = zoneFields(m, z);
   const populated = isPopulated(m, z);
   // A CPU's share can be ahead of the zone's count; the kernel does not print less than 0 either.
@@ -114,13 +51,59 @@ function zone(m: Memory, z: number, form: ZoneinfoForm): ZoneinfoZone {
     ...sizes(fields, free),
     boost: form.boost ? fields.watermark_boost : null,
     promo: form.promo ? fields.pages_promo : null,
-    managed: fields.managed_pages,
+    managed: form.managed ? fields.managed_pages : null,
     cma: form.cma ? fields.cma_pages : null,
+    ...scanning(m, z, fields, form),
     counters: populated ? counters(m, z, fields, free, form) : new Map(),
-    pagesets: populated ? pagesets(fields) : [],
+    pagesets: populated ? pagesets(fields, form) : [],
     startPfn: populated ? fields.zone_start_pfn : null,
-    tail: new Map([["node_unreclaimable", nodeUnreclaimable(m, z)]]),
+    tail: tailOf(m, z, fields, form),
   };
+}
+
+/** The sizes that only some eras print: what reclaim looked at. */
+function scanning(
+  m: Memory,
+  z: number,
+  fields: ZoneFields,
+  form: ProcForm,
+): Pick<ZoneinfoZone, "otherSizes" | "scannedBy"> {
+  if (form.scanned === "none") return {};
+  if (form.scanned === "node") return { otherSizes: new Map([["node_scanned", 0]]) };
+  const scanned: [string, number] = ["scanned", fields.pages_scanned];
+  if (form.scanned === "zone") return { otherSizes: new Map([scanned]) };
+  const words = z * ZONE_WORDS;
+  return {
+    otherSizes: new Map([
+      ["active", m.zone[words + Z_ACTIVE]],
+      ["inactive", m.zone[words + Z_INACTIVE]],
+      scanned,
+    ]),
+    scannedBy: new Map([
+      ["a", fields.nr_scan_active],
+      ["i", fields.nr_scan_inactive],
+    ]),
+  };
+}
+
+/** Every line after the pagesets but start_pfn; the layout says which are printed. */
+function tailOf(m: Memory, z: number, fields: ZoneFields, form: ProcForm): Map<string, number> {
+  const pages = form.managed ? fields.managed_pages : fields.present_pages;
+  return new Map([
+    ["node_unreclaimable", nodeUnreclaimable(m, z)],
+    // Nobody has set it since 4.7.
+    ["node_inactive_ratio", 0],
+    ["all_unreclaimable", fields.all_unreclaimable],
+    ["prev_priority", fields.prev_priority],
+    ["temp_priority", fields.temp_priority],
+    ["inactive_ratio", inactiveRatio(pages * m.pageSize)],
+  ]);
+}
+
+/** How many active pages there may be for each inactive one. Linux: calculate_zone_inactive_ratio() */
+function inactiveRatio(bytes: number): number {
+  const gib = Math.floor(bytes / 2 ** 30);
+  return gib === 0 ? 1 : Math.floor(Math.sqrt(10 * gib));
 }
 
 /** What all eras print. */
@@ -145,61 +128,43 @@ function sizes(
   };
 }
 
+/** What the engine does not count there is none of. */
 function counters(
   m: Memory,
   z: number,
   fields: ZoneFields,
   free: number,
-  form: ZoneinfoForm,
+  form: ProcForm,
 ): Map<string, number> {
-  const none = form.counters.map((name): [string, number] => [name, 0]);
-  const counted: readonly [string, number][] = [["nr_free_pages", free], ...none];
-  return new Map([...counted, ...lruCounters(m, z), ["nr_free_cma", fields.nr_free_cma]]);
+  const known = new Map([
+    ["nr_free_pages", free],
+    ["nr_free_pages_blocks", wholeBlocks(m, fields)],
+    ["nr_free_cma", fields.nr_free_cma],
+    ...lruCounters(m, z),
+  ]);
+  return new Map(form.counters.map((name) => [name, known.get(name) ?? 0]));
 }
 
-function pagesets(fields: ZoneFields): ZoneinfoPageset[] {
-  return fields.pageset.map(({ cpu, count, high, batch, stat_threshold }) => ({
+/** Free pages that make whole pageblocks. Linux: NR_FREE_PAGES_BLOCKS */
+function wholeBlocks(m: Memory, fields: ZoneFields): number {
+  const whole = fields.free_area.filter(({ order }) => order >= m.pageblockOrder);
+  return whole.reduce((sum, { order, nr_free }) => sum + nr_free * 2 ** order, 0);
+}
+
+/** The engine has one list where 2.6 had a hot and a cold one: it is the hot one. */
+function pagesets(fields: ZoneFields, form: ProcForm): ZoneinfoPageset[] {
+  const sets = fields.pageset.filter(({ count }) => !form.hotPagesets || count > 0);
+  return sets.map(({ cpu, count, high, batch, high_min, high_max, stat_threshold }) => ({
     cpu,
     count,
     high,
     batch,
-    highMin: null,
-    highMax: null,
+    highMin: form.bounds ? high_min : null,
+    highMax: form.bounds ? high_max : null,
+    ...(form.hotPagesets ? { pcp: 0 } : {}),
     // Counts without shares are those of a kernel for one CPU, which has no such line.
     ...(stat_threshold > 0 ? { statThreshold: stat_threshold } : {}),
   }));
-}
-
-/** The engine has one list where 2.6 had a hot and a cold one: it is the hot one. CPUs without pages are not printed. */
-function zone26(m: Memory, z: number): ZoneinfoZone {
-  const fields = zoneFields(m, z);
-  const words = z * ZONE_WORDS;
-  return {
-    ...sizes(fields, fields.free_pages),
-    boost: null,
-    promo: null,
-    managed: null,
-    cma: null,
-    otherSizes: new Map([
-      ["active", m.zone[words + Z_ACTIVE]],
-      ["inactive", m.zone[words + Z_INACTIVE]],
-      ["scanned", fields.pages_scanned],
-    ]),
-    scannedBy: new Map([
-      ["a", fields.nr_scan_active],
-      ["i", fields.nr_scan_inactive],
-    ]),
-    counters: new Map(),
-    pagesets: pagesets(fields)
-      .filter(({ count }) => count > 0)
-      .map((set) => ({ ...set, pcp: 0 })),
-    startPfn: fields.zone_start_pfn,
-    tail: new Map([
-      ["all_unreclaimable", fields.all_unreclaimable],
-      ["prev_priority", fields.prev_priority],
-      ["temp_priority", fields.temp_priority],
-    ]),
-  };
 }
 
 /** /proc/buddyinfo of now: free blocks by order of each zone with memory. Linux: frag_show() */
@@ -219,33 +184,39 @@ export function buddyinfoOf(m: Memory): Buddyinfo {
  */
 export function pagetypeinfoOf(m: Memory): Pagetypeinfo {
   const zones = m.rule.mobility ? populatedZones(m) : [];
-  const types = TYPE_NAMES.flatMap((name, type) => (type !== CMA || m.cma ? [{ name, type }] : []));
+  const { types: all, countsUpTo } = PROC_FORMS[m.rule.proc];
+  const types = all.filter(({ type }) => type !== CMA || m.cma);
   return {
     pageblockOrder: m.rule.mobility ? m.pageblockOrder : null,
     pagesPerBlock: m.rule.mobility ? 1 << m.pageblockOrder : null,
-    free: zones.flatMap((z) => types.map(({ name, type }) => freeByType(m, z, name, type))),
+    free: zones.flatMap((z) => types.map((row) => freeByType(m, z, row, countsUpTo))),
     blocks: zones.map((z) => blocksByType(m, z, types)),
     mixed: [],
   };
 }
 
-const BLOCKS_COUNTED = 100000;
-
-function freeByType(m: Memory, z: number, name: string, type: number): PagetypeFree {
-  const all = Array.from({ length: m.maxOrder + 1 }, (_, order) => listLength(m, z, type, order));
+function freeByType(
+  m: Memory,
+  z: number,
+  { name, type }: { readonly name: string; readonly type: number },
+  most: number,
+): PagetypeFree {
+  const all = Array.from({ length: m.maxOrder + 1 }, (_, order) => {
+    return type < 0 ? 0 : listLength(m, z, type, order, most);
+  });
   return {
     ...place(m, z),
     type: name,
-    blocks: all.map((count) => Math.min(count, BLOCKS_COUNTED)),
-    capped: all.flatMap((count, order) => (count >= BLOCKS_COUNTED ? [order] : [])),
+    blocks: all.map((count) => Math.min(count, most)),
+    capped: all.flatMap((count, order) => (count >= most ? [order] : [])),
   };
 }
 
-/** Blocks of a free list; a run of untouched ones is one entry of it. */
-function listLength(m: Memory, z: number, type: number, order: number): number {
+/** Blocks of a free list, `most` at least where there are more; a run of untouched ones is one entry of it. */
+function listLength(m: Memory, z: number, type: number, order: number, most: number): number {
   const head = freeHead(z, type, order);
   let blocks = 0;
-  for (let row = m.next[head]; row !== head && blocks < BLOCKS_COUNTED; row = m.next[row]) {
+  for (let row = m.next[head]; row !== head && blocks < most; row = m.next[row]) {
     const isRun = (m.state[row] & KIND_MASK) === EXTENT;
     blocks += isRun ? (m.next[row + 1] - row) / 2 ** order : 1;
   }

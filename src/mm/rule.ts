@@ -26,6 +26,19 @@ export const TYPE_NAMES: readonly string[] = [
   "Isolate",
 ];
 
+/** Releases whose /proc/zoneinfo or pagetypeinfo looked unlike those before it: `procfs-form.ts`. */
+export type ProcName =
+  | "2.6"
+  | "2.6.39"
+  | "3.10"
+  | "4.9"
+  | "4.19"
+  | "5.10"
+  | "5.15"
+  | "6.1"
+  | "6.12"
+  | "6.18";
+
 export interface AllocatorRule {
   /** Name of the era, as `bootMemory` takes it. */
   readonly name: string;
@@ -37,8 +50,8 @@ export interface AllocatorRule {
   readonly differs: readonly string[];
   /** Whose GFP flags and rights go with it. */
   readonly gfpVersion: string;
-  /** Which /proc/zoneinfo it prints. */
-  readonly zoneinfo: "2.6" | "5.10" | "6.1" | "6.12";
+  /** Whose text it prints in /proc. */
+  readonly proc: ProcName;
   /** Pageblocks have mobility types (2.6.24+). */
   readonly mobility: boolean;
   /** Pages that come back to a zone tell reclaim that it is worth a look: pages_scanned (up to 4.11). */

@@ -3,21 +3,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AtomicPools } from "../../src/dma/atomic-pool.ts";
+import { Heap } from "../../src/dma/heap.ts";
 import { machineOf } from "../../src/dma/machine.ts";
+import type { Memory } from "../../src/mm/index.ts";
 import { GIB, MIB, pc, small } from "../support/dma.ts";
 
 const KIB = 1024;
+function poolsOf(memory: Memory, size?: number): AtomicPools {
+  return new AtomicPools(machineOf(memory), "dma", new Heap(memory, "dma", 4096), size);
+}
+
 const anywhere = (): boolean => true;
 
 test("S8 128 KiB for each GiB, 128 at least, coherent_pool= otherwise", () => {
   // A page less: the first of RAM is nobody's.
-  assert.equal(new AtomicPools(machineOf(pc({ ram: 8 * GIB }))).size, MIB - 4 * KIB);
-  assert.equal(new AtomicPools(machineOf(small(512, 256))).size, 128 * KIB);
-  assert.equal(new AtomicPools(machineOf(small(512, 256)), 256 * KIB).size, 256 * KIB);
+  assert.equal(poolsOf(pc({ ram: 8 * GIB })).size, MIB - 4 * KIB);
+  assert.equal(poolsOf(small(512, 256)).size, 128 * KIB);
+  assert.equal(poolsOf(small(512, 256), 256 * KIB).size, 256 * KIB);
 });
 
 test("S8 a pool grows by its size once less than that is free, and takes back what it gave", () => {
-  const pools = new AtomicPools(machineOf(small(2048, 256)));
+  const pools = poolsOf(small(2048, 256));
   assert.deepEqual(pools.sizes(), { kernel: 128 * KIB, dma: 128 * KIB, dma32: 0 });
   assert.equal(pools.work(), 0, "nobody woke the worker");
   const first = pools.take(64 * KIB, 0, anywhere);

@@ -207,6 +207,168 @@ test("6.12 has a promo mark, 5.10 neither boost nor CMA, and free is never below
   );
 });
 
+/** A line without its numbers, so that widths show; of what the engine counts only. */
+function shapes(text: string): string[] {
+  const lines = text.split("\n").filter((line) => !/^ +(numa_|nr_unaccepted)/.test(line));
+  return lines.map((line) => {
+    const labels = line.replace(/^(Node \d+, zone +\S+).*/, "$1").replace(/(protection:) .*/, "$1");
+    return labels.replace(/(?<=[ :]) *\d+$/, (number) => number.replace(/\S+/, "#"));
+  });
+}
+
+/** Zoneinfo as printed without the node's counters, which are between a heading and `pages free`. */
+function withoutNodeStats(text: string): string {
+  return text.replace(/\n {2}per-node stats\n[\s\S]*?(?=\n {2}pages free)/g, "");
+}
+
+test("line by line the text is that of each captured kernel, on every architecture", () => {
+  const seen = new Map<string, number>();
+  for (const name of corpusNames()) {
+    const files = corpusFiles(name);
+    const text = files.get("zoneinfo");
+    const types = files.get("pagetypeinfo");
+    const rows = files.get("buddyinfo");
+    if (text === undefined || types === undefined || rows === undefined) continue;
+    const release = /Linux version (\d+\.\d+)/.exec(files.get("version") ?? "")?.[1] ?? "";
+    const truth = read(zoneinfoReader(), text);
+    const zones = truth.zones.map(({ node, name, spanned, managed, startPfn }): BootZone => {
+      const start = startPfn ?? 0;
+      const holes = [{ start: start + (managed ?? 0), end: start + spanned }];
+      return { node, name, startPfn: start, pages: spanned, holes };
+    });
+    const cpus = Math.max(...truth.zones.map(({ pagesets }) => pagesets.length));
+    const drift = truth.zones.some((zone) => zone.pagesets[0]?.statThreshold !== undefined);
+    const { pageblockOrder, free } = read(pagetypeinfoReader(), types);
+    const maxOrder = (free[0]?.blocks.length ?? 11) - 1;
+    const shape = { pageblockOrder: pageblockOrder ?? 9, maxOrder, cma: types.includes(" CMA ") };
+    const m = bootMemory({ era: release, cpus, drift, zones, ...shape });
+    const printed = writeZoneinfo(zoneinfoOf(m));
+    // A node without memory has a heading for each zone, and no frames here.
+    assert.deepEqual(shapes(printed), shapes(withoutNodeStats(text)), name);
+    assert.deepEqual(shapes(writeBuddyinfo(buddyinfoOf(m))), shapes(rows), name);
+    const heads = (of: string): string[] =>
+      of.split("\n").map((line) => line.replace(/^(Node +\d+, zone +\w+(, type +\w+)?).*/, "$1"));
+    assert.deepEqual(heads(writePagetypeinfo(pagetypeinfoOf(m))), heads(types), name);
+    seen.set(release, (seen.get(release) ?? 0) + 1);
+  }
+  assert.deepEqual([...seen.keys()].sort(), ["5.10", "6.1", "6.12"]);
+  assert.ok(
+    [...seen.values()].every((files) => files >= 10),
+    [...seen].join(" "),
+  );
+});
+
+/** What a zone of one CPU prints in an era, from `pages free` on, without numbers and indentation. */
+function zoneLabels(era: string): string[] {
+  const zones = [{ name: "Normal", startPfn: 0, pages: 2 ** 20 }];
+  const text = writeZoneinfo(zoneinfoOf(bootMemory({ zones, era, drift: true, cpus: 2 })));
+  const own = text.split("\n").slice(1, -1);
+  return own.map((line) =>
+    line
+      .replace(/(protection:).*/, "$1")
+      .replace(/ +\d+$/, "")
+      .trim(),
+  );
+}
+
+const SETS = ["pagesets", "cpu:", "count:", "high:", "batch:", "vm stats threshold:"];
+const TWO_SETS = [...SETS, ...SETS.slice(1)];
+const SIZES = ["pages free", "min", "low", "high"];
+const ENDS = ["spanned", "present", "managed"];
+
+// Orders and names as public dumps of these kernels show them.
+test("the lines of kernels without captures: 2.6.39 to 4.9", () => {
+  const counters = (later: string[]): string[] => [
+    ..."nr_free_pages nr_inactive_anon nr_active_anon nr_inactive_file nr_active_file".split(" "),
+    ..."nr_unevictable nr_mlock nr_anon_pages nr_mapped nr_file_pages nr_dirty".split(" "),
+    ..."nr_writeback nr_slab_reclaimable nr_slab_unreclaimable nr_page_table_pages".split(" "),
+    ..."nr_kernel_stack nr_unstable nr_bounce nr_vmscan_write".split(" "),
+    ...later,
+  ];
+  const late = "nr_writeback_temp nr_isolated_anon nr_isolated_file nr_shmem nr_dirtied nr_written";
+  const tail = ["all_unreclaimable:", "start_pfn:", "inactive_ratio:"];
+  const thp = "nr_anon_transparent_hugepages";
+  assert.deepEqual(zoneLabels("2.6.39"), [
+    ...[...SIZES, "scanned", "spanned", "present"],
+    ...counters([...late.split(" "), thp]),
+    ...["protection:", ...TWO_SETS, ...tail],
+  ]);
+  assert.deepEqual(zoneLabels("3.10"), [
+    ...[...SIZES, "scanned", ...ENDS],
+    ...counters(["nr_vmscan_immediate_reclaim", ...late.split(" "), thp, "nr_free_cma"]),
+    ...["protection:", ...TWO_SETS, ...tail],
+  ]);
+  const lru = "nr_free_pages nr_zone_inactive_anon nr_zone_active_anon nr_zone_inactive_file";
+  const more = "nr_zone_active_file nr_zone_unevictable nr_zone_write_pending nr_mlock";
+  const rest = "nr_page_table_pages nr_kernel_stack nr_bounce nr_zspages nr_free_cma".split(" ");
+  assert.deepEqual(zoneLabels("4.9"), [
+    ...[...SIZES, "node_scanned", ...ENDS, ...lru.split(" "), ...more.split(" ")],
+    ...["nr_slab_reclaimable", "nr_slab_unreclaimable", ...rest, "protection:", ...TWO_SETS],
+    ...["node_unreclaimable:", "start_pfn:", "node_inactive_ratio:"],
+  ]);
+  const since = ["node_unreclaimable:", "start_pfn:"];
+  for (const era of ["4.19", "5.4"]) {
+    const heads = [...SIZES, ...ENDS, "protection:", ...lru.split(" "), ...more.split(" ")];
+    assert.deepEqual(zoneLabels(era), [...heads, ...rest, ...TWO_SETS, ...since], era);
+  }
+  const late515 = ["nr_bounce", "nr_zspages", "nr_free_cma"];
+  assert.deepEqual(zoneLabels("5.15"), [
+    ...[...SIZES, ...ENDS, "cma", "protection:", ...lru.split(" "), ...more.split(" ")],
+    ...[...late515, ...TWO_SETS, ...since],
+  ]);
+  const of618 = zoneLabels("6.18");
+  assert.deepEqual(of618.slice(0, 13), [
+    ...["pages free", "boost", "min", "low", "high", "promo", ...ENDS, "cma", "protection:"],
+    ...["nr_free_pages", "nr_free_pages_blocks"],
+  ]);
+  assert.ok(!of618.includes("nr_bounce"));
+  assert.deepEqual(of618.slice(-9, -2), [
+    ...SETS.slice(1, 5),
+    "high_min:",
+    "high_max:",
+    "vm stats threshold:",
+  ]);
+});
+
+test("old text: blanks, empty zones, the ratio of a large zone, Reserve's row", () => {
+  const zones = [
+    { name: "Normal", startPfn: 0, pages: 2 ** 20 },
+    { name: "Movable", startPfn: 0, pages: 0 },
+  ];
+  const of = (era: string): string => writeZoneinfo(zoneinfoOf(bootMemory({ zones, era })));
+  for (const era of ["2.6.39", "3.10"]) {
+    assert.match(of(era), /\n {4}nr_free_pages \d+\n/);
+    // 4 GiB: the root of 40.
+    assert.match(
+      of(era),
+      / {2}all_unreclaimable: 0\n {2}start_pfn: {9}0\n {2}inactive_ratio: {4}6\n/,
+    );
+  }
+  assert.match(of("4.9"), /\n {3}node_scanned {2}0\n/);
+  assert.match(of("4.9"), /\n {6}nr_free_pages \d+\n/);
+  const headings = (era: string): number => of(era).match(/^Node/gm)?.length ?? 0;
+  assert.deepEqual(["2.6.39", "3.10", "4.9", "4.19", "6.18"].map(headings), [1, 1, 1, 2, 2]);
+  assert.match(of("6.18"), /\n {14}count: {4}\d+\n/);
+  const typesOf = (era: string): string[] => [
+    ...new Set(pagetypeinfoOf(bootMemory({ zones, era })).free.map(({ type }) => type)),
+  ];
+  const old = ["Unmovable", "Reclaimable", "Movable", "Reserve", "Isolate"];
+  assert.deepEqual(typesOf("2.6.39"), old);
+  assert.deepEqual(typesOf("3.10"), old);
+  const since = ["Unmovable", "Movable", "Reclaimable", "HighAtomic", "Isolate"];
+  assert.deepEqual(typesOf("4.9"), since);
+});
+
+test("whole pageblocks that are free are counted since 6.18", () => {
+  const m = bootMemory({ era: "6.18", zones: [{ name: "Normal", startPfn: 0, pages: 4096 }] });
+  const whole = (): number | undefined =>
+    zoneinfoOf(m).zones[0]?.counters.get("nr_free_pages_blocks");
+  assert.equal(whole(), 4096);
+  const pfn = allocPages(m, GFP_KERNEL, 0);
+  assert.equal(whole(), 4096 - 512);
+  freePages(m, pfn, 0);
+});
+
 test("lists and buddyinfo tell the same blocks after any traffic", () => {
   const m = bootMemory({ zones: [{ name: "Normal", startPfn: 3, pages: 9000 }], minFreeKbytes: 0 });
   const taken: number[] = [];
