@@ -60,10 +60,12 @@ function serve(pages: Pages, request: CompactRequest): number {
     }
   }
   let total = 0;
+  let vain = 0;
   for (let loops = 0; ; ) {
     if (m.gfp.kswapd === 0 || (gfp & m.gfp.kswapd) !== 0) wakeAll(m, gfp, order, highest, list);
     let row = take(pages, request);
     if (row >= 0) return row;
+    const before = stolen(pages);
     const freed = reclaimFor(pages, request);
     if (freed > 0) row = takeFreed(pages, request);
     if (row < 0) row = compactFor(pages, request, tries.priority, tries);
@@ -72,7 +74,8 @@ function serve(pages: Pages, request: CompactRequest): number {
     if (isCostly && !mayCompact(pages, gfp)) return -1;
     if (pages.rule.retries === "progress") {
       total += freed;
-      if (freed > 0 && goesOn(pages, order, total)) continue;
+      vain = stolen(pages) === before ? vain + 1 : 0;
+      if (freed > 0 && vain <= MAX_RECLAIM_RETRIES && goesOn(pages, order, total)) continue;
       return takeDrained(pages, request);
     }
     loops = freed > 0 && !isCostly ? 0 : loops + 1;
@@ -81,6 +84,14 @@ function serve(pages: Pages, request: CompactRequest): number {
     if (freed > 0 && mayCompact(pages, gfp) && shouldRetry(pages, request, tries)) continue;
     return takeDrained(pages, request);
   }
+}
+
+/**
+ * Pages that reclaim has freed. It says 1, and "go on", for none too, where compaction ought to help; a
+ * kernel then tries until others free something, but here nobody else runs.
+ */
+function stolen({ counts }: Pages): number {
+  return counts.pgstealDirect + counts.pgstealKswapd;
 }
 
 /** One pass. Linux: get_page_from_freelist() */
