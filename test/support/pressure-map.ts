@@ -101,7 +101,8 @@ function pageAt(pages: Pages, pfn: number, letter: string): number {
   equal(touchPage(pages, handle, false), pfn);
   bytesAt(m, pfn)?.fill(handle % 251);
   if (letter === "A" || letter === "F") pinPage(pages, handle);
-  if (letter === "c") pages.flags[rowOf(m, pfn)] &= ~PG_DIRTY;
+  const row = rowOf(m, pfn);
+  if (letter === "c") pages.flags[row] = (pages.flags[row] ?? 0) & ~PG_DIRTY;
   return handle;
 }
 

@@ -53,9 +53,10 @@ test("a zone is fit for compaction when it was", () => {
     m.zone[at + Z_RESERVE + 1] = reserve;
     m.zone.set(blocks, at + Z_BLOCKS);
     m.zone.fill(0, at + Z_ORDERS_OF, at + Z_ORDERS_OF + 6);
-    blocks.forEach((count, own) => {
-      if (count > 0) m.zone[at + Z_ORDERS_OF + 1] |= 1 << own;
-    });
+    m.zone[at + Z_ORDERS_OF + 1] = blocks.reduce(
+      (bits, n, own) => bits | (Number(n > 0) << own),
+      0,
+    );
     equal(compactionSuitable(m, zone, Number(order), 0, 1), result, line);
     counts.set(result, (counts.get(result) ?? 0) + 1);
   }

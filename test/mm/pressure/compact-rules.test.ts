@@ -49,13 +49,16 @@ import { laid } from "../../support/pressure-map.ts";
 function pretend({ m }: Pages, blocks: readonly number[], zone = 0): void {
   const at = zone * ZONE_WORDS;
   m.zone.fill(0, at + Z_ORDERS_OF, at + Z_ORDERS_OF + 6);
-  m.zone[at + Z_FREE] = 0;
+  let free = 0;
+  let orders = 0;
   for (let order = 0; order <= m.maxOrder; order++) {
     const count = blocks[order] ?? 0;
     m.zone[at + Z_BLOCKS + order] = count;
-    m.zone[at + Z_FREE] += count << order;
-    if (count > 0) m.zone[at + Z_ORDERS_OF + 1] |= 1 << order;
+    free += count << order;
+    if (count > 0) orders |= 1 << order;
   }
+  m.zone[at + Z_FREE] = free;
+  m.zone[at + Z_ORDERS_OF + 1] = orders;
 }
 
 function marks({ m }: Pages, min: number, low: number, boost = 0): void {

@@ -179,7 +179,7 @@ describe("where it stops", () => {
       const own = laid(["k", "k", SPARSE, SPARSE]);
       // The block is there, and the request's own mark forbids it.
       own.m.zone[Z_HIGH] = 10_000;
-      own.m.zone[Z_ORDERS_OF + list] |= 1 << at;
+      own.m.zone[Z_ORDERS_OF + list] = (own.m.zone[Z_ORDERS_OF + list] ?? 0) | (1 << at);
       const made = newRun(own.pages, 0, { order, mode: "light", direct: true, type, flags: 2 });
       return runOver(made) === "success" && made.migrateScanned === 0;
     };

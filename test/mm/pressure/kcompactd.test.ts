@@ -128,7 +128,7 @@ describe("kcompactd works", () => {
       runKcompactd(own.pages).map(({ zones: [first] }) => first?.result);
     deepEqual(zones(), ["partial_skipped"]);
     equal(waiting(), "");
-    const seen = [];
+    const seen: string[] = [];
     for (let i = 0; i < 4; i++) {
       wake(own, 3);
       seen.push(zones()[0] ?? "put off");

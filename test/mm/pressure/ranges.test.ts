@@ -216,7 +216,7 @@ describe("a CMA area", () => {
     for (const pfn of freeLater.splice(0)) freePages(own.pages.m, pfn, 0);
     equal(held.size, 2);
     const answer = cmaAlloc(own, 0x80, 6);
-    ok(answer.pfn === -1);
+    ok("reason" in answer);
     deepEqual(answer, {
       pfn: -1,
       reason: "-EBUSY",
@@ -235,17 +235,17 @@ describe("a CMA area", () => {
   test("a request for more than it has says nothing, one for more than is left that there is none", () => {
     const own = area(0x76200, 0x200);
     const large = cmaAlloc(own, 0x201, 0);
-    ok(large.pfn === -1);
+    ok("reason" in large);
     deepEqual([large.reason, large.message], ["-ENOMEM", ""]);
     cmaAlloc(own, 0x1, 0);
     const none = cmaAlloc(own, 0x200, 0);
-    ok(none.pfn === -1);
+    ok("reason" in none);
     deepEqual([none.reason, none.busy, none.held], ["-ENOMEM", [], []]);
     equal(none.message, "cma: cma_alloc: reserved: alloc failed, req-size: 512 pages, ret: -12");
     equal(none.available, "number of available pages: 511@1=> 511 free of 512 total pages");
     cmaAlloc(own, 0x10, 8);
     const two = cmaAlloc(own, 0x200, 0);
-    ok(two.pfn === -1);
+    ok("reason" in two);
     equal(two.available, "number of available pages: 255@1+240@272=> 495 free of 512 total pages");
   });
 });
