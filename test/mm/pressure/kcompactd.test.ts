@@ -81,7 +81,7 @@ describe("kcompactd is woken", () => {
     own.m.zone[Z_HIGH] = 80;
     wakeKswapd(own.pages, 0, 4, top(own), true);
     const [run] = runKswapd(own.pages);
-    equal(run?.balanced, true);
+    equal(run?.sleeps, true);
     deepEqual(daemon(own), [4, top(own), daemon(own)[2]]);
     equal(own.pages.compaction.zone[D_FLUSH], 0, "it clears hints as well");
     const boosted = laid(["d", movable, "k", SPARSE, SPARSE]);
@@ -93,7 +93,7 @@ describe("kcompactd is woken", () => {
     short.pages.compaction.zone[D_FLUSH] = 1;
     for (const mark of [Z_MIN, Z_LOW, Z_HIGH]) short.m.zone[mark] = 1000;
     wakeKswapd(short.pages, 0, 4, top(short), true);
-    equal(runKswapd(short.pages)[0]?.balanced, false);
+    equal(runKswapd(short.pages)[0]?.sleeps, false);
     deepEqual([daemon(short)[0], short.pages.compaction.zone[D_FLUSH]], [0, 1]);
   });
 });
