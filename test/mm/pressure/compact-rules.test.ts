@@ -129,6 +129,44 @@ describe("a zone is fit for a run", () => {
   });
 });
 
+describe("up to 4.8 a zone is fit", () => {
+  test("above the low mark, and for lack of order, whatever the order", () => {
+    const { pages } = laid(["k"], { era: "3.10" });
+    const suitable = (order: number): string => compactionSuitable(pages.m, 0, order, 0, 0);
+    equal(suitable(-1), "continue");
+    marks(pages, 10, 20);
+    pretend(pages, [20 + 8]);
+    equal(suitable(2), "skipped");
+    pretend(pages, [20 + 9]);
+    equal(suitable(2), "continue");
+    // 1000 - (1000 + 25000) / 50 = 480.
+    pretend(pages, [0, 50]);
+    equal(suitable(2), "skipped");
+    pretend(pages, [50]);
+    equal(suitable(2), "continue");
+    pretend(pages, [20, 0, 2]);
+    equal(suitable(2), "skipped", "20 + 8 of 28");
+    pretend(pages, [23, 0, 2]);
+    equal(suitable(2), "continue", "a block is there, and the request would not get it");
+    pretend(pages, [2, 0, 20]);
+    equal(suitable(2), "success");
+  });
+
+  test("for requests that may enter a file system, up to 4.9", () => {
+    for (const [era, noFs] of [
+      ["3.10", false],
+      ["4.9", false],
+      ["4.19", true],
+    ] as const) {
+      const { pages } = laid(["k"], { era });
+      const bit = (name: string): number => pages.m.gfp.era.bits.get(`__GFP_${name}`) ?? 0;
+      equal(mayCompact(pages, bit("IO")), noFs, era);
+      equal(mayCompact(pages, bit("IO") | bit("FS")), true, era);
+      equal(mayCompact(pages, bit("FS")), false, era);
+    }
+  });
+});
+
 describe("a list of zones is fit for reclaim to help compaction", () => {
   test("where a part of what can go, smaller for larger orders, would be enough", () => {
     const { pages, m } = laid(["f", "k"]);
