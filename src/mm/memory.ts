@@ -80,7 +80,7 @@ export interface EventSink {
   wakeKswapd(zone: number, order: number, highest: number): void;
 }
 
-/** What the allocator asks when it has nothing. See `pressure/direct.ts`. */
+/** What the allocator asks when it has nothing. See `pressure/slow-path.ts`. */
 export interface Pressure {
   /** A request of `order` up to zone index `highest`, which may wait or not, found a zone below its mark. */
   wake(zone: number, order: number, highest: number, waits: boolean): void;

@@ -52,8 +52,10 @@ const RANKS: readonly CompactResult[] = [
 
 /** Whether a request may compact at all. Linux: gfp_compaction_allowed(), include/linux/gfp.h */
 export function mayCompact({ m, migration, compaction }: Pages, gfp: number): boolean {
-  const io = m.gfp.era.bits.get("__GFP_IO") ?? 0;
-  return migration && compaction.rule.direct && (gfp & io) !== 0;
+  const { direct, withoutFs } = compaction.rule;
+  const { bits } = m.gfp.era;
+  const needed = (bits.get("__GFP_IO") ?? 0) | (withoutFs ? 0 : (bits.get("__GFP_FS") ?? 0));
+  return migration && direct && (gfp & needed) === needed;
 }
 
 /**

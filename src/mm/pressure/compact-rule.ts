@@ -1,12 +1,20 @@
 /**
  * What changed in compaction from kernel to kernel, as data. All of it is that of 6.1 otherwise.
  *
- * Linux: mm/compaction.c of 6.1 as read; when a part of it came, from the log of that file
+ * Linux: mm/compaction.c of 6.1 as read, compaction_suitable() and try_to_compact_pages() of 2.6.35 to 3.10; when
+ * a part of it came, from the log of that file
  */
 
 export interface CompactRule {
   /** Requests compact before they give up (2.6.35). */
   readonly direct: boolean;
+  /** Whatever may start I/O compacts (4.10), or what may enter a file system as well. */
+  readonly withoutFs: boolean;
+  /**
+   * Small orders are worth more: a run for them needs less memory, lack of which does not keep from it
+   * (4.9). Else all orders are as costly ones are.
+   */
+  readonly byCost: boolean;
   /** Scanners go on where the last run stopped, and pass over pageblocks that gave nothing (3.7). */
   readonly remembers: boolean;
   /** Each node has a thread that compacts once kswapd has freed enough (4.6). */
@@ -19,6 +27,8 @@ export interface CompactRule {
 
 const NOW: CompactRule = {
   direct: true,
+  withoutFs: true,
+  byCost: true,
   remembers: true,
   kcompactd: true,
   searches: true,
@@ -27,6 +37,8 @@ const NOW: CompactRule = {
 
 const FIRST: CompactRule = {
   direct: true,
+  withoutFs: false,
+  byCost: false,
   remembers: false,
   kcompactd: false,
   searches: false,
@@ -38,7 +50,7 @@ const RULES: ReadonlyMap<string, CompactRule> = new Map([
   ["2.6", { ...FIRST, direct: false }],
   ["2.6.39", FIRST],
   ["3.10", { ...FIRST, remembers: true }],
-  ["4.9", { ...NOW, searches: false, proactiveness: 0 }],
+  ["4.9", { ...NOW, withoutFs: false, searches: false, proactiveness: 0 }],
   ["4.19", { ...NOW, searches: false, proactiveness: 0 }],
   // 5.0 to 5.9 stand under 5.4, which has the searches of 5.1.
   ["5.4", { ...NOW, proactiveness: 0 }],

@@ -20,6 +20,7 @@ import {
   ZONE_WORDS,
 } from "../memory.ts";
 import { markOf, watermarkOk } from "../zone-watermark.ts";
+import { compactRule } from "./compact-rule.ts";
 import type { Pages } from "./pages.ts";
 import { zoneReclaimable } from "./scan-counts.ts";
 
@@ -43,11 +44,27 @@ export function compactionSuitable(
   highest: number,
 ): Suitable {
   const at = zone * ZONE_WORDS;
+  if (!compactRule(m.rule.name).byCost) return suitableFormerly(m, zone, order);
   const answer = suitableWith(m, zone, order, flags, highest, m.zone[at + Z_FREE]);
   if (answer !== "continue" || order <= COSTLY_ORDER) return answer;
   const index = fragmentationIndex(blocksOf(m, zone), order);
   return index >= 0 && index <= EXTFRAG_THRESHOLD ? "skipped" : "continue";
 }
+
+/** Up to 4.8, where it is the same for all orders and requests. Linux: compaction_suitable() of 3.10 */
+function suitableFormerly(m: Memory, zone: number, order: number): Suitable {
+  if (order < 0) return "continue";
+  const at = zone * ZONE_WORDS;
+  const mark = m.zone[at + Z_LOW] + compactGap(order);
+  if (!watermarkOk(m.zone, at, 0, mark, 0, 0, m.marks)) return "skipped";
+  const index = fragmentationIndex(blocksOf(m, zone), order);
+  if (index >= 0 && index <= EXTFRAG_THRESHOLD) return "skipped";
+  const isThere = index === HAS_BLOCK && watermarkOk(m.zone, at, order, mark, 0, 0, m.marks);
+  return isThere ? "success" : "continue";
+}
+
+/** What the index is where a block is there. */
+const HAS_BLOCK = -1000;
 
 /** The same as if `free` pages were free, and whatever lacks. Linux: __compaction_suitable() */
 function suitableWith(

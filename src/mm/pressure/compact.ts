@@ -106,12 +106,13 @@ function goThrough(run: Run): CompactResult {
   const zone = pages.compaction.zones[run.zone];
   let updates =
     run.wish.mode === "async" && zone !== undefined && zone.cachedAsync === zone.cachedSync;
-  let last = -1;
+  // As in the kernel 0 is none, and the pageblock of pfn 0 is always gone over again.
+  let last = 0;
   for (;;) {
     const result = finished(run);
     if (result !== null) return result;
     const from = run.migratePfn;
-    const again = last >= 0 && blockStart(pages.m, last) === blockStart(pages.m, from);
+    const again = blockStart(pages.m, last) === blockStart(pages.m, from);
     run.rescan = again && pages.compaction.rule.searches;
     if (isolateMigratepages(run)) {
       updates = false;
@@ -127,12 +128,12 @@ function goThrough(run: Run): CompactResult {
       if (moved !== "moved" && isPicky(run)) {
         // One of them stays, so the rest of this block of the wanted order may as well.
         run.migratePfn = endOf(run.migratePfn - 1, order);
-        last = -1;
+        last = 0;
       }
     } else if (updates && zone !== undefined) zone.cachedSync = zone.cachedAsync;
-    if (order > 0 && last >= 0 && last < endOf(run.migratePfn, order) - 2 ** order) {
+    if (order > 0 && last > 0 && last < endOf(run.migratePfn, order) - 2 ** order) {
       drainOwn(run);
-      last = -1;
+      last = 0;
     }
   }
 }

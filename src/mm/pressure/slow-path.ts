@@ -8,6 +8,7 @@
  */
 import { takeFromList, wakeAll } from "../allocate.ts";
 import { drainAllPages } from "../drain-all.ts";
+import { reserveFlags } from "../gfp-alloc.ts";
 import { unreserveHighatomic } from "../highatomic.ts";
 import { COSTLY_ORDER, Z_BOOST, Z_FREE, Z_INDEX, Z_MIN, ZONE_WORDS, zoneOf } from "../memory.ts";
 import { MOVABLE } from "../rule.ts";
@@ -49,8 +50,10 @@ function serve(pages: Pages, request: CompactRequest): number {
   const tries = newTries();
   const isCostly = order > COSTLY_ORDER;
   const noRetry = (gfp & m.gfp.noretry) !== 0;
-  // Where reclaim is not likely to help, or pageblocks would mix: a light look first.
-  if (isCostly || (order > 0 && type !== MOVABLE)) {
+  // Where reclaim is not likely to help, or pageblocks would mix: a light look first. Not for those whom
+  // no mark holds.
+  const isFree = reserveFlags(gfp, m.gfp.era, {}) !== 0;
+  if (!isFree && (isCostly || (order > 0 && type !== MOVABLE))) {
     const row = compactFor(pages, request, PRIO_ASYNC, tries);
     if (row >= 0) return row;
     if (isCostly && noRetry) {
