@@ -95,6 +95,10 @@ export interface ReplayDocument {
   readonly kswapdWakes: Checked;
   /** Direct reclaims whose requests find nothing in the engine either. */
   readonly directReclaims: Checked;
+  /** Runs of kswapd, by order; where nobody woke it, its node lacks memory in the engine too. */
+  readonly kswapdRuns: Checked;
+  /** kswapd falls asleep, or sleeps on while requests ask for it; nor would it be awake by the engine. */
+  readonly kswapdSleeps: Checked;
   readonly inputs: Readonly<Record<string, number>>;
   readonly assumptions: Readonly<Record<string, number>>;
   readonly freeRunning: {
@@ -143,6 +147,8 @@ export const replaySchema: z.ZodType<ReplayDocument> = z.object({
   fallbacks: checked,
   kswapdWakes: checked,
   directReclaims: checked,
+  kswapdRuns: checked,
+  kswapdSleeps: checked,
   inputs: z.record(z.string(), count).describe("told beyond requests and frees, by kind"),
   assumptions: z
     .record(z.string(), count)
@@ -197,6 +203,8 @@ export function replayDocument(replay: Replay, origin: ReplayOrigin): ReplayDocu
     fallbacks: { ...score.extfrags },
     kswapdWakes: { ...score.wakes },
     directReclaims: { ...score.reclaims },
+    kswapdRuns: { ...score.runs },
+    kswapdSleeps: { ...score.sleeps },
     inputs: { ...score.inputs },
     assumptions: { ...score.assumptions },
     freeRunning: {

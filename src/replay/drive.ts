@@ -66,7 +66,7 @@ export class Driver {
     const miss: MissSink = (kind, ours, theirs) => this.#miss(kind, ours, theirs);
     const wake: EventSink["wakeKswapd"] = (zone, order, highest) => {
       this.#reclaim.kswapdWanted(zone, highest);
-      this.#help.asked(zone, order);
+      this.#help.asked(zone, order, highest);
       watch?.wake(zone, order);
     };
     this.#checks = new Checks(state.m, state.typeOf, miss, wake, options.told);
@@ -76,7 +76,7 @@ export class Driver {
     this.#gfp = new GfpReader(state.m);
     const bitsOf = (gfp: string): number => this.#gfp.read(gfp).bits;
     this.#reclaim = new ReclaimState(state, bitsOf, watch?.compacted);
-    this.#help = new ReclaimChecks(state.m, bitsOf, this.score.wakes, this.score.reclaims);
+    this.#help = new ReclaimChecks(state.m, bitsOf, this.score);
     this.#contig = new ContigCalls(state.m, watch);
     if (assumptions !== null) assumptions.watch = watch ?? null;
     this.#evidence = assumptions === null ? null : new Evidence(state.m, marks, this.score);

@@ -71,7 +71,7 @@ export interface ReplayEvent {
   readonly gfp: string;
   /** refill: it fills a per-CPU list. extfrag: the block changes its owner. compact: it is kcompactd's. */
   readonly flag: boolean;
-  /** alloc: 1 when interrupts were on. isolate: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd, wakeup: node. victim: its task. */
+  /** alloc: 1 when interrupts were on. isolate: end of the range. extfrag: the fallback's order. bulk-end: pages. kswapd, wakeup: node. reclaim-end: pages. victim: its task. */
   readonly a: number;
   /** isolate: frames scanned. extfrag: the fallback's type. vmap: number of the first page. */
   readonly b: number;

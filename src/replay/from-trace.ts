@@ -178,9 +178,9 @@ function toReclaim(e: TraceEvent): ReplayEvent | null {
     case "mm_vmscan_direct_reclaim_begin":
       return record("reclaim", e, { order: e.order, gfp: e.gfp });
     case "mm_vmscan_direct_reclaim_end":
-      return record("reclaim-end", e, {});
+      return record("reclaim-end", e, { a: e.reclaimed });
     case "mm_vmscan_kswapd_wake":
-      return record("kswapd", e, { a: e.nid });
+      return record("kswapd", e, { a: e.nid, order: e.order });
     case "mm_vmscan_wakeup_kswapd":
       return record("wakeup", e, { a: e.nid, order: e.order ?? 0, gfp: e.gfp ?? "none" });
     case "mm_vmscan_kswapd_sleep":

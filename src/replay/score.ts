@@ -97,6 +97,10 @@ export interface Score {
   readonly wakes: CheckCount;
   /** Direct reclaims of requests that the engine has nothing for either. */
   readonly reclaims: CheckCount;
+  /** Runs of kswapd: of the order that was asked for, and where nobody woke it because its node lacks memory. */
+  readonly runs: CheckCount;
+  /** kswapd falls asleep where its node has enough, or is given up; and sleeps on, whoever asks, while it has. */
+  readonly sleeps: CheckCount;
   readonly inputs: InputCounts;
   readonly assumptions: AssumptionCounts;
 }
@@ -124,6 +128,8 @@ export function emptyScore(): Score {
     extfrags: { recorded: 0, equal: 0 },
     wakes: { recorded: 0, equal: 0 },
     reclaims: { recorded: 0, equal: 0 },
+    runs: { recorded: 0, equal: 0 },
+    sleeps: { recorded: 0, equal: 0 },
     inputs: {
       bulkCalls: 0,
       bulkPages: 0,

@@ -112,12 +112,13 @@ for (const { name, allocations, blind } of TRACES) {
       equal(score.zoneEqual, allocations);
       equal(score.repairs, 0);
       deepEqual([score.strange, score.strangeDrains], [0, 0]);
-      const { refills, drains, extfrags, wakes } = score;
-      for (const { recorded: all, equal: same } of [refills, drains, extfrags, wakes]) {
+      const { refills, drains, extfrags, wakes, runs } = score;
+      for (const { recorded: all, equal: same } of [refills, drains, extfrags, wakes, runs]) {
         equal(same, all);
       }
       // A request that an interrupt served meanwhile may not have to reclaim after all.
       ok(score.reclaims.equal >= 0.95 * score.reclaims.recorded);
+      ok(score.sleeps.equal >= 0.95 * score.sleeps.recorded);
       ok(comparison !== null);
       equal(comparison.free?.equal, comparison.free?.lists);
       equal(comparison.pcp?.equal, comparison.pcp?.lists);

@@ -74,6 +74,8 @@ function runLines(style: Style, { score, comparison }: Run): string[] {
     share(style, "fallbacks", score.extfrags.equal, score.extfrags.recorded),
     share(style, "kswapd wakes", score.wakes.equal, score.wakes.recorded),
     share(style, "reclaims", score.reclaims.equal, score.reclaims.recorded),
+    share(style, "kswapd runs", score.runs.equal, score.runs.recorded),
+    share(style, "kswapd rests", score.sleeps.equal, score.sleeps.recorded),
   ].filter((line) => line !== "");
   if (score.repairs > 0) lines.push(`  repairs      ${formatCount(score.repairs)}`);
   return comparison === null ? lines : [...lines, ...finalLines(style, comparison)];

@@ -9,6 +9,8 @@
  * 5.4, 5.10, 5.15, 6.1, 6.6, 6.12, 6.18
  */
 
+import { assert } from "../../base/assert.ts";
+
 export interface ReclaimRule {
   readonly name: string;
   /** Whose the LRU lists are; "zone-split" is a zone's with anonymous and file pages apart. */
@@ -75,6 +77,13 @@ export interface ReclaimRule {
   readonly costlyNeverKills: boolean;
   /** Nor one that says that it may fail (4.13). */
   readonly mayFailNeverKills: boolean;
+  /** __GFP_NOFAIL kills whatever the order and the zone (2.6.39), and from within file systems too (4.9). */
+  readonly nofailKills: "never" | "outside-fs" | "always";
+  /**
+   * What an OOM is bounded by: nothing (2.6.11); a cpuset, else nodes that the zonelist has no zone of
+   * (2.6.18); the policy's nodes, else a cpuset (2.6.39).
+   */
+  readonly constraint: "none" | "cpuset-first" | "policy-first";
 }
 
 const V6_1: ReclaimRule = {
@@ -107,6 +116,8 @@ const V6_1: ReclaimRule = {
   lowmemNeverKills: true,
   costlyNeverKills: true,
   mayFailNeverKills: true,
+  nofailKills: "never",
+  constraint: "policy-first",
 };
 const V6_6: ReclaimRule = { ...V6_1, name: "6.6", balance: "both" };
 const V6_12: ReclaimRule = { ...V6_6, name: "6.12", frees: "batches", trimRetry: true };
@@ -140,6 +151,7 @@ const V4_9: ReclaimRule = {
   secondLook: "always",
   retries: "could-serve-less",
   mayFailNeverKills: false,
+  nofailKills: "always",
 };
 const V3_10: ReclaimRule = {
   ...V4_9,
@@ -152,6 +164,7 @@ const V3_10: ReclaimRule = {
   secondLook: "never",
   proportional: "never",
   retries: "progress",
+  nofailKills: "outside-fs",
 };
 const V2_6_39: ReclaimRule = {
   ...V3_10,
@@ -173,8 +186,15 @@ const V2_6_18: ReclaimRule = {
   goesOn: "never",
   lowmemNeverKills: false,
   costlyNeverKills: false,
+  nofailKills: "never",
+  constraint: "cpuset-first",
 };
-const V2_6_11: ReclaimRule = { ...V2_6_18, name: "2.6", passesAddUp: false };
+const V2_6_11: ReclaimRule = {
+  ...V2_6_18,
+  name: "2.6",
+  passesAddUp: false,
+  constraint: "none",
+};
 
 const RULES: readonly ReclaimRule[] = [
   V2_6_11,
@@ -186,12 +206,15 @@ const RULES: readonly ReclaimRule[] = [
   V5_4,
   V5_10,
   V5_15,
+  V6_1,
   V6_6,
   V6_12,
   V6_18,
 ];
 
-/** The rules that go with an allocator's; 6.1's where there are none of that name. */
+/** The rules that go with an allocator's, by name. Asserts that there are some. */
 export function reclaimRule(name: string): ReclaimRule {
-  return RULES.find((rule) => rule.name === name) ?? { ...V6_1, name };
+  const found = RULES.find((rule) => rule.name === name);
+  assert(found !== undefined, `reclaim has no rules of ${name}`);
+  return found;
 }
