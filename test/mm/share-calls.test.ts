@@ -5,16 +5,19 @@ import { strict as expect } from "node:assert";
 import { test } from "node:test";
 import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import { allocContigRange } from "../../src/mm/contig.ts";
-import { endLoan } from "../../src/mm/drain-all.ts";
+import { endLoan, stopAsking } from "../../src/mm/drain-all.ts";
 import {
   attachMemory,
+  busy,
   detach,
   drainAllPages,
   GFP_KERNEL,
   idle,
+  lockFrame,
   type Memory,
   recover,
   shareMemory,
+  unlockFrame,
 } from "../../src/mm/index.ts";
 import { lockHolder, lockZone, unlockZone } from "../../src/mm/lock.ts";
 import { EXTENT, KIND_MASK, ORDER_MASK, PCP, rowOf } from "../../src/mm/memory.ts";
@@ -25,12 +28,13 @@ import {
   C_SERVED,
   C_STATE,
   CPU_IDLE,
+  CPU_RUNNING,
   lineOf,
 } from "../../src/mm/share-words.ts";
 import { Z_LOCK, ZONE_WORDS } from "../../src/mm/words.ts";
 import { attachMortal, Crash, countAtomics, life } from "../support/crashing.ts";
 import { expectAllFree, machine } from "../support/share-life.ts";
-import { lines, stock, stocked, whileAsleep } from "../support/share-states.ts";
+import { lines, stateOf, stock, stocked, whileAsleep } from "../support/share-states.ts";
 
 /** What sleepers on a word find in it when `run` calls them: a value each time. */
 function calls(words: Int32Array, at: number, run: () => void): number[] {
@@ -115,6 +119,76 @@ test("who waits for its lists, or for a lock, is called when it may go on", () =
     calls(m.zone, word, () => unlockZone(m, 1)),
     [0],
   );
+});
+
+test("whoever needs a lock, or its own lists, sleeps until it has them", () => {
+  const m = machine("6.1", 3);
+  const own = attachMemory(shareMemory(m), 1);
+  const other = attachMemory(shareMemory(m), 2);
+  stock(own);
+  const lent = borrowedState(CPU_IDLE, 2);
+  const lend = (): void => {
+    idle(own);
+    Atomics.store(lines(m), lineOf(1) + C_STATE, lent);
+  };
+  const waits: readonly (readonly [() => void, () => void, () => unknown])[] = [
+    [() => lockZone(other, 1), () => unlockZone(other, 1), () => stopAsking(m, lines(m), 0)],
+    [() => lockZone(other, 1), () => unlockZone(other, 1), () => recover(m, [])],
+    [lend, () => endLoan(lines(m), 1, lent, CPU_IDLE), () => busy(own)],
+    [
+      () => lockZone(other, 1),
+      () => {
+        // Nobody may attach as it before its lists are empty.
+        expect.equal(stateOf(m, 1), CPU_RUNNING);
+        unlockZone(other, 1);
+      },
+      () => detach(own),
+    ],
+  ];
+  for (const [begin, end, wait] of waits) {
+    let naps = 0;
+    begin();
+    whileAsleep(() => {
+      naps++;
+      end();
+    }, wait);
+    expect.equal(naps, 1);
+    expect.equal(lockHolder(m, 1), -1);
+  }
+  detach(other);
+  expectAllFree(m);
+});
+
+test("whenever it dies that sleeps for a page's lock, the queue has no sleeper too few", () => {
+  const undo = countAtomics();
+  try {
+    for (let writes = 0, done = false; !done; writes++) {
+      const m = machine("6.1", 3);
+      const pfn = allocPages(m, GFP_KERNEL, 0);
+      expect.ok(lockFrame(m, pfn));
+      const dying = attachMortal(shareMemory(m), 1);
+      life.left = writes;
+      whileAsleep(
+        () => {},
+        () => {
+          try {
+            expect.equal(lockFrame(dying, pfn, 2), false);
+            done = true;
+          } catch (error) {
+            if (!(error instanceof Crash)) throw error;
+          } finally {
+            life.left = Number.POSITIVE_INFINITY;
+          }
+        },
+      );
+      recover(m, [1]);
+      const sleepers = m.waitTable.filter((own) => own !== 0);
+      expect.ok(sleepers.length === 0 || (!done && sleepers.every((own) => own === 1)));
+      unlockFrame(m, pfn);
+    }
+  } finally {
+    undo();
+  }
 });
 
 test("a range that others have on their lists is taken all the same", () => {
