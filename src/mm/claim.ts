@@ -59,7 +59,7 @@ export function claim(m: Memory, cpus: Int32Array, own: Dead, dead: readonly Dea
     if (found !== null) return found;
     const seen = Atomics.load(cpus, at);
     assert(tries < TRIES, "its lists are borrowed: has this CPU died too?", borrowerOf(seen));
-    if (isBorrowed(seen)) nap(cpus, at, seen, NAP);
+    nap(cpus, at, seen, NAP);
   }
   return null;
 }
@@ -74,7 +74,6 @@ export function tryClaim(
   const at = lineOf(cpu) + C_STATE;
   const seen = Atomics.load(cpus, at);
   if (isBorrowed(seen) && !dead.some((own) => own.cpu === borrowerOf(seen))) return null;
-  if (timesRecovered(cpus, cpu) !== recovered) return null;
   const lent = borrowedState(isBorrowed(seen) ? stateBefore(seen) : seen, m.cpu);
   if (Atomics.compareExchange(cpus, at, seen, lent) !== seen) return null;
   if (timesRecovered(cpus, cpu) === recovered) return { cpu, lent, seen };

@@ -55,7 +55,7 @@ function lockContended(m: Memory, at: number): void {
     assert(
       naps < NAPS,
       "a zone's lock is not given back: recover the CPU that died",
-      seen & ~WAITERS,
+      (seen & ~WAITERS) - 1,
     );
     // Who is woken and comes too late has not waited: others have the lock in turns.
     if (nap(words, at, marked, NAP)) naps++;

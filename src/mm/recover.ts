@@ -83,8 +83,9 @@ interface Found {
 
 /**
  * Puts a shared memory right after the workers that were these CPUs are gone for
- * good: call it when they have ended, not before, and with all that have. Others
- * may go on meanwhile; of two that recover the same CPU one does, and the other
+ * good: call it when they have ended, not before, and with all that have. From a
+ * thread that hears of it: workers may be waiting for the dead one's lock, for ten
+ * seconds at most. Others may go on meanwhile; of two that recover the same CPU one does, and the other
  * has nothing to give back. Asserts that the dead are other CPUs than the caller's,
  * and that nobody else keeps a zone's lock or a CPU's lists for seconds: that one
  * must have died too, and all can be recovered together then.

@@ -7,6 +7,7 @@ import { allocPages, freePages } from "../../src/mm/allocate.ts";
 import { allocContigRange, beginContig, endContig, takeContig } from "../../src/mm/contig.ts";
 import {
   attachMemory,
+  bindMemory,
   bootMemory,
   GFP_KERNEL,
   type Memory,
@@ -14,6 +15,7 @@ import {
   recover,
   shareMemory,
 } from "../../src/mm/index.ts";
+import { KIND_MASK, rowOf, TAKEN } from "../../src/mm/memory.ts";
 import { MOVABLE } from "../../src/mm/rule.ts";
 import { verify } from "../../src/mm/verify.ts";
 import { attachMortal, Crash, countAtomics, life } from "../support/crashing.ts";
@@ -68,6 +70,41 @@ describe("a CPU that dies before a write", () => {
       expect.ok(allocContigRange(dying, 8192, 1024, MOVABLE));
     });
     expect.ok(deaths > 40);
+  });
+
+  test("while it frees what another took: the page is still that one's, or free", () => {
+    for (const isBound of [true, false]) {
+      for (const order of [0, 3, 5]) {
+        for (let writes = 0, done = false; !done; writes++) {
+          const m = twoSections();
+          const other = attachMemory(shareMemory(m), 2);
+          const pfns = [allocPages(other, GFP_KERNEL, order), allocPages(m, GFP_KERNEL, order)];
+          const dying = attachMortal(shareMemory(m), 1);
+          const bound = bindMemory(dying);
+          life.left = writes;
+          try {
+            for (const pfn of pfns) {
+              if (isBound) bound.freePages(pfn, order);
+              else freePages(dying, pfn, order);
+            }
+            done = true;
+            life.left = Number.POSITIVE_INFINITY;
+            expect.deepEqual(verify(m), []);
+          } catch (error) {
+            if (!(error instanceof Crash)) throw error;
+          } finally {
+            life.left = Number.POSITIVE_INFINITY;
+          }
+          recover(m, [1]);
+          expect.deepEqual(verify(m), []);
+          recover(m, [2]);
+          const kept = (m.state[rowOf(m, pfns[1] ?? 0)] ?? 0) & KIND_MASK;
+          if (kept === TAKEN && m.owner[rowOf(m, pfns[1] ?? 0)] === ((1 << 8) | order))
+            freePages(m, pfns[1] ?? 0, order);
+          expectAllFree(m);
+        }
+      }
+    }
   });
 
   test("while it recovers another: the next one recovers both", () => {

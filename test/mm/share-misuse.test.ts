@@ -255,7 +255,7 @@ test("whoever wants a lock that others have in turns waits on: each call is a si
   lockZone(other, 1);
   whileAsleep(
     () => {},
-    () => expect.throws(() => allocPages(m, GFP_KERNEL, HUGE), /recover the CPU that died \(2\)/),
+    () => expect.throws(() => allocPages(m, GFP_KERNEL, HUGE), /recover the CPU that died \(1\)/),
   );
 });
 

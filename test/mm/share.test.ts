@@ -34,6 +34,7 @@ import {
   ended,
   expectAllFree,
   killRound,
+  LAYOUT_NAMES,
   machine,
   planFor,
   settle,
@@ -83,8 +84,9 @@ describe("a CPU that dies before a write", () => {
           fc.array(step, { minLength: 1, maxLength: 40 }),
           fc.integer({ min: 0, max: 4000 }),
           fc.boolean(),
-          (steps, writes, isBound) => {
-            const m = machine(era, 3);
+          fc.constantFrom(...LAYOUT_NAMES),
+          (steps, writes, isBound, layout) => {
+            const m = machine(era, 3, layout);
             const other = attachMemory(shareMemory(m), 2);
             const kept = [allocPages(m, GFP_KERNEL, 0), allocPages(other, GFP_KERNEL, 3)];
             // Lists that the dying CPU may borrow.
@@ -103,6 +105,7 @@ describe("a CPU that dies before a write", () => {
                   busy(mortal);
                 } else if ("range" in own) {
                   const { range, pages } = own;
+                  if (rowOf(m, range) < 0) continue;
                   passing = Array.from({ length: 4096 }, (_, i) => range - 1024 + i);
                   const type = m.blockType[rowOf(m, range)] ?? 0;
                   if (allocContigRange(mortal, range, pages, type)) {

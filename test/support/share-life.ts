@@ -16,16 +16,47 @@ import { type Plan, receive, ringBytes } from "./share-rings.ts";
 
 const FRAMES = 8192;
 
-export function machine(era: string, cpus: number): Memory {
+/** Where zones begin and end: within pageblocks, over two sections, around holes, on two nodes. */
+const LAYOUTS = {
+  plain: [
+    { name: "DMA", startPfn: 1, pages: 1023 },
+    { name: "Normal", startPfn: 1024, pages: FRAMES - 1024 },
+  ],
+  cut: [
+    { name: "DMA", startPfn: 0, pages: 700 },
+    { name: "Normal", startPfn: 700, pages: 6000 },
+  ],
+  sections: [{ name: "Normal", startPfn: 4096, pages: 7168 }],
+  holes: [
+    { name: "DMA", startPfn: 0, pages: 1024 },
+    {
+      name: "Normal",
+      startPfn: 1024,
+      pages: 20_000,
+      holes: [
+        { start: 2000, end: 2100 },
+        { start: 6000, end: 18_000 },
+      ],
+    },
+  ],
+  nodes: [
+    { name: "DMA", startPfn: 0, pages: 1024 },
+    { name: "Normal", startPfn: 1024, pages: 5000 },
+    { name: "Normal", node: 1, startPfn: 7680, pages: 6000 },
+  ],
+} as const;
+
+export type Layout = keyof typeof LAYOUTS;
+export const LAYOUT_NAMES = Object.keys(LAYOUTS) as Layout[];
+
+export function machine(era: string, cpus: number, layout: Layout = "plain"): Memory {
   return bootMemory({
     era,
     cpus,
     shared: true,
     minFreeKbytes: 512,
-    zones: [
-      { name: "DMA", startPfn: 1, pages: 1023 },
-      { name: "Normal", startPfn: 1024, pages: FRAMES - 1024 },
-    ],
+    zones: LAYOUTS[layout],
+    ...(layout === "nodes" ? { cpuNode: Array.from({ length: cpus }, (_, cpu) => cpu & 1) } : {}),
   });
 }
 
