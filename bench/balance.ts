@@ -21,7 +21,7 @@ import {
   touchPage,
   usePressure,
 } from "zonewright/mm";
-import { Z_HIGH, Z_INDEX, Z_LOW, Z_MIN, Z_PRESENT, ZONE_WORDS } from "../src/mm/words.ts";
+import { Z_INDEX, Z_PRESENT, ZONE_WORDS } from "../src/mm/words.ts";
 import type { RunOptions } from "./run.ts";
 import { renderTable } from "./table.ts";
 
@@ -49,24 +49,8 @@ const CUTS: readonly (readonly [string, number][])[] = [
   ],
 ];
 
-interface Era {
-  readonly name: string;
-  readonly rule: string;
-  /** low and high as multiples of min, where the allocator's rule has others. */
-  readonly marks: readonly [number, number] | null;
-  /** lowmem_reserve_ratio; none protected nothing by itself up to 2.6.9. */
-  readonly ratio: readonly number[];
-}
-
-const RATIO = [256, 256, 32];
-const ERAS: readonly Era[] = [
-  // Linux: setup_per_zone_pages_min() of 2.6.9, lower_zone_protection = 0
-  { name: "2.6.9", rule: "2.6", marks: [2, 3], ratio: [] },
-  // Linux: setup_per_zone_pages_min() of 2.6.11
-  { name: "2.6.11", rule: "2.6", marks: [1.25, 1.5], ratio: RATIO },
-  { name: "2.6.18", rule: "2.6", marks: null, ratio: RATIO },
-  { name: "6.1", rule: "6.1", marks: null, ratio: RATIO },
-];
+/** Each by its own marks, reserves and reclaim. */
+const ERAS: readonly string[] = ["2.6.9", "2.6.11", "2.6.18", "6.1"];
 
 interface Outcome {
   readonly pages: Pages;
@@ -80,7 +64,7 @@ interface Outcome {
 export function runBalance({ say }: RunOptions): boolean {
   for (const era of ERAS) {
     const rows = CUTS.flatMap((cut) => {
-      say(`round balance: ${era.name}, ${cut.length} zones`);
+      say(`round balance: ${era}, ${cut.length} zones`);
       return rowsOf(cut, run(era, cut));
     });
     const head = [
@@ -93,7 +77,7 @@ export function runBalance({ say }: RunOptions): boolean {
       "misplaced",
       "",
     ];
-    console.log(renderTable(`balance by the rules of ${era.name}`, [head, ...rows]));
+    console.log(renderTable(`balance by the rules of ${era}`, [head, ...rows]));
   }
   return true;
 }
@@ -118,29 +102,17 @@ function rowsOf(cut: readonly [string, number][], outcome: Outcome): string[][] 
   });
 }
 
-function machine(era: Era, cut: readonly [string, number][]): Memory {
+function machine(era: string, cut: readonly [string, number][]): Memory {
   let start = 0;
   const zones = cut.map(([name, pages]) => {
     start += pages;
     return { name, startPfn: start - pages, pages };
   });
-  const m = bootMemory({
-    era: era.rule,
-    zones,
-    lowmemReserveRatio: era.ratio.slice(0, cut.length - 1),
-  });
-  const { marks } = era;
-  if (marks === null) return m;
-  for (let at = 0; at < m.zoneCount * ZONE_WORDS; at += ZONE_WORDS) {
-    const min = m.zone[at + Z_MIN] ?? 0;
-    m.zone[at + Z_LOW] = Math.floor(min * marks[0]);
-    m.zone[at + Z_HIGH] = Math.floor(min * marks[1]);
-  }
-  return m;
+  return bootMemory({ era, zones });
 }
 
 /** Files that are read once, programs' pages that are used again and again, and the kernel's own. */
-function run(era: Era, cut: readonly [string, number][]): Outcome {
+function run(era: string, cut: readonly [string, number][]): Outcome {
   const m = machine(era, cut);
   const pages = managePages(m, { store: new MemoryStore(PAGES, m.pageSize, false) });
   usePressure(pages);
