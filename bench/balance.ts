@@ -10,6 +10,7 @@ import {
   bootMemory,
   dropPage,
   freePages,
+  gfpOf,
   type Memory,
   MemoryStore,
   managePages,
@@ -116,8 +117,8 @@ function run(era: string, cut: readonly [string, number][]): Outcome {
   const m = machine(era, cut);
   const pages = managePages(m, { store: new MemoryStore(PAGES, m.pageSize, false) });
   usePressure(pages);
-  const bit = (name: string): number => m.gfp.era.bits.get(`__GFP_${name}`) ?? 0;
-  const kernel = pages.gfp & ~(bit("HIGHMEM") | bit("MOVABLE") | bit("HARDWALL"));
+  const kernel = gfpOf(m, "GFP_KERNEL");
+  const dma = gfpOf(m, "GFP_KERNEL|__GFP_DMA");
   const placed = cut.map(() => 0);
   const misplaced = cut.map(() => 0);
   const anon: number[] = [];
@@ -156,7 +157,7 @@ function run(era: string, cut: readonly [string, number][]): Outcome {
     if (choice < 45) make("file", files);
     else if (choice < 60) make("anon", anon);
     else if (choice < 70) {
-      const gfp = choice < 62 && cut.length > 1 ? kernel | bit("DMA") : kernel;
+      const gfp = choice < 62 && cut.length > 1 ? dma : kernel;
       const pfn = allocPages(m, gfp, 0);
       if (pfn === NO_PFN) refused++;
       else {
