@@ -10,6 +10,7 @@ import {
   bootMemory,
   dropPage,
   freePages,
+  gfpOf,
   type Memory,
   MemoryStore,
   managePages,
@@ -21,7 +22,7 @@ import {
   touchPage,
   usePressure,
 } from "zonewright/mm";
-import { Z_HIGH, Z_INDEX, Z_LOW, Z_MIN, Z_PRESENT, ZONE_WORDS } from "../src/mm/words.ts";
+import { Z_INDEX, Z_PRESENT, ZONE_WORDS } from "../src/mm/words.ts";
 import type { RunOptions } from "./run.ts";
 import { renderTable } from "./table.ts";
 
@@ -49,26 +50,8 @@ const CUTS: readonly (readonly [string, number][])[] = [
   ],
 ];
 
-interface Era {
-  readonly name: string;
-  readonly rule: string;
-  /** Whose rules of reclaim, where not the same. */
-  readonly reclaim?: string;
-  /** low and high as multiples of min, where the allocator's rule has others. */
-  readonly marks: readonly [number, number] | null;
-  /** lowmem_reserve_ratio; none protected nothing by itself up to 2.6.9. */
-  readonly ratio: readonly number[];
-}
-
-const RATIO = [256, 256, 32];
-const ERAS: readonly Era[] = [
-  // Linux: setup_per_zone_pages_min() of 2.6.9, lower_zone_protection = 0
-  { name: "2.6.9", rule: "2.6", marks: [2, 3], ratio: [] },
-  // Linux: setup_per_zone_pages_min() of 2.6.11
-  { name: "2.6.11", rule: "2.6", marks: [1.25, 1.5], ratio: RATIO },
-  { name: "2.6.18", rule: "2.6", reclaim: "2.6.18", marks: null, ratio: RATIO },
-  { name: "6.1", rule: "6.1", marks: null, ratio: RATIO },
-];
+/** Each by its own marks, reserves and reclaim. */
+const ERAS: readonly string[] = ["2.6.9", "2.6.11", "2.6.18", "6.1"];
 
 interface Outcome {
   readonly pages: Pages;
@@ -88,7 +71,7 @@ export function runBalance({ say }: RunOptions): boolean {
   console.log(LEGEND);
   for (const era of ERAS) {
     const rows = CUTS.flatMap((cut) => {
-      say(`round balance: ${era.name}, ${cut.length} zones`);
+      say(`round balance: ${era}, ${cut.length} zones`);
       return rowsOf(cut, run(era, cut));
     });
     const head = [
@@ -102,7 +85,7 @@ export function runBalance({ say }: RunOptions): boolean {
       "misplaced",
       "",
     ];
-    console.log(renderTable(`balance by the rules of ${era.name}`, [head, ...rows]));
+    console.log(renderTable(`balance by the rules of ${era}`, [head, ...rows]));
   }
   return true;
 }
@@ -128,35 +111,23 @@ function rowsOf(cut: readonly [string, number][], outcome: Outcome): string[][] 
   });
 }
 
-function machine(era: Era, cut: readonly [string, number][]): Memory {
+function machine(era: string, cut: readonly [string, number][]): Memory {
   let start = 0;
   const zones = cut.map(([name, pages]) => {
     start += pages;
     return { name, startPfn: start - pages, pages };
   });
-  const m = bootMemory({
-    era: era.rule,
-    zones,
-    lowmemReserveRatio: era.ratio.slice(0, cut.length - 1),
-  });
-  const { marks } = era;
-  if (marks === null) return m;
-  for (let at = 0; at < m.zoneCount * ZONE_WORDS; at += ZONE_WORDS) {
-    const min = m.zone[at + Z_MIN] ?? 0;
-    m.zone[at + Z_LOW] = Math.floor(min * marks[0]);
-    m.zone[at + Z_HIGH] = Math.floor(min * marks[1]);
-  }
-  return m;
+  return bootMemory({ era, zones });
 }
 
 /** Files that are read once, programs' pages that are used again and again, and the kernel's own. */
-function run(era: Era, cut: readonly [string, number][]): Outcome {
+function run(era: string, cut: readonly [string, number][]): Outcome {
   const m = machine(era, cut);
   const store = new MemoryStore(PAGES, m.pageSize, false);
-  const pages = managePages(m, { store, reclaimEra: era.reclaim ?? era.rule });
+  const pages = managePages(m, { store });
   usePressure(pages);
-  const bit = (name: string): number => m.gfp.era.bits.get(`__GFP_${name}`) ?? 0;
-  const kernel = pages.gfp & ~(bit("HIGHMEM") | bit("MOVABLE") | bit("HARDWALL"));
+  const kernel = gfpOf(m, "GFP_KERNEL");
+  const dma = gfpOf(m, "GFP_KERNEL|__GFP_DMA");
   const placed = cut.map(() => 0);
   const misplaced = cut.map(() => 0);
   const anon: number[] = [];
@@ -195,7 +166,7 @@ function run(era: Era, cut: readonly [string, number][]): Outcome {
     if (choice < 45) make("file", files);
     else if (choice < 60) make("anon", anon);
     else if (choice < 70) {
-      const gfp = choice < 62 && cut.length > 1 ? kernel | bit("DMA") : kernel;
+      const gfp = choice < 62 && cut.length > 1 ? dma : kernel;
       const pfn = allocPages(m, gfp, 0);
       if (pfn === NO_PFN) refused++;
       else {

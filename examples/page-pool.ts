@@ -20,8 +20,8 @@ import {
   recover,
   type SharedMemory,
   shareMemory,
+  zoneFields,
 } from "../src/mm/index.ts";
-import { Z_FREE } from "../src/mm/words.ts";
 
 const WORKERS = 4;
 const PAGES = 4096;
@@ -75,7 +75,7 @@ export async function pagePool(print: (line: string) => unknown): Promise<void> 
   recover(m, [2, 3, 4]);
   drainAllPages(m);
   foldCounts(m);
-  print(`free again: ${m.zone[Z_FREE]} of ${PAGES} pages`);
+  print(`free again: ${zoneFields(m, 0).free_pages} of ${PAGES} pages`);
 }
 
 function work({ shared, cpu }: Job): void {

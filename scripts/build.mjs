@@ -27,7 +27,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -44,6 +44,7 @@ const wasm = [
   "node_modules/tree-sitter-c/tree-sitter-c.wasm",
 ];
 const stamp = join(root, "dist/cli/.zonewright.stamp");
+const modulesStamp = join(root, "dist/cli/.modules.stamp");
 
 /** Whether dist/cli/zonewright.js is older than the sources. */
 export function isStale() {
@@ -51,18 +52,28 @@ export function isStale() {
   return readFileSync(stamp, "utf8") !== fingerprint();
 }
 
+/** Whether one of the layers that are published as one module is. */
+export function areModulesStale() {
+  const isThere = MODULES.every(([, output]) => existsSync(output)) && existsSync(modulesStamp);
+  return !isThere || readFileSync(modulesStamp, "utf8") !== fingerprint();
+}
+
 /** Writes dist/cli/zonewright.js; gives the packages inside. Throws when src/ does not compile. */
 export async function bundle() {
   const print = fingerprint();
   const { bundleOne } = await import("./vendor.mjs");
   const { code, packages } = await bundleOne(entry);
-  mkdirSync(join(root, "dist/cli"), { recursive: true });
-  // Renamed into place: another process may be starting from the old one.
-  const fresh = `${outFile}.${process.pid}`;
-  writeFileSync(fresh, code);
-  renameSync(fresh, outFile);
+  place(outFile, code);
   writeFileSync(stamp, print);
   return packages;
+}
+
+/** Renamed into place: another process may be starting from the old one. */
+function place(file, code) {
+  mkdirSync(dirname(file), { recursive: true });
+  const fresh = `${file}.${process.pid}`;
+  writeFileSync(fresh, code);
+  renameSync(fresh, file);
 }
 
 /** Copies what is loaded at run time and is no module. */
@@ -72,12 +83,14 @@ function copyWasm() {
 }
 
 /** Writes dist/mm/allocator.js and dist/dma/layer.js. */
-async function bundleModules() {
+export async function bundleModules() {
+  const print = fingerprint();
   const { bundleOne } = await import("./vendor.mjs");
   for (const [source, output] of MODULES) {
     const { code } = await bundleOne(source);
-    writeFileSync(output, code);
+    place(output, code);
   }
+  writeFileSync(modulesStamp, print);
 }
 
 /** Runs `tsc -b` on the library. True if it compiles. */

@@ -4,9 +4,10 @@
  *   node scripts/setup.mjs [--build] SCRIPT [ARG…]
  *
  * Dependencies are installed with `npm ci` when what npm recorded in node_modules differs from
- * package-lock.json; --build refreshes the command line when it is stale. SCRIPT runs on the Node
- * that package.json pins, whatever `node` started this one (20 or newer, no dependency). Progress
- * goes to standard error. Exits like SCRIPT, or with 2 when there is nothing to run it on.
+ * package-lock.json; --build refreshes the command line and the modules that are published whole
+ * where they are stale. SCRIPT runs on the Node that package.json pins, whatever `node` started this
+ * one (20 or newer, no dependency). Progress goes to standard error. Exits like SCRIPT, or with 2
+ * when there is nothing to run it on.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
@@ -88,10 +89,13 @@ function runNpm(args, cwd) {
 }
 
 async function refresh() {
-  const { isStale } = await import("./build.mjs");
-  if (!isStale()) return;
-  say("building the command line");
-  const code = 'import("./scripts/build.mjs").then((build) => build.bundle())';
+  const { isStale, areModulesStale } = await import("./build.mjs");
+  const stale = [];
+  if (isStale()) stale.push("await build.bundle();");
+  if (areModulesStale()) stale.push("await build.bundleModules();");
+  if (stale.length === 0) return;
+  say("building what has changed");
+  const code = `import("./scripts/build.mjs").then(async (build) => { ${stale.join(" ")} })`;
   const { status } = spawnSync(pinnedNode, ["-e", code], { cwd: root, stdio: ["ignore", 2, 2] });
   if (status !== 0) stop("the build failed (see above)");
 }

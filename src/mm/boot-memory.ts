@@ -69,7 +69,7 @@ export interface BootOptions extends MarkOptions {
   readonly bytesPfn?: number;
   /** Highest zone by the four zone bits of a request; by the zones' names, as Linux, by default. */
   readonly gfpZone?: Int8Array;
-  /** Order of zones beyond the own node: "node" by default. */
+  /** Order of zones beyond the own node: that of the era by default. */
   readonly zonelistOrder?: ZonelistOrder;
   /** Slots of the kmap pool of a memory with HighMem: 1024 by default, 512 with PAE. */
   readonly kmapSlots?: number;
@@ -104,7 +104,7 @@ export function bootMemory(options: BootOptions): Memory {
   zones.forEach((zone, z) => {
     freeToZone(m, z, zone.ram);
   });
-  buildZonelists(m, zones, options.zonelistOrder);
+  buildZonelists(m, zones, options.zonelistOrder ?? rule.zonelistOrder);
   setMarks(m, options);
   return m;
 }

@@ -26,6 +26,7 @@ export {
 export { decayPcp, drainCpu } from "./drain.ts";
 export { busy, detach, drainAllPages, idle } from "./drain-all.ts";
 export * from "./gfp.ts";
+export { gfpOf } from "./gfp-of.ts";
 export { diff, equal, type ImageDifference, restore, type Snapshot, snapshot } from "./image.ts";
 export { kmap, kmapCount, kmapSlot, kunmap } from "./kmap.ts";
 export { type MarkOptions, setMarks } from "./marks.ts";

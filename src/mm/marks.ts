@@ -28,7 +28,7 @@ import { defaultMinFreeKbytes, zoneMarks } from "./watermark.ts";
 
 /** Settings that marks, reserves and pagesets follow from; see `BootOptions`. */
 export interface MarkOptions {
-  /** KiB; by the kernel's square root by default. 0 keeps nothing back. */
+  /** KiB; by the kernel's square root by default. 0 keeps nothing back, whatever the gap above min is. */
   readonly minFreeKbytes?: number;
   readonly watermarkScaleFactor?: number;
   readonly lowmemReserveRatio?: readonly number[];
@@ -42,7 +42,8 @@ export function setMarks(m: Memory, options: MarkOptions): void {
   const special = specialZones(m, managed);
   const lowmem = managed.reduce((sum, pages, z) => sum + (special[z] ? 0 : pages), 0);
   const minFreeKbytes =
-    options.minFreeKbytes ?? defaultMinFreeKbytes(lowmem, m.pageSize, m.rule.minFreeKbytesMax);
+    options.minFreeKbytes ??
+    defaultMinFreeKbytes(lowmem, m.pageSize, m.rule.minFreeKbytesMax, m.rule.minFreeFactor);
   writeMinFree(m, minFreeKbytes, options.watermarkScaleFactor ?? 10);
   for (let z = 0; z < m.zoneCount; z++) {
     const words = z * ZONE_WORDS;
@@ -50,7 +51,8 @@ export function setMarks(m: Memory, options: MarkOptions): void {
     if (options.minFreeKbytes === 0) m.zone.fill(0, words + Z_MIN, words + Z_PROMO + 1);
     m.zone[words + Z_THRESHOLD] = options.drift === true ? driftThreshold(m, managed[z]) : 0;
   }
-  setReserves(m, managed, options.lowmemReserveRatio ?? defaultReserveRatios(m.zoneNames));
+  const ratios = m.rule.reservesByRatio ? defaultReserveRatios(m.zoneNames) : [];
+  setReserves(m, managed, options.lowmemReserveRatio ?? ratios);
   setPagesets(m, managed);
 }
 
@@ -130,7 +132,7 @@ function setPagesets(m: Memory, managed: readonly number[]): void {
       high: rule.pcp === "batch" ? ("six-batches" as const) : ("low-mark" as const),
       tuned: rule.pcp === "tuned",
       batchBytesMax: rule.batchBytesMax,
-      batchBelowPower: true,
+      batchBelowPower: rule.batchBelowPower,
       cold: "none" as const,
     },
   };

@@ -235,9 +235,10 @@ export function relieve(m: Memory, zone: number, order: number, list: number): v
   else drainFrom(m, zone, m.cpu, pages, list);
 }
 
-/** Where this CPU's list is full now: lower while the zone is being reclaimed. Linux: nr_pcp_high() */
+/** Where this CPU's list is full now: lower while the zone is being reclaimed (5.14). Linux: nr_pcp_high() */
 function highNow(m: Memory, zone: number, words: number): number {
   const high = m.pcp[words + P_HIGH];
+  if (m.rule.pcp === "batch") return high;
   if ((m.zone[zone * ZONE_WORDS + Z_FLAGS] & ZONE_RECLAIM_ACTIVE) === 0) return high;
   return Math.min(m.pcp[words + P_BATCH] << 2, high);
 }

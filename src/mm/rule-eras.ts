@@ -43,8 +43,12 @@ export const RULE_6_1: AllocatorRule = {
   highatomic: true,
   highatomicWhole: false,
   marks: "gap",
+  minFreeFactor: 16,
   minFreeKbytesMax: 256 * 1024,
   batchBytesMax: 1024 * 1024,
+  batchBelowPower: true,
+  reservesByRatio: true,
+  zonelistOrder: "node",
   movableIsSpecial: "with-highmem",
   watermark: "types",
   lessFree: 0,
@@ -147,6 +151,8 @@ const RULE_4_19: AllocatorRule = {
   boostFactor: 0,
 };
 
+const ONE_LIST = "cold pages beside hot ones";
+
 /** 4.9: a block found elsewhere is taken itself, and what is in use does not speak for a pageblock. */
 const RULE_4_9: AllocatorRule = {
   ...RULE_4_19,
@@ -154,11 +160,12 @@ const RULE_4_9: AllocatorRule = {
   countsScanned: true,
   since: "4.6",
   basis: "inferred",
-  differs: ["cold pages beside hot ones"],
+  differs: [ONE_LIST, "node order alone, which is from 4.14 on"],
   gfpVersion: "4.9",
   proc: "4.9",
   fallback: "direct",
   batchBytesMax: 512 * 1024,
+  zonelistOrder: "default",
 };
 
 /** What the kernels before 4.4 kept for the worst case. Linux: setup_zone_migrate_reserve() */
@@ -174,7 +181,7 @@ const RULE_3_10: AllocatorRule = {
   differs: [
     NO_RESERVE_BLOCKS,
     "CMA as one of the types that movable requests fall back to",
-    ...RULE_4_9.differs,
+    ONE_LIST,
   ],
   wholeFor: "reclaimable",
   highatomic: false,
@@ -190,19 +197,23 @@ const RULE_2_6_39: AllocatorRule = {
   basis: "read",
   gfpVersion: "2.6.39",
   proc: "2.6.39",
-  differs: [NO_RESERVE_BLOCKS, ...RULE_4_9.differs],
+  differs: [NO_RESERVE_BLOCKS, ONE_LIST],
   restKeepsType: true,
   mostlyCmaFirst: false,
   lessFree: 2,
 };
 
-/** 2.6.9 to 2.6.23: one list an order, head insertion. */
+/** 2.6.18, for 2.6.12 to 2.6.35: one list an order, head insertion. */
 export const RULE_2_6: AllocatorRule = {
   ...RULE_2_6_39,
   name: "2.6",
-  since: "2.6.9",
+  since: "2.6.12",
   basis: "read",
-  differs: ["cold per-CPU lists beside hot ones", "mobility types of 2.6.24 to 2.6.35"],
+  zonelistOrder: "node",
+  differs: [
+    "cold per-CPU lists beside hot ones",
+    "mobility types of 2.6.24 to 2.6.35, zone order of 2.6.23 and later",
+  ],
   gfpVersion: "2.6.18",
   proc: "2.6",
   mobility: false,
@@ -211,8 +222,35 @@ export const RULE_2_6: AllocatorRule = {
   lessFree: 0,
 };
 
+/** 2.6.11: low and high are parts of min. */
+const RULE_2_6_11: AllocatorRule = {
+  ...RULE_2_6,
+  name: "2.6.11",
+  since: "2.6.11",
+  differs: ["cold per-CPU lists beside hot ones, and low marks of both"],
+  gfpVersion: "2.6.11",
+  marks: "of-min",
+  batchBytesMax: 256 * 1024,
+  batchBelowPower: false,
+};
+
+/** 2.6.9: multiples of a small min, nothing kept back, and a sum is all that is checked. */
+const RULE_2_6_9: AllocatorRule = {
+  ...RULE_2_6_11,
+  name: "2.6.9",
+  since: "2.6.9",
+  gfpVersion: "2.6.9",
+  marks: "multiples",
+  minFreeFactor: 1,
+  minFreeKbytesMax: 16 * 1024,
+  reservesByRatio: false,
+  watermark: "sum",
+};
+
 /** Oldest first. */
 export const RULES: readonly AllocatorRule[] = [
+  RULE_2_6_9,
+  RULE_2_6_11,
   RULE_2_6,
   RULE_2_6_39,
   RULE_3_10,

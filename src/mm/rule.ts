@@ -3,7 +3,7 @@
  * per-CPU lists, reserves. What each era has of it is data in `rule-eras.ts`.
  */
 
-import type { Basis } from "../kernels/policy.ts";
+import type { Basis, MarkRule } from "../kernels/policy.ts";
 
 /** Mobility types by the kernel's numbers since 4.4. */
 export const UNMOVABLE = 0;
@@ -104,16 +104,30 @@ export interface AllocatorRule {
   readonly highatomic: boolean;
   /** The reserve is whole pageblocks within a hundredth of the zone, none in a small one (6.8). */
   readonly highatomicWhole: boolean;
-  /** low and high: by the larger of a quarter of the share and the scale factor (4.6), or by quarters of the share. */
-  readonly marks: "gap" | "quarters";
+  /**
+   * low and high: by the larger of a quarter of the share and the scale factor (4.6), by quarters of the
+   * share, of min itself (2.6.11), or its multiples (2.6.9).
+   */
+  readonly marks: MarkRule;
+  /** KiB of low memory, times this, are the square of min_free_kbytes: 16, or 1 (2.6.9). */
+  readonly minFreeFactor: number;
   /** Upper clamp of min_free_kbytes. */
   readonly minFreeKbytesMax: number;
   /** What a pageset's batch is a quarter of at most. */
   readonly batchBytesMax: number;
+  /** A batch is one less than a power of two (2.6.12), or just a quarter of its base. */
+  readonly batchBelowPower: boolean;
+  /** lowmem_reserve_ratio keeps pages back by default (2.6.11). */
+  readonly reservesByRatio: boolean;
+  /**
+   * Which nodes and zones come first where nobody says: the nearest node (up to 2.6.22, and since 4.14),
+   * or what the kernel chooses by its zones' sizes.
+   */
+  readonly zonelistOrder: "node" | "default";
   /** When Movable has a min of its own outside lowmem: always (6.12), or while HighMem feeds it. */
   readonly movableIsSpecial: "always" | "with-highmem";
-  /** Watermark check: lists by type ("types", 4.4), or shrinking marks order by order. */
-  readonly watermark: "types" | "orders";
+  /** Watermark check: lists by type ("types", 4.4), shrinking marks order by order, or a sum alone (2.6.9). */
+  readonly watermark: "types" | "orders" | "sum";
   /** Pages that the check takes off too many (2.6.36 to 3.2: a sign slip). */
   readonly lessFree: number;
   /** Single pages of GFP_ATOMIC are measured without the boost (5.9). */

@@ -34,8 +34,11 @@ import {
 export interface WatermarkRule {
   /** ALLOC_HARDER lowers the mark by itself, not only below ALLOC_HIGH's half. */
   readonly harderAlone: boolean;
-  /** "types": some list has a block; "orders": each order's share must be left (2.6). */
-  readonly watermark: "types" | "orders";
+  /**
+   * "types": some list has a block; "orders": each order's share must be left (2.6.11); "sum": whether
+   * there is a block is for the free lists to say (2.6.9).
+   */
+  readonly watermark: "types" | "orders" | "sum";
   /** Pages that the check takes off too many (2.6.36 to 3.2); none by default. */
   readonly lessFree?: number;
   /** Single pages of GFP_ATOMIC are measured without the boost (5.9); yes by default. */
@@ -101,7 +104,7 @@ export function watermarkOk(
   const free = row[at + Z_FREE] - ((1 << order) - 1) - less;
   const min = loweredMark(mark, allocFlags, rule);
   if (free <= min + row[at + Z_RESERVE + highest]) return false;
-  if (order === 0) return true;
+  if (order === 0 || rule.watermark === "sum") return true;
   return rule.watermark === "orders"
     ? ordersOk(row, at, order, free, min)
     : hasBlock(row, at, order, allocFlags);

@@ -89,7 +89,7 @@ export function startState(
     bytes: null,
     bytesPfn: 0,
   });
-  buildZonelists(m, zones);
+  buildZonelists(m, zones, rule.zonelistOrder);
   const state: StartState = {
     m,
     skip: new Uint8Array(m.blockType.length),

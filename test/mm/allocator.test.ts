@@ -67,9 +67,13 @@ const MASKS_6_1 = [
 /** __GFP_ATOMIC (0x200) without __GFP_HIGH, and the other way round. */
 const MASKS_5 = [...MASKS_6_1, 0xa00, 0x820];
 const MASKS_OLD = [0xd0, 0xd1, 0xd4, 0xd8, 0x80_0d0, 0x20, 0x21, 0x30, 0x28, 0x80_020, 0x0];
+/** With and without __GFP_WAIT (0x10) and __GFP_HIGH (0x20); no DMA32 (0x04) before 2.6.15. */
+const MASKS_2_6_9 = [0xd0, 0xd1, 0x20, 0x21, 0x30, 0x0];
 const MASKS: ReadonlyMap<string, readonly number[]> = new Map([
   // With and without __GFP_WAIT (0x10) and __GFP_HIGH (0x20).
   ["2.6", [0xd0, 0xd1, 0xd4, 0x20, 0x21, 0x30, 0x0]],
+  ["2.6.9", MASKS_2_6_9],
+  ["2.6.11", MASKS_2_6_9],
   ["5.10", MASKS_5],
   // __GFP_MOVABLE, and __GFP_RECLAIMABLE where it was then.
   ["2.6.39", MASKS_OLD],
@@ -157,7 +161,13 @@ function build(era: string, own: Shape): Machine {
   // The second node begins at a whole block: what a block on two nodes would do is undefined.
   at = Math.ceil(at / 32) * 32;
   if (own.nodes === 2) add("Normal", 1, 100);
-  const m = bootMemory({ ...own, era, zones, cpuNode: own.nodes === 2 ? [0, 1] : [0, 0] });
+  const m = bootMemory({
+    ...own,
+    era,
+    zones,
+    cpuNode: own.nodes === 2 ? [0, 1] : [0, 0],
+    zonelistOrder: "node",
+  });
   const ranges = zones.map(({ startPfn, pages }) => ({ start: startPfn, end: startPfn + pages }));
   const general = {
     allocPages: (gfp: number, wanted: number): number => allocPages(m, gfp, wanted),

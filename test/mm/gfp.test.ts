@@ -5,7 +5,9 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
+import { bootMemory } from "../../src/mm/boot-memory.ts";
 import * as gfp from "../../src/mm/gfp.ts";
+import { gfpOf } from "../../src/mm/gfp-of.ts";
 import { bounded } from "../support/bounded.ts";
 import { PRINTED_BY_6_1, PRINTED_BY_6_12 } from "./gfp-strings.ts";
 
@@ -424,4 +426,21 @@ test("migratetypes are numbered as in their era", () => {
   assert.equal(gfp.gfpMigratetype(gfp.GFP_HIGHUSER_MOVABLE), 1);
   assert.equal(gfp.gfpMigratetype(gfp.GFP_KERNEL | gfp.__GFP_RECLAIMABLE), 2);
   assert.equal(gfp.gfpMigratetype(gfp.__GFP_MOVABLE | gfp.__GFP_RECLAIMABLE), 3);
+});
+
+test("a request by name means the same in every era, and a name that the kernel lacks is refused", () => {
+  const zones = [{ name: "Normal", startPfn: 0, pages: 1024 }];
+  const bits = (era: string, text: string): string =>
+    `0x${gfpOf(bootMemory({ era, zones }), text).toString(16)}`;
+  const kernels = ["2.6.9", "2.6.18", "4.19", "6.1", "6.12"];
+  assert.deepEqual(
+    kernels.map((era) => bits(era, "GFP_KERNEL")),
+    ["0xd0", "0xd0", "0x6000c0", "0xcc0", "0xcc0"],
+  );
+  assert.deepEqual(
+    kernels.slice(1).map((era) => bits(era, "GFP_ATOMIC|__GFP_ZERO")),
+    ["0x8020", "0x488020", "0xb20", "0x920"],
+  );
+  assert.throws(() => bits("2.6.18", "GFP_HIGHUSER_MOVABLE"), /no GFP flag of this name/);
+  assert.throws(() => bits("6.1", ""), /no GFP flag of this name/);
 });

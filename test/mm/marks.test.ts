@@ -84,6 +84,41 @@ test("5.10 keeps six batches; 2.6 sets low and high by quarters of the share", (
   expect.deepEqual(marksOf(old)[2], [14629, 18286, 21943, 21943]);
 });
 
+test("2.6.9 and 2.6.11: marks, reserves and batches of 1 GiB of x86-32", () => {
+  const machine = (era: string) => {
+    let startPfn = 0;
+    const zones = (
+      [
+        ["DMA", 4096],
+        ["Normal", 225280],
+        ["HighMem", 32768],
+      ] as const
+    ).map(([name, pages]) => {
+      startPfn += pages;
+      return { name, startPfn: startPfn - pages, pages };
+    });
+    return bootMemory({ era, zones });
+  };
+  const lowMarks = (era: string) => marksOf(machine(era)).map((marks) => marks.slice(0, 3));
+  // 917504 KiB of low memory: min_free_kbytes is its root, 957, times 4 since 2.6.10: 239 or 957 pages.
+  expect.deepEqual(lowMarks("2.6.9"), [
+    [4, 8, 12],
+    [234, 468, 702],
+    [32, 64, 96],
+  ]);
+  expect.deepEqual(lowMarks("2.6.11"), [
+    [17, 21, 25],
+    [939, 1173, 1408],
+    [32, 40, 48],
+  ]);
+  expect.deepEqual(words(machine("2.6.9"), 0, Z_RESERVE, 3), [0, 0, 0]);
+  expect.deepEqual(words(machine("2.6.11"), 0, Z_RESERVE, 3), [0, 880, 1008]);
+  expect.deepEqual(words(machine("2.6.11"), 1, Z_RESERVE, 3), [0, 0, 1024]);
+  // A quarter of 1/1024 of the zone, 256 KiB at most; one less than a power of two since 2.6.12.
+  expect.deepEqual(pagesetsOf(machine("2.6.9"), P_BATCH), [1, 16, 8]);
+  expect.deepEqual(pagesetsOf(machine("2.6.18"), P_BATCH), [1, 31, 7]);
+});
+
 test("Movable is special where HighMem has memory to feed it, and always since 6.12", () => {
   const machine = (era: string, highmem: number): number[][] =>
     marksOf(

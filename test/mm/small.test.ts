@@ -41,6 +41,7 @@ const REQUESTS_4_9 = REQUESTS.map(([gfp, order]): Request => [flagsOf4("4.9", gf
 
 const REQUESTS_OF: Readonly<Record<string, readonly Request[]>> = {
   "2.6": REQUESTS_2_6,
+  "2.6.9": REQUESTS_2_6,
   "2.6.39": REQUESTS_2_6_39,
   "4.9": REQUESTS_4_9,
 };
@@ -48,6 +49,7 @@ const REQUESTS_OF: Readonly<Record<string, readonly Request[]>> = {
 /** What changed little from era to era is followed for a step less. */
 const MACHINES: readonly (readonly [era: string, pageblockOrder: number, steps?: number])[] = [
   ["2.6", 3],
+  ["2.6.9", 3, 5],
   ["2.6.39", 2, 5],
   ["4.9", 2, 5],
   ["5.15", 2, 5],

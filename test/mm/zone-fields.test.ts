@@ -34,7 +34,7 @@ const FIELDS = `lock free_pages pages_min pages_low pages_high protection
   .split(/\s+/)
   .sort();
 
-test("every field of the book is there, and nothing else", () => {
+test("S5 every field of the book's struct zone is there, and nothing else", () => {
   const own = Object.getOwnPropertyNames(ZoneFields.prototype);
   assert.deepEqual(own.filter((name) => name !== "constructor").sort(), FIELDS);
   const normal = zoneFields(oldMachine(), 1);
@@ -70,7 +70,7 @@ test("what nobody has written yet is as in a zone that was never reclaimed", () 
   assert.ok(normal.wait_table.every((sleepers) => sleepers === 0));
 });
 
-test("the view is live: counts follow traffic", () => {
+test("S5 the view is live: counts follow traffic", () => {
   const m = bootMemory({
     zones: [{ name: "Normal", startPfn: 0, pages: 8192 }],
     minFreeKbytes: 0,

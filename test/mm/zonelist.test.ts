@@ -158,6 +158,29 @@ test("zone order: other nodes' Normal memory goes before the own DMA memory", ()
   assert.equal(firstAfter("default"), "the other node");
 });
 
+test("zone order is what kernels of 2.6.36 to 4.13 chose here, others go by node", () => {
+  const zones = [
+    { name: "DMA", startPfn: 0, pages: 4096 },
+    { name: "Normal", startPfn: 4096, pages: 4096 },
+    { name: "Normal", node: 1, startPfn: 8192, pages: 8192 },
+  ];
+  for (const [era, after] of [
+    ["2.6.9", "own DMA"],
+    ["2.6.18", "own DMA"],
+    ["2.6.39", "the other node"],
+    ["3.10", "the other node"],
+    ["4.19", "own DMA"],
+    ["6.1", "own DMA"],
+    ["6.12", "own DMA"],
+  ] as const) {
+    const m = bootMemory({ era, zones, minFreeKbytes: 0 });
+    let pfn = 0;
+    // Node 0's Normal zone is used up; what comes next is somewhere else.
+    for (let i = 0; i <= 4096; i++) pfn = allocPages(m, GFP_KERNEL, 0);
+    assert.equal(pfn < 4096 ? "own DMA" : "the other node", after, era);
+  }
+});
+
 test("the order that 2.6.39 chose for itself", () => {
   const dma32 = (node: number, pages: number) => ({ node, index: 1, name: "DMA32", pages });
   const normal = (node: number, pages: number) => ({ node, index: 2, name: "Normal", pages });

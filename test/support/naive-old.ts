@@ -165,7 +165,16 @@ class Naive2_6_39 extends Naive3_10 {
   }
 }
 
+/** Whether there is a block is found out on the lists. */
+class Naive2_6_9 extends Naive2_6 {
+  override hasBlock(zone: NaiveZone, order: number): boolean {
+    return zone.free.some((lists) => lists.some((list, o) => o >= order && list.length > 0));
+  }
+}
+
 const TWINS: Readonly<Record<string, typeof NaiveMemory>> = {
+  "2.6.9": Naive2_6_9,
+  "2.6.11": Naive2_6,
   "2.6": Naive2_6,
   "2.6.39": Naive2_6_39,
   "3.10": Naive3_10,

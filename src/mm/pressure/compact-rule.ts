@@ -45,9 +45,13 @@ const FIRST: CompactRule = {
   proactiveness: 0,
 };
 
+const BEFORE: CompactRule = { ...FIRST, direct: false };
+
 /** By the name of the allocator's rule, which stands for its kernel and those after it. */
 const RULES: ReadonlyMap<string, CompactRule> = new Map([
-  ["2.6", { ...FIRST, direct: false }],
+  ["2.6.9", BEFORE],
+  ["2.6.11", BEFORE],
+  ["2.6", BEFORE],
   ["2.6.39", FIRST],
   ["3.10", { ...FIRST, remembers: true }],
   ["4.9", { ...NOW, withoutFs: false, searches: false, proactiveness: 0 }],

@@ -180,8 +180,6 @@ export interface PageOptions {
   readonly swappiness?: number;
   /** vm.compaction_proactiveness, 0 to 100: 20 by default since 5.9, 0 before, where there was none. */
   readonly compactionProactiveness?: number;
-  /** Name of the kernel whose rules of reclaim it has: the memory's era by default; or "2.6.18", whose allocator is 2.6's. */
-  readonly reclaimEra?: string;
 }
 
 /**
@@ -203,7 +201,7 @@ export function managePages(m: Memory, options: PageOptions = {}): Pages {
     new Int32Array(addRegion(image, name, count * 4).buffer);
   const pages: Pages = {
     m,
-    rule: reclaimRule(options.reclaimEra ?? m.rule.name),
+    rule: reclaimRule(m.rule.name),
     handleOf: new Int32Array(column("pages.handle", 2)),
     flags: new Uint8Array(column("pages.flags", 0)),
     pins: new Uint8Array(column("pages.pins", 0)),

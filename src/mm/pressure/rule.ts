@@ -178,9 +178,10 @@ const V2_6_39: ReclaimRule = {
   equalAtZero: "always",
   frees: "each",
 };
-const V2_6_18: ReclaimRule = {
+/** 2.6.18, whose allocator stands for 2.6. */
+const V2_6: ReclaimRule = {
   ...V2_6_39,
-  name: "2.6.18",
+  name: "2.6",
   lists: "zone",
   scannedTimes: 4,
   goesOn: "never",
@@ -190,15 +191,17 @@ const V2_6_18: ReclaimRule = {
   constraint: "cpuset-first",
 };
 const V2_6_11: ReclaimRule = {
-  ...V2_6_18,
-  name: "2.6",
+  ...V2_6,
+  name: "2.6.11",
   passesAddUp: false,
   constraint: "none",
 };
+const V2_6_9: ReclaimRule = { ...V2_6_11, name: "2.6.9" };
 
 const RULES: readonly ReclaimRule[] = [
+  V2_6_9,
   V2_6_11,
-  V2_6_18,
+  V2_6,
   V2_6_39,
   V3_10,
   V4_9,

@@ -21,7 +21,7 @@ import {
 } from "../../../src/mm/index.ts";
 import { Z_FREE, ZONE_WORDS } from "../../../src/mm/words.ts";
 
-function machine(era: string, full: boolean, reclaimEra = era): Pages {
+function machine(era: string, full: boolean): Pages {
   const m = bootMemory({
     era,
     minFreeKbytes: 64,
@@ -37,7 +37,7 @@ function machine(era: string, full: boolean, reclaimEra = era): Pages {
   const lower = parseGfp("__GFP_DMA32", m.gfp.era).value;
   const all = [kernel, kernel | lower, kernel | GFP_DMA];
   if (full) for (const gfp of all) while (allocPages(m, gfp, 0) !== NO_PFN);
-  return managePages(m, { reclaimEra });
+  return managePages(m);
 }
 
 test("6.1: requests that nobody dies for", () => {
@@ -88,13 +88,13 @@ test("a cpuset binds who is hardwalled; others as far as the wall above", () => 
 });
 
 test("2.6.11 knew no constraint; 2.6.18 took the cpuset first, and nodes that the zonelist has no zone of", () => {
-  const of = (reclaimEra: string, bounds: Bounds, gfp = 0x200d0): string =>
-    oomVerdict(machine("2.6", true, reclaimEra), gfp, 0, bounds).constraint;
-  assert.equal(of("2.6", { cpuset: [0], policy: [0] }), "none");
-  assert.equal(of("2.6.18", { cpuset: [0], policy: [0] }), "memory-policy");
-  assert.equal(of("2.6.18", { cpuset: [1], policy: [0] }), "cpuset");
-  assert.equal(of("2.6.18", {}), "none");
-  assert.equal(of("2.6.18", {}, 0x200d1), "memory-policy", "node 1 has no DMA zone");
+  const of = (era: string, bounds: Bounds, gfp = 0x200d0): string =>
+    oomVerdict(machine(era, true), gfp, 0, bounds).constraint;
+  assert.equal(of("2.6.11", { cpuset: [0], policy: [0] }), "none");
+  assert.equal(of("2.6", { cpuset: [0], policy: [0] }), "memory-policy");
+  assert.equal(of("2.6", { cpuset: [1], policy: [0] }), "cpuset");
+  assert.equal(of("2.6", {}), "none");
+  assert.equal(of("2.6", {}, 0x200d1), "memory-policy", "node 1 has no DMA zone");
 });
 
 test("a zone above its high mark is no help on the other side of a wall", () => {

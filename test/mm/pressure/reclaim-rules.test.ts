@@ -209,8 +209,8 @@ test("lent pages are not taken out of the machine", () => {
   assert.deepEqual(offlinePages(pages, 480, 32), { done: true });
 });
 
-test("2.6: less than 32 pages is no progress; the priority that was reached is remembered until the next", () => {
-  const pages = machine("2.6");
+test("2.6.11: less than 32 pages is no progress; the priority that was reached is remembered until the next", () => {
+  const pages = machine("2.6.11");
   const { m } = pages;
   ownBlocks(pages, 20);
   assert.equal(reclaimFor(pages, 0xd0), 0);
