@@ -46,9 +46,6 @@ export const RULE_6_1: AllocatorRule = {
   minFreeKbytesMax: 256 * 1024,
   batchBytesMax: 1024 * 1024,
   movableIsSpecial: "with-highmem",
-  watermark: "types",
-  lessFree: 0,
-  atomicSkipsBoost: true,
 };
 
 /** 6.6: the allocator of 6.1; pagesets adapt from 6.7 on. */
@@ -132,7 +129,6 @@ const RULE_5_4: AllocatorRule = {
   movesToTail: false,
   mostlyCmaFirst: false,
   minFreeKbytesMax: KIB_64_MIB,
-  atomicSkipsBoost: false,
 };
 
 /** 4.19: fragmenting costs nothing yet. */
@@ -179,7 +175,6 @@ const RULE_3_10: AllocatorRule = {
   wholeFor: "reclaimable",
   highatomic: false,
   marks: "quarters",
-  watermark: "orders",
 };
 
 /** 2.6.39. */
@@ -193,7 +188,6 @@ const RULE_2_6_39: AllocatorRule = {
   differs: [NO_RESERVE_BLOCKS, ...RULE_4_9.differs],
   restKeepsType: true,
   mostlyCmaFirst: false,
-  lessFree: 2,
 };
 
 /** 2.6.9 to 2.6.23: one list an order, head insertion. */
@@ -208,7 +202,6 @@ export const RULE_2_6: AllocatorRule = {
   mobility: false,
   tailWhenMergeLikely: false,
   fallback: "none",
-  lessFree: 0,
 };
 
 /** Oldest first. */

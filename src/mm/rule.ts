@@ -112,10 +112,4 @@ export interface AllocatorRule {
   readonly batchBytesMax: number;
   /** When Movable has a min of its own outside lowmem: always (6.12), or while HighMem feeds it. */
   readonly movableIsSpecial: "always" | "with-highmem";
-  /** Watermark check: lists by type ("types", 4.4), or shrinking marks order by order. */
-  readonly watermark: "types" | "orders";
-  /** Pages that the check takes off too many (2.6.36 to 3.2: a sign slip). */
-  readonly lessFree: number;
-  /** Single pages of GFP_ATOMIC are measured without the boost (5.9). */
-  readonly atomicSkipsBoost: boolean;
 }
