@@ -18,6 +18,7 @@ const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
 const dmaWorker = fileURLToPath(new URL("dma-worker.ts", import.meta.url));
 const swiotlbWorker = fileURLToPath(new URL("swiotlb-worker.ts", import.meta.url));
 const iovaWorker = fileURLToPath(new URL("iova-worker.ts", import.meta.url));
+const explainWorker = fileURLToPath(new URL("explain-worker.ts", import.meta.url));
 const bootWorker = fileURLToPath(new URL("boot-worker.ts", import.meta.url));
 
 const sharedWorker = fileURLToPath(new URL("shared-worker.ts", import.meta.url));
@@ -29,6 +30,7 @@ const BUNDLES = {
   "dma-worker": { input: dmaWorker, external: [/^node:/] },
   "swiotlb-worker": { input: swiotlbWorker, external: [/^node:/] },
   "iova-worker": { input: iovaWorker, external: [/^node:/] },
+  "explain-worker": { input: explainWorker, external: [/^node:/, /tree-sitter/] },
   "boot-worker": { input: bootWorker, external: [/^node:/, "zonewright/mm"] },
   "worker-whole": { input: worker, ...withEngine() },
   "worker-bare": { input: worker, ...withEngine(), plugins: [withoutExtras()] },

@@ -11,10 +11,10 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { z } from "zod";
 import { corpusFiles } from "../test/support/corpus.ts";
+import { workerPath } from "./bundle.ts";
 import { median } from "./measure.ts";
 import type { RunOptions } from "./run.ts";
 import { digits, renderTable } from "./table.ts";
@@ -122,10 +122,13 @@ function writeReports(path: string, wanted: number): number {
 }
 
 function explainOnce(log: string): z.infer<typeof Answer> {
-  const worker = fileURLToPath(new URL("explain-worker.ts", import.meta.url));
-  const { status, stdout, stderr } = spawnSync(process.execPath, [worker, log], {
-    encoding: "utf8",
-  });
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [workerPath("explain-worker"), log],
+    {
+      encoding: "utf8",
+    },
+  );
   if (status !== 0) throw new Error(`explain ended with ${status}: ${stderr.trim()}`);
   return Answer.parse(JSON.parse(stdout));
 }

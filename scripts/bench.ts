@@ -37,7 +37,7 @@ const BENCHMARKS = {
   balance: { run: runBalance, workers: [] },
   shared: { run: runShared, workers: ["shared-worker", "worker"] },
   replay: { run: runReplay, workers: [] },
-  explain: { run: runExplain, workers: [] },
+  explain: { run: runExplain, workers: ["explain-worker"] },
   dma: { run: runDma, workers: ["dma-worker"] },
   swiotlb: { run: runSwiotlb, workers: ["swiotlb-worker"] },
   iova: { run: runIova, workers: ["iova-worker"] },

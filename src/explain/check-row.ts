@@ -4,10 +4,11 @@
  *
  * Linux: zone_watermark_fast(), __zone_watermark_ok(), mm/page_alloc.c
  */
+import type { WatermarkRule } from "../kernels/watermark.ts";
 import { ALLOC_NO_WATERMARKS } from "../mm/gfp-alloc.ts";
 import { TYPE_COUNT } from "../mm/rule.ts";
-import { Z_BLOCKS, Z_BOOST, Z_ORDERS_OF, Z_RESERVE, ZONE_WORDS } from "../mm/words.ts";
-import { unusableFree, type WatermarkRule, watermarkFast } from "../mm/zone-watermark.ts";
+import { Z_BLOCKS, Z_ORDERS_OF, Z_RESERVE, ZONE_WORDS } from "../mm/words.ts";
+import { unusableFree, watermarkFast } from "../mm/zone-watermark.ts";
 import type { ReportEra } from "./era.ts";
 import type { ZoneRow } from "./zone-row.ts";
 
@@ -40,12 +41,6 @@ export function asked(
       own.fill(0, Z_RESERVE, Z_BLOCKS);
       const usable = (row.free ?? 0) - unusableFree(own, 0, allocFlags, rule);
       return usable >= 2 ** order && (order === 0 || anyBlock || holdsBlock(own, order));
-    }
-    const boosted = own[Z_BOOST] ?? 0;
-    // Before 5.9 nobody is let off the boost: it is part of the mark.
-    if (!era.boostExempt && boosted > 0) {
-      own[Z_BOOST] = 0;
-      for (let mark = 1; mark <= 3; mark++) own[mark] = (own[mark] ?? 0) + boosted;
     }
     if (!watermarkFast(own, 0, order, column, allocFlags, rule)) return false;
     return anyBlock || order === 0 || rule.watermark === "types" || holdsBlock(own, order);

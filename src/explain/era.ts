@@ -6,8 +6,8 @@
 import type { MemoryReport, ReportGfp } from "../formats/index.ts";
 import { findGfpEra, GFP_ERAS, type GfpEra, gfpEra, versionRank } from "../kernels/gfp.ts";
 import { type AllocRule, allocRule, allocRuleOf } from "../kernels/gfp-alloc.ts";
+import { type WatermarkRule, watermarkRuleOf } from "../kernels/watermark.ts";
 import { parseGfp } from "../mm/gfp-text.ts";
-import type { WatermarkRule } from "../mm/zone-watermark.ts";
 import { type VersionBounds, versionBounds, within } from "./guess-version.ts";
 
 export interface ReportEra {
@@ -17,12 +17,8 @@ export interface ReportEra {
   readonly gfp: GfpEra;
   readonly alloc: AllocRule;
   readonly marks: WatermarkRule;
-  /** Pages that are counted off beside the block's: 2 from 2.6.38 to 3.2, otherwise 0. */
-  readonly fold: number;
   /** Boosted marks: none before 5.0, hidden in the marks up to 5.13, printed since. */
   readonly boost: "none" | "hidden" | "printed";
-  /** An order-0 request of GFP_ATOMIC gets a second chance without the boost (5.9). */
-  readonly boostExempt: boolean;
   /** The highatomic reserve: none before 4.4, not printed up to 5.4. */
   readonly highatomic: "none" | "hidden" | "printed";
   /** Pages of CMA are counted apart (3.7). */
@@ -37,6 +33,13 @@ export interface ReportEra {
 
 /** Where no release is printed and no flag tells: the newest rules. */
 const NEWEST = "6.12";
+
+const OLDEST_MARKS: WatermarkRule = {
+  harderAlone: true,
+  watermark: "orders",
+  lessFree: 0,
+  atomicSkipsBoost: false,
+};
 
 /** Logs repeat the kernel and its requests: so many answers are kept. */
 const KNOWN_MAX = 64;
@@ -65,18 +68,15 @@ function eraBy(report: MemoryReport): ReportEra {
   const rank = versionRank(rules) ?? 0;
   const at = (edge: string): boolean => rank >= (versionRank(edge) ?? 0);
   const alloc = allocRuleOf(rules) ?? allocRule("2.6.9");
+  // The slip of some releases is not assumed where the release is only guessed.
+  const marks = watermarkRuleOf(rules) ?? OLDEST_MARKS;
   return {
     version,
     basis: version !== null ? "printed" : gfp === null ? "guessed" : "flags",
     gfp: gfp ?? gfpEra(NEWEST),
     alloc,
-    marks: {
-      harderAlone: alloc.harderBy !== "no-direct-reclaim",
-      watermark: at("4.4") ? "types" : "orders",
-    },
-    fold: version !== null && at("2.6.38") && !at("3.3") ? 2 : 0,
+    marks: version === null ? { ...marks, lessFree: 0 } : marks,
     boost: at("5.14") ? "printed" : at("5.0") ? "hidden" : "none",
-    boostExempt: at("5.9"),
     highatomic: at("5.5") ? "printed" : at("4.4") ? "hidden" : "none",
     cma: at("3.7"),
     columnOfPopulated: !at("5.8"),

@@ -37,6 +37,7 @@ export function messageKey(message: FailureMessage): string {
         message.vendor,
         String(message.code),
         message.code === null ? (message.reason ?? "") : "",
+        String(message.stream ?? ""),
       );
       break;
     case "dma-overflow":

@@ -214,7 +214,8 @@ function factorsOf(row: ZoneRow, column: number, request: Request, era: ReportEr
 function boundsOf(sums: Sums, row: ZoneRow, request: Request, era: ReportEra): Sums {
   const { usable, needs, mark } = sums;
   const held = unusableFree(row.best, 0, request.allocFlags, era.marks);
-  const most = row.free === null ? null : row.free - era.fold - (2 ** request.order - 1) - held;
+  const most =
+    row.free === null ? null : row.free - era.marks.lessFree - (2 ** request.order - 1) - held;
   return { usable: usable ?? most, needs: needs ?? mark, mark };
 }
 
@@ -236,7 +237,8 @@ function sumsOf(row: ZoneRow, column: number, request: Request, era: ReportEra):
         : loweredMark(markOf(words, 0, allocFlags), allocFlags, era.marks);
   const blind = row.cma === null || (row.highatomic === null && era.highatomic === "printed");
   const held = unusableFree(row.best, 0, allocFlags, era.marks);
-  const usable = row.free === null || blind ? null : row.free - era.fold - (2 ** order - 1) - held;
+  const usable =
+    row.free === null || blind ? null : row.free - era.marks.lessFree - (2 ** order - 1) - held;
   const needs =
     mark === null || (row.reserve === null && !memallocOf(request))
       ? null
@@ -259,7 +261,7 @@ function secondChance(
   const boost = row.boost ?? 0;
   const atomic = order === 0 && (allocFlags & ALLOC_MIN_RESERVE) !== 0 && !memallocOf(request);
   const known = usable !== null && needs !== null && mark !== null;
-  if (!atomic || !era.boostExempt || boost === 0 || !known || usable > needs) {
+  if (!atomic || !era.marks.atomicSkipsBoost || boost === 0 || !known || usable > needs) {
     return { ...sums, unboosted: false };
   }
   const lower = loweredMark(markOf(row.worst, 0, allocFlags) - boost, allocFlags, era.marks);

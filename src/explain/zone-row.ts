@@ -85,7 +85,7 @@ export function zoneRow(
     const free = known.free ?? 0;
     const most = Math.min(free, hiddenHighatomic(managed));
     const own = clamp(boost ?? 0);
-    words[Z_FREE] = clamp(free - era.fold);
+    words[Z_FREE] = clamp(free);
     words[Z_BOOST] = own;
     words[Z_MIN] = clamp((min ?? 0) - own);
     words[Z_LOW] = clamp((pages("low") ?? 0) - own);

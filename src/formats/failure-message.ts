@@ -159,6 +159,8 @@ export interface IommuFault extends MessageBase {
   readonly code: number | null;
   /** "read" or "write" where the words or flags say so. */
   readonly access: "read" | "write" | null;
+  /** SMMUv3's number of who asked, where it was printed; absent for others. */
+  readonly stream?: number | null;
   /** Intel's words after the reason, an event's name, or what else was printed of it. */
   readonly reason: string | null;
 }

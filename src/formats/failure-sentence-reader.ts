@@ -15,6 +15,7 @@ import { KILLER_SENTENCES } from "./failure-sentences-oom.ts";
 import type { LogText } from "./log-text.ts";
 import { timeOf } from "./report-line.ts";
 import { type NumberedLine, ReportText } from "./report-text.ts";
+import { SmmuEventLines } from "./smmu-event.ts";
 import { WordSearch } from "./word-search.ts";
 
 const SENTENCES: readonly Sentence[] = [
@@ -44,6 +45,8 @@ interface Pending {
   readonly most: number;
   /** It stands in a report, whose own words it may be. */
   readonly inReport: boolean;
+  /** Lines that are told by what they hold, others' between them. */
+  readonly event: SmmuEventLines | null;
 }
 
 export class SentenceReader {
@@ -61,12 +64,17 @@ export class SentenceReader {
 
   /** `recent`: the lines before this one, oldest first; `hit`: it may hold the words of one. */
   take(line: LogText, recent: readonly LogText[], inReport: boolean, hit: boolean): void {
+    if (this.#pending?.event?.says(line.text) === true) {
+      this.#pending.lines.push(line);
+      return;
+    }
     if (hit && line.mayHold(WORDS) && holdsWords(line.text) && !this.#lacks(line)) {
       this.close();
       const most = line.text.includes("req-size:") ? BITMAP_LINES : BROKEN_INTO;
       const last = recent.findLastIndex((old) => old.mayHold(WORDS) && holdsWords(old.text));
       const lead = recent.slice(last + 1);
-      this.#pending = { time: timeOf(line.stamp), lead, lines: [line], most, inReport };
+      const event = SmmuEventLines.open(line.text);
+      this.#pending = { time: timeOf(line.stamp), lead, lines: [line], most, inReport, event };
       return;
     }
     const before = recent.at(-1);
@@ -76,11 +84,17 @@ export class SentenceReader {
       this.close();
       const lines = [before, line];
       const lead = recent.slice(0, -1);
-      this.#pending = { time: timeOf(line.stamp), lead, lines, most: BROKEN_INTO, inReport };
+      const time = timeOf(line.stamp);
+      this.#pending = { time, lead, lines, most: BROKEN_INTO, inReport, event: null };
       return;
     }
     const pending = this.#pending;
     if (pending === null) return;
+    if (pending.event !== null) {
+      if (pending.event.take(line.text)) pending.lines.push(line);
+      if (pending.event.whole) this.close();
+      return;
+    }
     pending.lines.push(line);
     const bitmap = pending.most === BITMAP_LINES && !/\d@|available/.test(line.text);
     if (pending.lines.length > pending.most || bitmap) this.close();

@@ -115,14 +115,16 @@ export const MORE_IOMMU_SENTENCES: readonly Sentence[] = [
   ...["event: F_", "event: C_"].map(
     (words): Sentence => ({
       words,
-      pattern: /event: ([FC]_\w+) client: (.{1,40}?) sid: .{0,80}?iova: 0x([0-9a-f]+)/,
-      read: ([, event = "", client, address = "0"]) => ({
+      pattern:
+        /event: ([FC]_\w+) client: (.{1,40}?) sid: (?:0x([0-9a-f]+))?.{0,80}?iova: 0x([0-9a-f]+)(?:.{0,120}?\b(?:un)?priv (?:inst|data) (read|write))?/,
+      read: ([, event = "", client, stream, address = "0", access]) => ({
         kind: "iommu-fault",
         vendor: "arm-v3",
-        device: deviceOf(client),
+        device: client?.startsWith("(") === true ? null : deviceOf(client),
         address: hexadecimal(address),
         code: V3_EVENTS[event] ?? null,
-        access: null,
+        access: accessOf(access),
+        stream: stream === undefined ? null : Number.parseInt(stream, 16),
         reason: event,
       }),
     }),

@@ -6,6 +6,7 @@
  */
 import type { MessageBody } from "./failure-message.ts";
 import { deviceOf, hexadecimal, type Sentence, whole } from "./failure-sentences.ts";
+import { smmuFacts } from "./smmu-event.ts";
 
 export function hex(digits: string | undefined): number | null {
   const value = Number.parseInt(digits ?? "x", 16);
@@ -86,15 +87,13 @@ export const DEVICE_SENTENCES: readonly Sentence[] = [
       words,
       pattern: /(.{0,200}?):? ?event 0x([0-2][0-9a-f]) received:(.*)/,
       read: ([, device, event = "0", rest = ""]) => {
-        // The third word of the event's four holds the address.
-        const words = [...rest.matchAll(/0x([0-9a-f]{16})/g)].map(([, digits = "0"]) => digits);
+        const code = hex(event);
+        const facts = smmuFacts(code, device, rest);
         const body: MessageBody = {
           kind: "iommu-fault",
           vendor: "arm-v3",
-          device: deviceOf(device),
-          address: hexadecimal(words[2] ?? "0"),
-          code: hex(event),
-          access: null,
+          ...facts,
+          code,
           reason: null,
         };
         return body;

@@ -214,8 +214,10 @@ function countersOf(report: ReportText, info: number): ReadonlyMap<string, Readi
 
 function hugeOf(text: string): number {
   let kib = 0;
-  for (const [, count = "0", size = "0"] of text.matchAll(HUGE))
-    kib += Number(count) * Number(size);
+  HUGE.lastIndex = 0;
+  for (let huge = HUGE.exec(text); huge !== null; huge = HUGE.exec(text)) {
+    kib += Number(huge[1]) * Number(huge[2]);
+  }
   return Number.isSafeInteger(kib) ? kib : 0;
 }
 

@@ -6,6 +6,7 @@
 import type { MemoryReport, ReportOpening } from "./memory-report.ts";
 import { parseMemoryReport } from "./memory-report-parse.ts";
 import type { NumberedLine } from "./report-text.ts";
+import { WordSearch } from "./word-search.ts";
 
 /** Between the opening and "Mem-Info:" lies a stack. */
 const STACK_MAX = 200;
@@ -21,6 +22,21 @@ const STATE =
 const TASKS = /Tasks state|\[ *pid *\]|slab info:/;
 const VERDICT =
   /oom-kill:|[Oo]ut of [Mm]emory|No available memory|Killed process|Kill process|killable processes|limit of|memory: usage|Memory cgroup/;
+/** Words of these two, one of each alternative: few lines hold any. */
+const TAIL = new WordSearch([
+  "Tasks state",
+  "pid",
+  "slab info:",
+  "oom-kill:",
+  "ut of ",
+  "No available",
+  "Killed process",
+  "Kill process",
+  "killable",
+  "limit of",
+  "memory: usage",
+  "Memory cgroup",
+]);
 const LAST = /Killed process|no killable processes/;
 
 /** All lines of a report together. */
@@ -100,7 +116,7 @@ export class ReportCollector {
       return this.#keep(line);
     }
     // A memory cgroup's report has no state.
-    if (this.#opening === "oom" && (TASKS.test(line.text) || VERDICT.test(line.text))) {
+    if (this.#opening === "oom" && beginsTail(line.text)) {
       this.#part = "tasks";
       this.#count = 0;
       return this.#takeTasks(line);
@@ -109,7 +125,7 @@ export class ReportCollector {
   }
 
   #takeState(line: NumberedLine): boolean {
-    if (this.#opening === "oom" && (TASKS.test(line.text) || VERDICT.test(line.text))) {
+    if (this.#opening === "oom" && beginsTail(line.text)) {
       this.#part = "tasks";
       this.#count = 0;
       return this.#takeTasks(line);
@@ -136,6 +152,11 @@ export class ReportCollector {
     }
     return this.#count <= TAIL_MAX;
   }
+}
+
+/** Whether tasks, slab caches or the verdict begin. */
+function beginsTail(text: string): boolean {
+  return TAIL.next(text, 0) !== -1 && (TASKS.test(text) || VERDICT.test(text));
 }
 
 /** Words about a failure, in a mail or a comment: no flags, no stack, no time. */

@@ -28,8 +28,8 @@ export interface Reading {
   readonly line: number;
 }
 
-/** Blanks that are not one blank. */
-const SPACED_OUT = /\s\s|[^\S ]/;
+/** Blanks that are no blank: tabs and others. */
+const ODD_BLANK = /[^\S ]/;
 /** In it, no "=" stands for itself. */
 const PLAIN_EQUALS = /=(?![0-9A-F]{2}|$)/;
 const SOFT_BREAK = /=3D|=$/;
@@ -51,7 +51,7 @@ export class ReportText {
     let text = "";
     let glue = "";
     for (const [i, part] of lines.entries()) {
-      let own = SPACED_OUT.test(part.text) ? part.text.replace(/\s+/g, " ") : part.text;
+      let own = isSpacedOut(part.text) ? part.text.replace(/\s+/g, " ") : part.text;
       let next = " ";
       if (printable) {
         if (own.endsWith("=")) {
@@ -96,6 +96,11 @@ export class ReportText {
     const value = Number(digits);
     return Number.isSafeInteger(value) ? { value, line: this.lineAt(offset) } : null;
   }
+}
+
+/** Whether some blanks are not one blank. */
+function isSpacedOut(text: string): boolean {
+  return text.includes("  ") || ODD_BLANK.test(text);
 }
 
 /** Lines of the full width that make a terminal likely, and the narrowest of terminals. */

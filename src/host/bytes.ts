@@ -17,7 +17,7 @@ export const STREAM_LIMIT: number = 4 * 1024 ** 3;
 export const WHOLE_LIMIT: number = 256 * 1024 ** 2;
 
 /** Magic numbers have at most that many. */
-const MAGIC_BYTES = 4;
+export const MAGIC_BYTES = 4;
 
 export type Packing = "gzip" | "zstd" | "none";
 

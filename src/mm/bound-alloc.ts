@@ -76,7 +76,7 @@ export function bindAlloc(m: Memory): Alloc {
  * the check of 2.6. The lists never change.
  */
 function preferredZones(m: Memory): Int32Array {
-  const answers = !m.cma && m.rule.watermark === "types";
+  const answers = !m.cma && m.marks.watermark === "types";
   return m.requests.map((request) => {
     const zone = m.zonelist[(request >> 8) + 1];
     const given = (request & 0xf) === MOVABLE ? MOBILE : TAKEN;

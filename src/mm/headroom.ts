@@ -7,11 +7,12 @@
  *
  * Linux: get_page_from_freelist(), zone_watermark_fast(), mm/page_alloc.c
  */
+import type { WatermarkRule } from "../kernels/watermark.ts";
 import { type Blocks, blocksAfter, piecesIn } from "./fragmentation.ts";
 import { ALLOC_CMA, ALLOC_HIGHATOMIC, ALLOC_NON_BLOCK, ALLOC_OOM } from "./gfp-alloc.ts";
 import { CMA, HIGHATOMIC, MOVABLE, RECLAIMABLE, UNMOVABLE } from "./rule.ts";
 import { Z_BLOCKS, Z_FREE, Z_FREE_CMA, Z_ORDERS_OF } from "./words.ts";
-import { type WatermarkRule, watermarkFast } from "./zone-watermark.ts";
+import { watermarkFast } from "./zone-watermark.ts";
 
 /** A zone's words (`mm/words.ts`) and its free blocks by mobility; the words of lists are filled in here. */
 export interface FreeZone {

@@ -7,6 +7,7 @@
 import { assert } from "../base/assert.ts";
 import { gfpEra } from "../kernels/gfp.ts";
 import { allocRuleOf } from "../kernels/gfp-alloc.ts";
+import { watermarkRuleOf } from "../kernels/watermark.ts";
 import { bindBuddy, type Unbound } from "./buddy.ts";
 import {
   addChunkedRegion,
@@ -25,7 +26,7 @@ import {
   rowOf,
   type ZoneSpec,
 } from "./memory.ts";
-import { type AllocatorRule, ISOLATE, MOVABLE, PCP_TYPES, TYPE_COUNT, UNMOVABLE } from "./rule.ts";
+import { ISOLATE, MOVABLE, PCP_TYPES, TYPE_COUNT, UNMOVABLE } from "./rule.ts";
 import { C_STATE, CPU_RUNNING, lineOf } from "./share-words.ts";
 import { waitTableSize } from "./wait-table.ts";
 import {
@@ -49,7 +50,6 @@ import {
   Z_WAIT_BITS,
   ZONE_WORDS,
 } from "./words.ts";
-import type { WatermarkRule } from "./zone-watermark.ts";
 
 /**
  * Lays out a memory with every zone empty: nothing is free yet. `bootMemory`
@@ -64,6 +64,8 @@ export function layMemory(
   const sizes = sizesOf(spec);
   const { shift, lruHeads, headSections, rows, nodes, zoneNames, lists, table } = sizes;
   const gfp = gfpMasks(spec.gfpVersion, spec.rule.mobility);
+  const marks = watermarkRuleOf(spec.gfpVersion);
+  assert(marks !== null, "no watermark rule for this version");
   const image = given === null ? createImage(spec.shared) : attachImage(given);
   const touched = bytes(image, "touched", rows >> shift);
   const int32 = (name: string, length: number): Int32Array =>
@@ -109,7 +111,7 @@ export function layMemory(
     cpuPlace: int32("cpuPlace", cpus),
     gfpZone: spec.gfpZone,
     gfp,
-    marks: watermarkRule(gfp, spec.rule),
+    marks,
     bytes: spec.bytes,
     bytesPfn: spec.bytesPfn,
     cpu: 0,
@@ -201,15 +203,6 @@ function pcpLists({ rule, pageblockOrder }: MemorySpec): Int8Array {
     }
   }
   return lists;
-}
-
-function watermarkRule({ rule }: GfpMasks, own: AllocatorRule): WatermarkRule {
-  return {
-    harderAlone: rule.harderBy !== "no-direct-reclaim",
-    watermark: own.watermark,
-    lessFree: own.lessFree,
-    atomicSkipsBoost: own.atomicSkipsBoost,
-  };
 }
 
 function gfpMasks(version: string, mobility: boolean): GfpMasks {

@@ -25,11 +25,11 @@
  */
 import type { GfpEra } from "../kernels/gfp.ts";
 import type { AllocRule } from "../kernels/gfp-alloc.ts";
+import type { WatermarkRule } from "../kernels/watermark.ts";
 import type { Buddy } from "./buddy.ts";
 import type { Image } from "./image.ts";
 import { type AllocatorRule, PCP_TYPES, RECLAIMABLE, TYPE_COUNT } from "./rule.ts";
 import { ORDERS, PCP_HUGE_LIST, Z_ROW, Z_ROW_END, ZONE_WORDS } from "./words.ts";
-import type { WatermarkRule } from "./zone-watermark.ts";
 
 export * from "./words.ts";
 

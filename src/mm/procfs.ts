@@ -136,11 +136,14 @@ function counters(
   free: number,
   form: ProcForm,
 ): Map<string, number> {
+  const lru = lruCounters(m, z);
   const known = new Map([
     ["nr_free_pages", free],
     ["nr_free_pages_blocks", wholeBlocks(m, fields)],
     ["nr_free_cma", fields.nr_free_cma],
-    ...lruCounters(m, z),
+    ...lru,
+    // Before there were counters of nodes the names had no "zone" in them.
+    ...lru.map(([name, pages]): [string, number] => [name.replace("_zone_", "_"), pages]),
   ]);
   return new Map(form.counters.map((name) => [name, known.get(name) ?? 0]));
 }

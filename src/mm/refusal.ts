@@ -200,7 +200,7 @@ function belowMark(
   const at = zone * ZONE_WORDS;
   const free = row[at + Z_FREE];
   const unusable = unusableFree(row, at, allocFlags, m.marks);
-  const usable = free - ((1 << order) - 1) - unusable - (m.marks.lessFree ?? 0);
+  const usable = free - ((1 << order) - 1) - unusable - m.marks.lessFree;
   const whole = markOf(row, at, allocFlags);
   const mark = loweredMark(whole, allocFlags, m.marks);
   const reserve = row[at + Z_RESERVE + highest];

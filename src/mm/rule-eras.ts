@@ -50,9 +50,6 @@ export const RULE_6_1: AllocatorRule = {
   reservesByRatio: true,
   zonelistOrder: "node",
   movableIsSpecial: "with-highmem",
-  watermark: "types",
-  lessFree: 0,
-  atomicSkipsBoost: true,
 };
 
 /** 6.6: the allocator of 6.1; pagesets adapt from 6.7 on. */
@@ -136,7 +133,6 @@ const RULE_5_4: AllocatorRule = {
   movesToTail: false,
   mostlyCmaFirst: false,
   minFreeKbytesMax: KIB_64_MIB,
-  atomicSkipsBoost: false,
 };
 
 /** 4.19: fragmenting costs nothing yet. */
@@ -186,7 +182,6 @@ const RULE_3_10: AllocatorRule = {
   wholeFor: "reclaimable",
   highatomic: false,
   marks: "quarters",
-  watermark: "orders",
 };
 
 /** 2.6.39. */
@@ -200,7 +195,6 @@ const RULE_2_6_39: AllocatorRule = {
   differs: [NO_RESERVE_BLOCKS, ONE_LIST],
   restKeepsType: true,
   mostlyCmaFirst: false,
-  lessFree: 2,
 };
 
 /** 2.6.18, for 2.6.12 to 2.6.35: one list an order, head insertion. */
@@ -219,7 +213,6 @@ export const RULE_2_6: AllocatorRule = {
   mobility: false,
   tailWhenMergeLikely: false,
   fallback: "none",
-  lessFree: 0,
 };
 
 /** 2.6.11: low and high are parts of min. */
@@ -244,7 +237,6 @@ const RULE_2_6_9: AllocatorRule = {
   minFreeFactor: 1,
   minFreeKbytesMax: 16 * 1024,
   reservesByRatio: false,
-  watermark: "sum",
 };
 
 /** Oldest first. */

@@ -126,10 +126,4 @@ export interface AllocatorRule {
   readonly zonelistOrder: "node" | "default";
   /** When Movable has a min of its own outside lowmem: always (6.12), or while HighMem feeds it. */
   readonly movableIsSpecial: "always" | "with-highmem";
-  /** Watermark check: lists by type ("types", 4.4), shrinking marks order by order, or a sum alone (2.6.9). */
-  readonly watermark: "types" | "orders" | "sum";
-  /** Pages that the check takes off too many (2.6.36 to 3.2: a sign slip). */
-  readonly lessFree: number;
-  /** Single pages of GFP_ATOMIC are measured without the boost (5.9). */
-  readonly atomicSkipsBoost: boolean;
 }

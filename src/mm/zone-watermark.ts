@@ -8,6 +8,7 @@
  *
  * Linux: __zone_watermark_ok(), zone_watermark_fast(), mm/page_alloc.c
  */
+import type { WatermarkRule } from "../kernels/watermark.ts";
 import {
   ALLOC_CMA,
   ALLOC_HIGHATOMIC,
@@ -29,21 +30,6 @@ import {
   Z_ORDERS_OF,
   Z_RESERVE,
 } from "./words.ts";
-
-/** How marks are lowered and blocks are looked for. */
-export interface WatermarkRule {
-  /** ALLOC_HARDER lowers the mark by itself, not only below ALLOC_HIGH's half. */
-  readonly harderAlone: boolean;
-  /**
-   * "types": some list has a block; "orders": each order's share must be left (2.6.11); "sum": whether
-   * there is a block is for the free lists to say (2.6.9).
-   */
-  readonly watermark: "types" | "orders" | "sum";
-  /** Pages that the check takes off too many (2.6.36 to 3.2); none by default. */
-  readonly lessFree?: number;
-  /** Single pages of GFP_ATOMIC are measured without the boost (5.9); yes by default. */
-  readonly atomicSkipsBoost?: boolean;
-}
 
 /** The mark that `allocFlags` name, with the boost. Pages. Linux: wmark_pages() */
 export function markOf(row: Int32Array, at: number, allocFlags: number): number {
@@ -100,7 +86,7 @@ export function watermarkOk(
   allocFlags: number,
   rule: WatermarkRule,
 ): boolean {
-  const less = unusableFree(row, at, allocFlags, rule) + (rule.lessFree ?? 0);
+  const less = unusableFree(row, at, allocFlags, rule) + rule.lessFree;
   const free = row[at + Z_FREE] - ((1 << order) - 1) - less;
   const min = loweredMark(mark, allocFlags, rule);
   if (free <= min + row[at + Z_RESERVE + highest]) return false;
@@ -146,7 +132,7 @@ export function watermarkFast(
   rule: WatermarkRule,
 ): boolean {
   const mark = row[at + Z_MIN + (allocFlags & ALLOC_WMARK_MASK)] + row[at + Z_BOOST];
-  if (order === 0 && (rule.lessFree ?? 0) === 0) {
+  if (order === 0 && rule.lessFree === 0) {
     const free = row[at + Z_FREE];
     const usable = free - Math.min(free, unusableFree(row, at, allocFlags, rule));
     if (usable > mark + row[at + Z_RESERVE + highest]) return true;
@@ -156,6 +142,6 @@ export function watermarkFast(
   const atomic = rule.harderAlone ? ALLOC_NON_BLOCK : ALLOC_MIN_RESERVE;
   if (order > 0 || (allocFlags & atomic) === 0 || row[at + Z_BOOST] === 0) return false;
   if ((allocFlags & ALLOC_WMARK_MASK) !== ALLOC_WMARK_MIN) return false;
-  if (rule.atomicSkipsBoost === false) return false;
+  if (!rule.atomicSkipsBoost) return false;
   return watermarkOk(row, at, 0, row[at + Z_MIN], highest, allocFlags, rule);
 }

@@ -13,14 +13,14 @@
 import type { Issue } from "../base/issue.ts";
 import type { Capture } from "../formats/capture.ts";
 import type { ZoneinfoZone } from "../formats/zoneinfo.ts";
-import { findGfpEra, type GfpEra, versionRank } from "../kernels/gfp.ts";
+import { findGfpEra, type GfpEra } from "../kernels/gfp.ts";
 import { type AllocRule, allocRuleOf } from "../kernels/gfp-alloc.ts";
+import { type WatermarkRule, watermarkRuleOf } from "../kernels/watermark.ts";
 import { type Blocks, fragmentationIndex, unusableIndex } from "../mm/fragmentation.ts";
 import { gfpZoneIndex } from "../mm/gfp.ts";
 import { allocFlagsFast, allocFlagsSlow } from "../mm/gfp-alloc.ts";
 import { parseGfp } from "../mm/gfp-text.ts";
 import { allocationsLeft, type FreeZone } from "../mm/headroom.ts";
-import type { WatermarkRule } from "../mm/zone-watermark.ts";
 import { freeZones } from "./free-zones.ts";
 
 /** The classes, by what callers write. The last resort of each name is what older kernels have. */
@@ -122,16 +122,9 @@ function rulesOf({ version }: Capture): Rules | null {
     : version.release;
   const gfp = findGfpEra(upstream);
   const alloc = allocRuleOf(upstream);
-  if (gfp === null || alloc === null) return null;
-  const types = (versionRank(upstream) ?? 0) >= (versionRank("4.4") ?? 0);
-  return {
-    gfp,
-    alloc,
-    marks: {
-      harderAlone: alloc.harderBy !== "no-direct-reclaim",
-      watermark: types ? "types" : "orders",
-    },
-  };
+  const marks = watermarkRuleOf(upstream);
+  if (gfp === null || alloc === null || marks === null) return null;
+  return { gfp, alloc, marks };
 }
 
 /** The kernel's zones from the lowest up, those that no node prints too; null where they do not add up. */

@@ -244,7 +244,12 @@ test("HighAtomic: up to 6.2 __GFP_HIGH alone lowers the mark, and does not open 
   row[Z_FREE] = 100;
   row[Z_HIGHATOMIC] = 60;
   const ok = (harderAlone: boolean, flags: number): boolean =>
-    watermarkOk(row, 0, 0, 80, 0, flags, { harderAlone, watermark: "types" });
+    watermarkOk(row, 0, 0, 80, 0, flags, {
+      harderAlone,
+      watermark: "types",
+      lessFree: 0,
+      atomicSkipsBoost: true,
+    });
   // 100 free pages or 40, against half of 80 or three eighths.
   expect.equal(ok(true, ALLOC_HIGH), false);
   expect.equal(ok(true, ALLOC_HIGH | ALLOC_HARDER), true);

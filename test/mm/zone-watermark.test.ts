@@ -4,6 +4,7 @@
 import { strict as expect } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { WatermarkRule } from "../../src/kernels/watermark.ts";
 import {
   ALLOC_CMA,
   ALLOC_HIGHATOMIC,
@@ -25,12 +26,7 @@ import {
   Z_RESERVE,
   ZONE_WORDS,
 } from "../../src/mm/memory.ts";
-import {
-  loweredMark,
-  type WatermarkRule,
-  watermarkFast,
-  watermarkOk,
-} from "../../src/mm/zone-watermark.ts";
+import { loweredMark, watermarkFast, watermarkOk } from "../../src/mm/zone-watermark.ts";
 
 /** ALLOC_* flags by name: up to 6.2 `reserve` is HIGH and `harder` is HARDER. */
 interface Rights {
@@ -53,9 +49,10 @@ interface Row {
   readonly blocks: readonly (readonly number[])[];
 }
 
-const OLD: WatermarkRule = { harderAlone: true, watermark: "types" };
-const NEW: WatermarkRule = { harderAlone: false, watermark: "types" };
-const ORDERS: WatermarkRule = { harderAlone: true, watermark: "orders" };
+const COMMON = { lessFree: 0, atomicSkipsBoost: true };
+const OLD: WatermarkRule = { ...COMMON, harderAlone: true, watermark: "types" };
+const NEW: WatermarkRule = { ...COMMON, harderAlone: false, watermark: "types" };
+const ORDERS: WatermarkRule = { ...COMMON, harderAlone: true, watermark: "orders" };
 const HIGHEST = 2;
 const TYPES = 6;
 

@@ -115,7 +115,7 @@ function claimOf(found: MessageCase, message: IommuFault, kind: Class): Claim {
   if (bits !== null) also.push("mask-too-small");
   return {
     cause: CAUSES[kind],
-    sentence: `${deviceWords(found)} ${what[kind]}${whereWords(message)}${how}${reasonWords(message, kind)}.`,
+    sentence: `${whoWords(found, message)} ${what[kind]}${whereWords(message)}${how}${reasonWords(message, kind)}.`,
     confidence: kind === "unclear" ? "hint" : "consistent",
     also,
     advice: [
@@ -130,10 +130,32 @@ function claimOf(found: MessageCase, message: IommuFault, kind: Class): Claim {
         ? [{ change: "swiotlb= or iommu=pt", why: "no DMA mapping is at fault" }]
         : [],
     missing: [
+      ...streamWords(message),
       ...narrowWords(bits),
       "which mapping was meant: trace the driver's maps (iommu:map, iommu:unmap)",
     ],
   };
+}
+
+/** An event of SMMUv3 is printed under the SMMU's own name, and says who asked by a number. */
+function whoWords(found: MessageCase, { stream, device }: IommuFault): string {
+  if (stream === undefined || stream === null || !namesSmmu(device)) return deviceWords(found);
+  const behind = device === null ? "" : ` behind ${deviceWords(found)}`;
+  return `The device of stream 0x${stream.toString(16)}${behind}`;
+}
+
+function namesSmmu(device: string | null): boolean {
+  return device === null || /\b(?:arm-smmu|smmuv3|iommu)\b/.test(device);
+}
+
+/** Which device a stream is. Linux: of_map_id(), drivers/of/base.c; iort_id_map(), drivers/acpi/arm64/iort.c */
+function streamWords({ stream, device }: IommuFault): string[] {
+  if (stream === undefined || stream === null || !namesSmmu(device)) return [];
+  const hex = (value: number): string => value.toString(16).padStart(2, "0");
+  const pci = `${hex((stream >> 8) & 0xff)}:${hex((stream >> 3) & 0x1f)}.${stream & 7}`;
+  return [
+    `which device stream 0x${stream.toString(16)} is: iommu-map or iommus in the devicetree, or IORT, say so; of PCI devices the low 16 bits often are the requester, here ${pci}`,
+  ];
 }
 
 /** Faults of streams and tables have no address. */
