@@ -25,11 +25,12 @@ export type { DmaCall } from "./dma/call.ts";
 export type { CoherentScore } from "./dma/coherent.ts";
 export { DmaCollector, type DmaSources, dmaSources } from "./dma/collect.ts";
 export type { FirstRefusal } from "./dma/driver.ts";
-export { type DmaFacts, type DmaPool, type DmaTexts, dmaFacts } from "./dma/facts.ts";
+export { type DmaFacts, type DmaPool, type DmaTexts, type DmaZone, dmaFacts } from "./dma/facts.ts";
 export { type DmaReplay, type DmaTask, replayDma } from "./dma/replay-dma.ts";
 export type { CutCount } from "./dma/reshape.ts";
 export type { DmaDeviceScore, DmaPhase, DmaScore } from "./dma/score.ts";
-export type { DmaWhatIf, DmaWhatIfDevice, SwiotlbChange } from "./dma/what-if.ts";
+export type { SwiotlbChange } from "./dma/variant.ts";
+export type { DmaWhatIf, DmaWhatIfDevice } from "./dma/what-if.ts";
 export { Driver } from "./drive.ts";
 export type { DriveOptions } from "./drive-options.ts";
 export type { BulkCall, ReplayEvent, ReplayKind } from "./event.ts";
@@ -52,6 +53,21 @@ export {
   type ZoneMarks,
 } from "./replay.ts";
 export type { AssumptionCounts, InputCounts, Miss, Score } from "./score.ts";
+export type {
+  SizeAlternative,
+  SizeMargin,
+  SizeMoment,
+  SizeName,
+  SizePause,
+  SizePeak,
+  SizeRefusal,
+  SizeStatus,
+  SizeTrial,
+  SizeValue,
+  SizeWorkload,
+  Sizing,
+} from "./size/result.ts";
+export { dmaWorkload, type SwiotlbSizingTask, sizeSwiotlb } from "./size/swiotlb.ts";
 export type { ListSnapshot, MachineFacts, ZoneFacts } from "./snapshot.ts";
 export { type FlagTexts, flagsSnapshot } from "./start-from-flags.ts";
 export { type StartState, startState } from "./start-state.ts";

@@ -1,0 +1,187 @@
+/** `zonewright size` for people: the answer first, then what it stands on. */
+import { formatBytes, formatCount } from "../../base/units.ts";
+import type { SizeOrigin } from "../../documents/index.ts";
+import type { SizeName, SizePeak, SizeRefusal, SizeTrial, Sizing } from "../../replay/index.ts";
+import type { Style } from "../terminal.ts";
+import { issueLines } from "./origins.ts";
+import { type Ink, paint, spell, wrap } from "./paint.ts";
+import { header, page, section } from "./plan-screen.ts";
+import { seconds } from "./replay-timeline.ts";
+import { type Column, table } from "./table.ts";
+
+export function sizeScreen(style: Style, sizings: readonly Sizing[], origin: SizeOrigin): string {
+  const { trace, kernel, workload, issues, stopped } = origin;
+  const facts = [
+    `kernel ${kernel}, ${workload.words} in ${seconds(workload.length)}`,
+    "sized for this recording: a longer or heavier one may need more",
+  ];
+  if (stopped) facts.push("stopped: what follows is what was known by then");
+  return page(style, [
+    header(style, trace, facts),
+    ...sizings.flatMap((sizing) => sizingSections(style, sizing)),
+    section(style, "Worth knowing", issueLines(style, issues)),
+  ]);
+}
+
+function sizingSections(style: Style, sizing: Sizing): string[][] {
+  const title = `${sizing.name}: ${titleWords(sizing)}`;
+  const { trials, notes } = sizing;
+  return [
+    [paint(style, "title", title), ...answerLines(style, sizing)],
+    section(
+      style,
+      `${sizing.name}: what was tried`,
+      trials.length === 0 ? [] : trialLines(style, sizing),
+    ),
+    section(
+      style,
+      `${sizing.name}: what this does not tell`,
+      notes.flatMap((note) => hanging(style, "", note)),
+    ),
+  ];
+}
+
+function titleWords({ status, answer }: Sizing): string {
+  switch (status) {
+    case "sized":
+      return answer === null ? "" : `${answer.set} is the smallest that carries it`;
+    case "zero":
+      return "none is needed";
+    case "none":
+      return "no value carries it";
+    case "untold":
+      return "nothing to go by";
+    case "stopped":
+      return answer === null
+        ? "stopped before a value was found that carries it"
+        : `stopped; ${answer.set} carries it, smaller ones may`;
+  }
+}
+
+const KEY = 14;
+
+function answerLines(style: Style, sizing: Sizing): string[] {
+  const { answer, margin, because, alternatives, recorded, below, status } = sizing;
+  const lines: string[] = [];
+  const put = (key: string, words: string): void => void lines.push(...hanging(style, key, words));
+  if (because !== null) put(status === "zero" ? "why" : "why not", because);
+  if (answer !== null) put("boot with", `${answer.set}   (${amountWords(sizing, answer.value)})`);
+  if (margin !== null) {
+    put(
+      `with ${margin.percent} %`,
+      `${margin.set}   (${amountWords(sizing, margin.value)}, as the kernel rounds it)`,
+    );
+  }
+  for (const own of alternatives) put("or", `${own.set}   ${own.why}`);
+  if (status !== "untold") put("carries means", sizing.criterion);
+  const own =
+    answer === null ? undefined : sizing.trials.find(({ value }) => value === answer.value);
+  if (own?.peak != null) put("most in use", peakWords(sizing, own.peak));
+  if (below !== null) {
+    put("one step down", `${below.set}: ${refusedWords(below)}`);
+    if (below.first !== null) lines.push(...refusalLines(style, below.first));
+  }
+  if (recorded !== null) put("recorded", recordedWords(sizing, recorded));
+  const first = status === "none" ? sizing.trials.at(-1) : undefined;
+  if (first?.first != null) {
+    put("at the most", `${first.set}: ${refusedWords(first)}`);
+    lines.push(...refusalLines(style, first.first));
+  }
+  if (sizing.trials.length > 1) put("monotonic", monotonicWords(sizing));
+  return lines;
+}
+
+/** "1 024 slots, 2 MiB". */
+function amountWords({ unit, trials }: Sizing, value: number): string {
+  const bytes = trials.find((own) => own.value === value)?.bytes;
+  return `${formatCount(value)} ${unit}${bytes === undefined ? "" : `, ${formatBytes(bytes)}`}`;
+}
+
+function peakWords({ unit }: Sizing, { amount, time, line, by }: SizePeak): string {
+  const who = by === "" ? "" : `, then ${by}`;
+  return `${formatCount(amount)} ${unit} at ${seconds(time)}, line ${line}${who}`;
+}
+
+function refusedWords({ refused }: SizeTrial): string {
+  return refused === 1 ? "1 request goes without" : `${formatCount(refused)} requests go without`;
+}
+
+function refusalLines(style: Style, { by, bytes, time, line, because }: SizeRefusal): string[] {
+  const who = by === "" ? "" : ` for ${by}`;
+  const text = `the first: ${formatBytes(bytes)}${who} at ${seconds(time)}, line ${line}`;
+  return [text, ...because].flatMap((words) => hanging(style, "", words));
+}
+
+function recordedWords(sizing: Sizing, recorded: SizeTrial): string {
+  const { peak, refused } = recorded;
+  const most = peak === null ? "" : `, most in use ${peakWords(sizing, peak)}`;
+  const gone = refused === 0 ? "" : `; ${refusedWords(recorded)}`;
+  return `${amountWords(sizing, recorded.value)}${most}${gone}`;
+}
+
+function monotonicWords({ monotonic, answer, holdsTo, trials, unit }: Sizing): string {
+  const all = `${formatCount(trials.length)} values were tried`;
+  if (monotonic) return `yes: ${all}, none that carries is smaller than one that does not`;
+  const top = holdsTo === null ? "" : ` to ${formatCount(holdsTo)} ${unit}`;
+  const from = answer === null ? "" : `; all tried from ${formatCount(answer.value)}${top} carry`;
+  return `not here: ${all}, and a smaller one carries where a larger one does not${from}`;
+}
+
+const BAR = 20;
+
+function trialLines(style: Style, sizing: Sizing): string[] {
+  const { trials, unit, answer, recorded } = sizing;
+  const peaks = trials.map(({ peak }) => peak?.amount ?? 0);
+  const most = Math.max(1, ...peaks);
+  const columns: Column<SizeTrial>[] = [
+    { head: unit, align: "right", cell: ({ value }) => formatCount(value) },
+    { head: "memory", align: "right", cell: ({ bytes }) => formatBytes(bytes), importance: 2 },
+    {
+      head: "refused",
+      align: "right",
+      cell: ({ refused }) => (refused === 0 ? "-" : formatCount(refused)),
+      ink: ({ carries }): Ink => (carries ? "dim" : "bad"),
+    },
+    {
+      head: "most in use",
+      align: "right",
+      cell: ({ peak }) => (peak === null ? "-" : formatCount(peak.amount)),
+    },
+    {
+      head: "",
+      align: "left",
+      cell: ({ peak }) => bar(style, (peak?.amount ?? 0) / most),
+      importance: 3,
+      ink: ({ carries }): Ink => (carries ? "good" : "bad"),
+    },
+    {
+      head: "",
+      align: "left",
+      cell: ({ value }) =>
+        [
+          ...(value === answer?.value ? ["smallest that carries"] : []),
+          ...(value === recorded?.value ? ["recorded"] : []),
+        ].join(", "),
+      importance: 1,
+    },
+  ];
+  return table(style, columns, trials);
+}
+
+function bar(style: Style, share: number): string {
+  const full = Math.round(share * BAR);
+  const [on, off] = style.unicode ? ["█", "░"] : ["#", "."];
+  return on.repeat(full) + off.repeat(BAR - full);
+}
+
+function hanging(style: Style, key: string, words: string): string[] {
+  return wrap(words, style.width - KEY - 3).map((line, i) => {
+    const label = paint(style, "dim", (i === 0 ? key : "").padEnd(KEY));
+    return `  ${label} ${line}`;
+  });
+}
+
+/** One line of progress. */
+export function sizeProgress(style: Style, name: SizeName, tries: number): string {
+  return spell(style, `${name}: ${tries === 1 ? "1 value" : `${formatCount(tries)} values`} tried`);
+}
