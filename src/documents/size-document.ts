@@ -12,7 +12,7 @@ const count = z.number().int().min(0);
 const value = {
   value: count.describe("in the parameter's unit, as the kernel rounds it"),
   bytes: count,
-  set: z.string().describe("to put on the command line"),
+  set: z.string().describe("as replay --set takes it, and where the sizing's where says"),
 };
 const moment = {
   line: count.describe("1-based, in the trace"),
@@ -27,23 +27,26 @@ const refusal: z.ZodType<SizeRefusal> = z.object({
   never: z.boolean().describe("no value of the parameter would serve it"),
 });
 
+const peak = z.object({ ...moment, amount: count.describe("slots, or bytes"), by: z.string() });
+
 const trial: z.ZodType<SizeTrial> = z.object({
   ...value,
   carries: z.boolean(),
   refused: count.describe("requests that go without"),
+  mayWait: count.describe("of those the ones that a kernel would reclaim for"),
   first: refusal.nullable(),
-  peak: z
-    .object({ ...moment, amount: count.describe("in the parameter's unit"), by: z.string() })
-    .nullable()
-    .describe("most in use at once"),
+  peak: peak.nullable().describe("most in use at once"),
 });
 
 const sizing: z.ZodType<Sizing> = z.object({
-  name: z.enum(["swiotlb"]),
+  name: z.enum(["swiotlb", "dma", "dma32", "min_free_kbytes", "lowmem_reserve_ratio"]),
   status: z
     .enum(["sized", "zero", "none", "untold", "stopped"])
     .describe("zero: none of it is needed; none: no value carries; untold: nothing to go by"),
-  unit: z.enum(["slots"]),
+  unit: z
+    .enum(["slots", "bytes", "KiB", "ratio"])
+    .describe("bytes: up to where the zone ends; ratio: the reserve is so much of the zones above"),
+  where: z.enum(["command line", "sysctl", "replay --set"]).describe("where set goes"),
   criterion: z.string().describe('what "carries" means'),
   because: z.string().nullable().describe("why there is no value, or why 0 is enough"),
   answer: z.object(value).nullable().describe("the smallest value that carries"),
@@ -52,6 +55,7 @@ const sizing: z.ZodType<Sizing> = z.object({
     .object({ percent: z.number(), ...value })
     .nullable()
     .describe("the answer with --margin, rounded anew"),
+  peak: peak.nullable().describe("most in use at once by those whom the parameter is for"),
   holdsTo: count.nullable().describe("largest tried value up to which all tried ones carry"),
   monotonic: z.boolean().describe("nothing tried carries below something that does not"),
   recorded: trial.nullable().describe("the recorded machine's value"),
@@ -64,7 +68,7 @@ export interface SizeDocument {
   readonly schema: "zonewright/size/1";
   readonly trace: string;
   readonly kernel: string;
-  readonly workload: SizeWorkload;
+  readonly workloads: readonly SizeWorkload[];
   readonly sizings: readonly Sizing[];
   readonly stopped: boolean;
   readonly issues: readonly Issue[];
@@ -74,10 +78,9 @@ export const sizeSchema: z.ZodType<SizeDocument> = z.object({
   schema: z.literal("zonewright/size/1"),
   trace: z.string(),
   kernel: z.string(),
-  workload: z.object({
-    length: z.number().describe("microseconds"),
-    words: z.string(),
-  }),
+  workloads: z
+    .array(z.object({ length: z.number().describe("microseconds"), words: z.string() }))
+    .describe("what was replayed: drivers' calls, requests for pages"),
   sizings: z.array(sizing),
   stopped: z.boolean().describe("interrupted: what is there is what was known by then"),
   issues: z.array(issueSchema),
@@ -86,13 +89,13 @@ export const sizeSchema: z.ZodType<SizeDocument> = z.object({
 export interface SizeOrigin {
   readonly trace: string;
   readonly kernel: string;
-  readonly workload: SizeWorkload;
+  readonly workloads: readonly SizeWorkload[];
   readonly stopped: boolean;
   readonly issues: readonly Issue[];
 }
 
 export function sizeDocument(sizings: readonly Sizing[], origin: SizeOrigin): SizeDocument {
-  const { trace, kernel, workload, stopped } = origin;
+  const { trace, kernel, workloads, stopped } = origin;
   const issues = issueList(origin.issues);
-  return { schema: "zonewright/size/1", trace, kernel, workload, sizings, stopped, issues };
+  return { schema: "zonewright/size/1", trace, kernel, workloads, sizings, stopped, issues };
 }

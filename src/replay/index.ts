@@ -42,17 +42,23 @@ export { type IovaEvidence, type IovaTexts, iovaEvidence } from "./iova/facts.ts
 export { type IovaScore, scoreIova } from "./iova/score-iova.ts";
 export { CALL_WINDOW, LookAhead, type Scanner, USE_WINDOW } from "./look-ahead.ts";
 export { PERFETTO_HEAD, PERFETTO_TAIL, PerfettoEvents } from "./perfetto.ts";
-export { type Recording, recordingOf } from "./recording.ts";
+export { keptRecording, type Recording, recordingOf } from "./recording.ts";
 export type { RefusedGroup } from "./refusals.ts";
 export {
   type Replay,
   type ReplayTask,
-  type Run,
   replay,
   type StartKind,
   type ZoneMarks,
 } from "./replay.ts";
+export type { Run } from "./run.ts";
 export type { AssumptionCounts, InputCounts, Miss, Score } from "./score.ts";
+export {
+  type PageSizeName,
+  type PageSizings,
+  type PageSizingTask,
+  sizePageParameters,
+} from "./size/pages.ts";
 export type {
   SizeAlternative,
   SizeMargin,
@@ -63,6 +69,7 @@ export type {
   SizeRefusal,
   SizeStatus,
   SizeTrial,
+  SizeUnit,
   SizeValue,
   SizeWorkload,
   Sizing,

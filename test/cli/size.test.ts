@@ -52,7 +52,8 @@ describe("the document", () => {
       ["swiotlb", "sized", "swiotlb=1024,force", "swiotlb=2048,force", 512],
     );
     deepEqual([document.kernel, document.stopped, document.issues], ["6.12.95", false, []]);
-    ok(document.workload.length > 12e6 && document.workload.length < 13e6);
+    const [{ length } = { length: 0 }] = document.workloads;
+    ok(length > 12e6 && length < 13e6);
     const values = sizing?.trials.map(({ value }) => value) ?? [];
     deepEqual(
       values,
@@ -108,6 +109,44 @@ describe("the screen", () => {
     match(areas.out, /or +swiotlb=1024,1,force +with one area for all CPUs/);
     const force = await run(["size", archive("e-dma-6G-6.12"), "--for", "swiotlb", "--force"]);
     match(force.out, /or +swiotlb=4096,force +if no request ended before its burst was over/);
+  });
+});
+
+describe("zones and reserves", () => {
+  const trace = (name: string): string =>
+    fileURLToPath(new URL(`../../corpus/traces/${name}.tar.zst`, import.meta.url));
+
+  const board = "g-cma-arm64-256M-6.12";
+
+  test("an arm64 board: a zone of its first blocks, with the step below; what is not told is left out", async () => {
+    const { code, out, err } = await run(["size", trace(board), "--json"]);
+    deepEqual([code, err], [0, ""]);
+    const { sizings, workloads } = sizeSchema.parse(JSON.parse(out));
+    const [dma] = sizings;
+    deepEqual(
+      sizings.map(({ name }) => name),
+      ["dma"],
+    );
+    // RAM begins at 1 GiB, and the kernel lies in the first blocks.
+    deepEqual(
+      [dma?.status, dma?.where, dma?.answer?.set, dma?.below?.set],
+      ["sized", "replay --set", "dma=1056M", "dma=1052M"],
+    );
+    deepEqual([dma?.below?.refused, dma?.below?.mayWait, dma?.recorded?.refused], [2, 2, 0]);
+    match(dma?.below?.first?.because.join(" ") ?? "", /GFP_KERNEL\|GFP_DMA DMA skipped/);
+    match(workloads[0]?.words ?? "", /requests for pages/);
+  });
+
+  test("what was named and is not told is said, on screen and by the exit code", async () => {
+    const { code, out } = await run([
+      "size",
+      trace(board),
+      "--for",
+      "lowmem_reserve_ratio,min_free_kbytes",
+    ]);
+    equal(code, 3);
+    match(out, /lowmem_reserve_ratio: nothing to go by/);
+    match(out, /min_free_kbytes: nothing to go by/);
   });
 });
 

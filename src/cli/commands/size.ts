@@ -6,13 +6,17 @@ import { type Interruption, interruption, yieldTurn } from "../../host/index.ts"
 import {
   type DmaCall,
   dmaWorkload,
+  keptRecording,
+  type PageSizeName,
   type SizeName,
   type SizePause,
+  type SizeWorkload,
   type Sizing,
+  sizePageParameters,
   sizeSwiotlb,
 } from "../../replay/index.ts";
 import type { Context } from "../context.ts";
-import { EXIT_FINDINGS, EXIT_FINE, EXIT_INPUT, usage } from "../failure.ts";
+import { EXIT_FINDINGS, EXIT_FINE, EXIT_INPUT, unreadable, usage } from "../failure.ts";
 import { loadSizeInput, type SizeInput } from "../load-size.ts";
 import { sizeProgress, sizeScreen } from "../render/size-screen.ts";
 import { collect } from "./machine-options.ts";
@@ -31,11 +35,15 @@ const EXAMPLES = `
 How small may it be? size replays a recorded workload on machines with other values of
 a parameter, and looks for the smallest that carries it: nobody goes without.
 
-  swiotlb   slots of the bounce pool (swiotlb=), for the recorded DMA mappings
+  swiotlb               slots of the bounce pool (swiotlb=), for the recorded DMA mappings
+  dma, dma32            where ZONE_DMA or ZONE_DMA32 may end, for who asks for that zone
+  min_free_kbytes       the reserve of all zones, for requests that must not wait
+  lowmem_reserve_ratio  a lower zone's reserve, for requests that can use no higher one
 
 TRACE is what replay takes: a folder with trace.txt and before/ as scripts/lab records
 it, an archive of one, or the text with --from. For swiotlb it needs the events dma:*
-(6.12), or probes as scripts/lab sets them, and in before/ the version and the boot log.
+(6.12), or probes as scripts/lab sets them, and in before/ the version and the boot log;
+for the others the events kmem:* and the kernel's free lists (snap/freelists).
 docs/size.md says how to read the answer, docs/lab.md how to record.
 
 What it prints for each parameter:
@@ -54,16 +62,25 @@ input, or a recording that tells nothing of what is asked.
 Examples:
   zonewright size trace/
   zonewright size trace/ --for swiotlb --margin 25%
+  zonewright size trace/ --for min_free_kbytes,dma32
   zonewright size trace/ --for swiotlb --areas 64        a machine with 64 CPUs
   zonewright size trace/ --for swiotlb --force           every mapping bounces
   zonewright size trace.tar.gz --json | jq '.sizings[].answer.set'`;
 
-const NAMES: readonly SizeName[] = ["swiotlb"];
+const PAGE_NAMES: readonly PageSizeName[] = [
+  "dma",
+  "dma32",
+  "min_free_kbytes",
+  "lowmem_reserve_ratio",
+];
+const NAMES: readonly SizeName[] = ["swiotlb", ...PAGE_NAMES];
 
 export function addSize(program: Command, context: Context): void {
   program
     .command("size")
-    .description("the smallest swiotlb= that carries a recorded workload, with evidence")
+    .description(
+      "the smallest pool, zone or reserve that carries a recorded workload, with evidence",
+    )
     .argument("<trace>", "folder of a recorded trace, archive of one, or its text")
     .addOption(
       new Option(
@@ -102,11 +119,11 @@ async function run(path: string, flags: SizeFlags, context: Context): Promise<nu
   const input = await loadSizeInput(paths, context.terminal.stdin);
   const stop = interruption();
   try {
-    const { sizings, workload } = await sizeAll(input, asked, context, stop);
+    const { sizings, workloads } = await sizeAll(input, asked, context, stop);
     hideProgress(context);
     const issues: Issue[] = [...input.issues, ...input.recording.issues];
     const stopped = sizings.some(({ status }) => status === "stopped");
-    const origin = { trace: path, kernel: input.kernel, workload, stopped, issues };
+    const origin = { trace: path, kernel: input.kernel, workloads, stopped, issues };
     const screen = (): string => sizeScreen(context.style(), sizings, origin);
     context.print(flags.json === true ? sizeDocument(sizings, origin) : screen());
     return exitOf(sizings);
@@ -116,32 +133,69 @@ async function run(path: string, flags: SizeFlags, context: Context): Promise<nu
   }
 }
 
+interface Sized {
+  readonly sizings: readonly Sizing[];
+  readonly workloads: readonly SizeWorkload[];
+}
+
 async function sizeAll(
   input: SizeInput,
-  { areas, force, margin }: Asked,
+  asked: Asked,
   context: Context,
   stop: Interruption,
-): Promise<{
-  readonly sizings: readonly Sizing[];
-  readonly workload: ReturnType<typeof dmaWorkload>;
-}> {
+): Promise<Sized> {
   const pause: SizePause = async (name, tries) => {
     showProgress(context, name, tries);
     await yieldTurn();
     return !stop.asked();
   };
-  const { recording, dma: facts } = input;
-  if (facts === null)
-    throw usage("--for", `the bounce pool of kernel ${input.kernel} is not known`);
+  const all = asked.names.length === 0;
+  const wants = (name: SizeName): boolean => all || asked.names.includes(name);
+  const parts: Sized[] = [];
+  if (input.pages !== null) await input.recording.survey();
+  if (wants("swiotlb")) parts.push(await sizedCalls(input, asked, pause));
+  const names = PAGE_NAMES.filter(wants);
+  if (names.length > 0) parts.push(await sizedPages(input, names, asked, pause));
+  const sizings = parts.flatMap((part) => part.sizings);
+  const told = sizings.filter(({ status }) => status !== "untold");
+  return {
+    // What the recording tells nothing of is said only where it was asked for, or where nothing is told.
+    sizings: all && told.length > 0 ? told : sizings,
+    workloads: parts.flatMap((part) => part.workloads),
+  };
+}
+
+async function sizedCalls(
+  { recording, dma: facts, kernel }: SizeInput,
+  { areas, force, margin }: Asked,
+  pause: SizePause,
+): Promise<Sized> {
+  if (facts === null) throw usage("--for", `the bounce pool of kernel ${kernel} is not known`);
   if (areas !== null && areas > 1 && !facts.rule.areas) {
-    throw usage("--areas", `kernel ${input.kernel} has no areas`, "they came with 6.0");
+    throw usage("--areas", `kernel ${kernel} has no areas`, "they came with 6.0");
   }
-  if (input.pages !== null) await recording.survey();
   const calls: DmaCall[] = [];
   for await (const block of recording.dmaCalls()) for (const call of block) calls.push(call);
   const sources = recording.dmaSources;
   const sizing = await sizeSwiotlb({ facts, sources, calls, areas, force, margin, pause });
-  return { sizings: [sizing], workload: dmaWorkload(calls) };
+  const workload = dmaWorkload(calls);
+  return { sizings: [sizing], workloads: workload.length > 0 ? [workload] : [] };
+}
+
+async function sizedPages(
+  { recording, pages }: SizeInput,
+  names: readonly PageSizeName[],
+  { margin, names: named }: Asked,
+  pause: SizePause,
+): Promise<Sized> {
+  if (pages === null) return { sizings: [], workloads: [] };
+  const { from, facts } = pages;
+  const isNamed = named.length > 0;
+  const kept = keptRecording(recording);
+  const task = { from, facts, recording: kept, names, isNamed, margin, pause };
+  const found = await sizePageParameters(task);
+  if (found.issue !== null) throw unreadable([found.issue]);
+  return { sizings: found.sizings, workloads: [found.workload] };
 }
 
 /** What nothing is told of is the recording's lack, unless something else was answered. */

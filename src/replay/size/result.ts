@@ -4,7 +4,10 @@
  */
 
 /** The parameters that a workload can be sized for. */
-export type SizeName = "swiotlb";
+export type SizeName = "swiotlb" | "dma" | "dma32" | "min_free_kbytes" | "lowmem_reserve_ratio";
+
+/** What values count: slots, bytes up to the zone's end, KiB, or the share that a reserve is. */
+export type SizeUnit = "slots" | "bytes" | "KiB" | "ratio";
 
 /**
  *   sized    a smallest value was found
@@ -36,7 +39,7 @@ export interface SizeRefusal extends SizeMoment {
 
 /** The most that was in use at once. */
 export interface SizePeak extends SizeMoment {
-  /** In the parameter's unit. */
+  /** Slots, or bytes. */
   readonly amount: number;
   readonly by: string;
 }
@@ -46,14 +49,15 @@ export interface SizeValue {
   /** In the parameter's unit, as the kernel rounds it. */
   readonly value: number;
   readonly bytes: number;
-  /** What to put on the command line. */
+  /** As `replay --set` takes it, and where `where` says. */
   readonly set: string;
 }
 
 export interface SizeTrial extends SizeValue {
   readonly carries: boolean;
-  /** Requests that go without. */
+  /** Requests that go without; of those the ones that a kernel would reclaim for. */
   readonly refused: number;
+  readonly mayWait: number;
   /** The first of them. */
   readonly first: SizeRefusal | null;
   readonly peak: SizePeak | null;
@@ -72,7 +76,9 @@ export interface Sizing {
   readonly name: SizeName;
   readonly status: SizeStatus;
   /** What values count. */
-  readonly unit: "slots";
+  readonly unit: SizeUnit;
+  /** Where `set` goes: the kernel's command line, a sysctl, or nowhere but `replay --set`. */
+  readonly where: "command line" | "sysctl" | "replay --set";
   /** In one sentence: what "carries" means here. */
   readonly criterion: string;
   /** Why there is no value, or why 0 is enough; null where a value is. */
@@ -81,6 +87,8 @@ export interface Sizing {
   /** The answer with the user's margin, rounded anew; null without one. */
   readonly margin: SizeMargin | null;
   readonly alternatives: readonly SizeAlternative[];
+  /** Most in use at once by those whom the parameter is for; null where that is not counted. */
+  readonly peak: SizePeak | null;
   /** The largest tried value that carries with all tried ones from the answer on. */
   readonly holdsTo: number | null;
   /** No value that was tried carries below one that does not. */
@@ -103,5 +111,25 @@ export interface SizeWorkload {
   readonly words: string;
 }
 
-/** After each try: of which parameter, and how many tries are done. False stops. */
+/** While it goes on: of which parameter, and how many tries are done. False stops. */
 export type SizePause = (name: SizeName, tries: number) => Promise<boolean>;
+
+/** A result with nothing in it. */
+export function emptySizing(
+  of: Pick<Sizing, "name" | "unit" | "where" | "criterion" | "because">,
+): Sizing {
+  return {
+    ...of,
+    status: "untold",
+    answer: null,
+    alternatives: [],
+    margin: null,
+    peak: null,
+    holdsTo: null,
+    monotonic: true,
+    recorded: null,
+    below: null,
+    trials: [],
+    notes: [],
+  };
+}

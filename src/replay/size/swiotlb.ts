@@ -11,13 +11,14 @@ import type { DmaFacts } from "../dma/facts.ts";
 import type { Completion } from "../dma/reshape.ts";
 import { isNewForce, MOST_SLOTS, SEGMENT, SLOT_BYTES, variantOf } from "../dma/variant.ts";
 import { answersOf, type Ladder, type Tried, trialOf } from "./ladder.ts";
-import type {
-  SizeAlternative,
-  SizePause,
-  SizeStatus,
-  SizeValue,
-  SizeWorkload,
-  Sizing,
+import {
+  emptySizing,
+  type SizeAlternative,
+  type SizePause,
+  type SizeStatus,
+  type SizeValue,
+  type SizeWorkload,
+  type Sizing,
 } from "./result.ts";
 import { type Found, searchSmallest } from "./search.ts";
 import { tryPool } from "./swiotlb-trial.ts";
@@ -58,7 +59,7 @@ export function dmaWorkload(calls: readonly DmaCall[]): SizeWorkload {
 export async function sizeSwiotlb(task: SwiotlbSizingTask): Promise<Sizing> {
   const { facts, calls, margin } = task;
   const because = untold(task);
-  if (because !== null) return { ...BARE, status: "untold", because };
+  if (because !== null) return emptySizing({ ...ASKED, because });
   const areas = areasOf(task);
   const { ladder, found } = await searchPools(task, areas, "recorded");
   const answers = answersOf(ladder, found, margin);
@@ -66,33 +67,28 @@ export async function sizeSwiotlb(task: SwiotlbSizingTask): Promise<Sizing> {
   const status = statusOf(found, answers.answer);
   const recorded = tryPool(facts, facts, "recorded", calls);
   const { pool } = facts;
+  const own = found.tried.find(({ rung }) => rung === found.rung)?.result ?? recorded;
   return {
-    ...BARE,
+    ...ASKED,
     ...answers,
     status,
+    peak: own.peak,
     because: becauseOf(status, top?.first ?? null, ladder),
     alternatives: found.stopped ? [] : await alternativesOf(task, areas, answers.answer),
-    recorded: pool === null ? null : trialOf(poolValue(task, areas, pool.slots), recorded),
+    recorded:
+      pool === null
+        ? null
+        : trialOf(poolValue(task, areas, pool.slots), { ...recorded, mayWait: 0 }),
     notes: notesOf(task, recorded.driver.score),
   };
 }
 
-const BARE: Sizing = {
+const ASKED = {
   name: "swiotlb",
-  status: "untold",
   unit: "slots",
+  where: "command line",
   criterion: "no mapping is refused, not even those that the recorded pool refused",
-  because: null,
-  answer: null,
-  alternatives: [],
-  margin: null,
-  holdsTo: null,
-  monotonic: true,
-  recorded: null,
-  below: null,
-  trials: [],
-  notes: [],
-};
+} as const;
 
 function untold({ sources, calls, facts, force }: SwiotlbSizingTask): string | null {
   if (sources.translated) return "an IOMMU translated: what would bounce without it is not told";
@@ -122,7 +118,7 @@ async function searchPools(
   const { facts, calls, pause } = task;
   const forced = task.force || facts.force;
   const values = [...(forced ? [] : [0]), ...sizesOf(facts.rule, areas, task.most ?? MOST_SLOTS)];
-  const ladder: Ladder = { values, show: (slots) => poolValue(task, areas, slots) };
+  const ladder: Ladder = { amounts: values, show: (slots) => poolValue(task, areas, slots) };
   let tries = 0;
   const found = await searchSmallest<Tried>({
     rungs: values.length,
@@ -137,7 +133,7 @@ async function searchPools(
         completion,
         calls,
       );
-      return [{ carries: refused === 0, refused, first: never ?? first, peak }];
+      return [{ carries: refused === 0, refused, mayWait: 0, first: never ?? first, peak }];
     },
     carries: (tried) => tried.carries,
   });
@@ -179,14 +175,14 @@ function statusOf(found: Found<Tried>, answer: SizeValue | null): SizeStatus {
   return answer.value === 0 ? "zero" : "sized";
 }
 
-function becauseOf(status: SizeStatus, first: Tried["first"], { values }: Ladder): string | null {
+function becauseOf(status: SizeStatus, first: Tried["first"], { amounts }: Ladder): string | null {
   if (status === "zero")
     return "no mapping of the recording bounces: its devices reach all that they were given";
   if (status !== "none") return null;
   if (first?.never === true) {
     return `${first.by} maps ${formatBytes(first.bytes)} at once: ${first.because.join(", ")}. Limit the driver's segments, not the pool`;
   }
-  const most = formatBytes((values.at(-1) ?? 0) * SLOT_BYTES);
+  const most = formatBytes((amounts.at(-1) ?? 0) * SLOT_BYTES);
   return `a pool of ${most}, the largest that was tried, refuses mappings, too`;
 }
 
@@ -201,7 +197,7 @@ async function alternativesOf(
   const add = async (why: string, among: number, completion: Completion): Promise<void> => {
     const { ladder, found } = await searchPools(task, among, completion);
     if (found.rung < 0 || found.stopped) return;
-    const value = ladder.show(ladder.values[found.rung]);
+    const value = ladder.show(ladder.amounts[found.rung]);
     if (value.value !== answer?.value) alternatives.push({ ...value, why });
   };
   if (areas > 1) await add("with one area for all CPUs", 1, "recorded");
