@@ -1,7 +1,7 @@
 /** What a replay of DMA starts from, out of the captures and the files beside a trace. */
 import { type Capture, readCapture } from "../formats/index.ts";
 import { openCaptureFiles, type TraceFile, textIn } from "../host/index.ts";
-import { type DmaFacts, dmaFacts, type ListSnapshot } from "../replay/index.ts";
+import { type DmaFacts, type DmaZone, dmaFacts } from "../replay/index.ts";
 
 /** Files of a capture that tell of bounce buffers and devices. */
 const FILES = /^(?:cmdline|dmesg|devices|debug\/swiotlb\/.*)$/;
@@ -13,7 +13,7 @@ export async function loadDmaFacts(from: {
   readonly to: string | null;
   readonly trace: TraceFile;
   readonly upstream: string;
-  readonly zones: ListSnapshot["zones"];
+  readonly zones: readonly DmaZone[];
 }): Promise<DmaFacts | null> {
   const start = await capture(from.path);
   if (start === null) return null;

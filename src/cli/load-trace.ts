@@ -78,6 +78,17 @@ const END = "after";
 
 /** Close the recording when it is no longer read. */
 export async function loadTrace(paths: TracePaths, stdin: InputStream): Promise<LoadedTrace> {
+  const trace = await openedTrace(paths, stdin);
+  try {
+    return await loadOpened(trace, paths);
+  } catch (error) {
+    await trace.close();
+    throw error;
+  }
+}
+
+/** The trace's text; close it. */
+export async function openedTrace(paths: TracePaths, stdin: InputStream): Promise<TraceFile> {
   if (paths.trace === "-" && paths.from === undefined) {
     throw usage(
       "--from",
@@ -87,30 +98,28 @@ export async function loadTrace(paths: TracePaths, stdin: InputStream): Promise<
   }
   const opened = await openTrace(paths.trace, stdin);
   if (opened.value === null) throw unreadable(opened.issues);
-  const trace = opened.value;
-  try {
-    const path = await startPath(paths, trace);
-    const start = await loadStart(path, trace, paths.boot === true);
-    const recording = new TraceRecording(trace, paths, start.areas);
-    const { snap: from, facts, boot, issues } = start;
-    const dma = await loadDmaFacts({
-      path,
-      to: endPath(paths, trace),
-      trace,
-      upstream: facts.upstream,
-      zones: from.zones,
-    });
-    const iova = await loadIovaEvidence(path, trace, facts);
-    return { from, facts, recording, issues, dma, iova, ...(boot === undefined ? {} : { boot }) };
-  } catch (error) {
-    await trace.close();
-    throw error;
-  }
+  return opened.value;
+}
+
+export async function loadOpened(trace: TraceFile, paths: TracePaths): Promise<LoadedTrace> {
+  const path = await startPath(paths, trace);
+  const start = await loadStart(path, trace, paths.boot === true);
+  const recording = new TraceRecording(trace, paths, start.areas);
+  const { snap: from, facts, boot, issues } = start;
+  const dma = await loadDmaFacts({
+    path,
+    to: endPath(paths, trace),
+    trace,
+    upstream: facts.upstream,
+    zones: from.zones,
+  });
+  const iova = await loadIovaEvidence(path, trace, facts);
+  return { from, facts, recording, issues, dma, iova, ...(boot === undefined ? {} : { boot }) };
 }
 
 const MOMENT = /^(?:before|after|mid\d*)$/;
 
-async function startPath({ trace, from }: TracePaths, file: TraceFile): Promise<string> {
+export async function startPath({ trace, from }: TracePaths, file: TraceFile): Promise<string> {
   if (from !== undefined) return from;
   if (file.beside.has(START)) return `${file.folder}/${START}`;
   throw usage("--from", `no capture lies beside ${trace}`, "name the capture with the snapshot");
@@ -123,7 +132,7 @@ function momentOf(path: string | undefined): string | null {
 }
 
 /** The capture of the recording's end, where there is one. */
-function endPath({ to }: TracePaths, file: TraceFile): string | null {
+export function endPath({ to }: TracePaths, file: TraceFile): string | null {
   if (to !== undefined) return to;
   return file.beside.has(END) ? `${file.folder}/${END}` : null;
 }
@@ -240,6 +249,15 @@ export class TraceRecording implements Recording {
   /** What the recording tells about DMA; known after the first reading. */
   get dmaSources(): DmaSources {
     return dmaSources(this.#names.names);
+  }
+
+  /** Reads the names of its events only, for a recording of DMA calls alone. */
+  async survey(): Promise<void> {
+    const reader = await this.#reader(this.#names.sink);
+    const none = { waiting: 0, ended: false, take: (): never[] => [] };
+    for await (const _block of this.#take(reader, none, false));
+    const source = this.#trace.path;
+    this.#issues.push(...reader.end().issues.map((issue) => ({ ...issue, source })));
   }
 
   /** Calls of drivers, in the same window. */

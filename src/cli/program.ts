@@ -16,6 +16,7 @@ import { addInspect } from "./commands/inspect.ts";
 import { addPlan } from "./commands/plan.ts";
 import { addReplay } from "./commands/replay.ts";
 import { addSchema } from "./commands/schema.ts";
+import { addSize } from "./commands/size.ts";
 import { addStart } from "./commands/start.ts";
 import type { Context } from "./context.ts";
 import { EXIT_BUG, EXIT_FINE, EXIT_USAGE, Failure } from "./failure.ts";
@@ -71,6 +72,7 @@ export async function main(
   addInspect(program, context);
   addDiff(program, context);
   addReplay(program, context);
+  addSize(program, context);
   addExplain(program, context);
   addAudit(program, context);
   addCollect(program, context);

@@ -19,3 +19,4 @@ export {
   replaySchema,
 } from "./replay-document.ts";
 export { jsonSchemas } from "./schemas.ts";
+export { type SizeOrigin, sizeDocument, sizeSchema } from "./size-document.ts";

@@ -7,6 +7,7 @@ import { explainSchema } from "./explain-document.ts";
 import { inspectSchema } from "./inspect-document.ts";
 import { planSchema } from "./plan-document.ts";
 import { replaySchema } from "./replay-document.ts";
+import { sizeSchema } from "./size-document.ts";
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -17,6 +18,7 @@ export function jsonSchemas(): ReadonlyMap<string, JsonSchema> {
     ["inspect", inspectSchema],
     ["diff", diffSchema],
     ["replay", replaySchema],
+    ["size", sizeSchema],
     ["explain", explainSchema],
     ["audit", auditSchema],
   ];

@@ -3,7 +3,7 @@
  *
  *   DIR/trace.txt[.gz|.zst]   before/   after/   config   kprobe_events
  *
- * A path names the folder or the text itself; "-" is a text without a folder.
+ * A path names the folder, an archive of it, or the text itself; "-" is a text without a folder.
  */
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -18,6 +18,7 @@ import {
 } from "./bytes.ts";
 import type { InputStream } from "./machine-file.ts";
 import { spool } from "./spool.ts";
+import { isTraceArchive, unpackTrace } from "./trace-archive.ts";
 
 export interface TraceFile {
   /** The text's own path. */
@@ -41,22 +42,36 @@ export async function openTrace(
 ): Promise<Outcome<TraceFile | null>> {
   try {
     if (path === "-") return { value: await spooledTrace(stdin), issues: [] };
-    const isFolder = (await stat(path)).isDirectory();
-    const folder = isFolder ? path : dirname(path);
-    const beside = new Set(await readdir(folder));
-    const name = NAMES.find((own) => beside.has(own));
-    if (isFolder && name === undefined) {
-      throw new InputError("no trace.txt is in it", "give the text of /sys/kernel/tracing/trace");
-    }
-    const text = isFolder ? join(folder, name ?? "") : path;
-    const open = (): AsyncIterable<string> => decodeText(openUnpacked(text, STREAM_LIMIT));
-    const close = async (): Promise<void> => undefined;
-    return { value: { path: text, folder, beside, open, close }, issues: [] };
+    return { value: await traceAt(path), issues: [] };
   } catch (error) {
     const { message, mend } = inputErrorOf(error);
     const issue = { severity: "error" as const, source: path, message };
     return { value: null, issues: [mend === undefined ? issue : { ...issue, mend }] };
   }
+}
+
+async function traceAt(path: string): Promise<TraceFile> {
+  const isFolder = (await stat(path)).isDirectory();
+  if (isFolder) return traceIn(path, null, async () => undefined);
+  if (!(await isTraceArchive(path))) return traceIn(dirname(path), path, async () => undefined);
+  const { folder, remove } = await unpackTrace(path);
+  return traceIn(folder, null, remove);
+}
+
+/** `text` is null for the one that lies in the folder. */
+async function traceIn(
+  folder: string,
+  text: string | null,
+  close: () => Promise<void>,
+): Promise<TraceFile> {
+  const beside = new Set(await readdir(folder));
+  const name = NAMES.find((own) => beside.has(own));
+  if (text === null && name === undefined) {
+    throw new InputError("no trace.txt is in it", "give the text of /sys/kernel/tracing/trace");
+  }
+  const path = text ?? join(folder, name ?? "");
+  const open = (): AsyncIterable<string> => decodeText(openUnpacked(path, STREAM_LIMIT));
+  return { path, folder, beside, open, close };
 }
 
 async function spooledTrace(stdin: InputStream): Promise<TraceFile> {

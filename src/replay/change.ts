@@ -18,7 +18,7 @@ import type { SettingsChange } from "../boot/timeline.ts";
 import { resolveEra } from "../kernels/eras.ts";
 import type { Policy } from "../kernels/policy.ts";
 import { applySysctls } from "../plan/sysctls.ts";
-import type { SwiotlbChange } from "./dma/what-if.ts";
+import type { SwiotlbChange } from "./dma/variant.ts";
 import type { MachineFacts } from "./snapshot.ts";
 
 /** One thing that was asked for. */

@@ -25,11 +25,12 @@ export type { DmaCall } from "./dma/call.ts";
 export type { CoherentScore } from "./dma/coherent.ts";
 export { DmaCollector, type DmaSources, dmaSources } from "./dma/collect.ts";
 export type { FirstRefusal } from "./dma/driver.ts";
-export { type DmaFacts, type DmaPool, type DmaTexts, dmaFacts } from "./dma/facts.ts";
+export { type DmaFacts, type DmaPool, type DmaTexts, type DmaZone, dmaFacts } from "./dma/facts.ts";
 export { type DmaReplay, type DmaTask, replayDma } from "./dma/replay-dma.ts";
 export type { CutCount } from "./dma/reshape.ts";
 export type { DmaDeviceScore, DmaPhase, DmaScore } from "./dma/score.ts";
-export type { DmaWhatIf, DmaWhatIfDevice, SwiotlbChange } from "./dma/what-if.ts";
+export type { SwiotlbChange } from "./dma/variant.ts";
+export type { DmaWhatIf, DmaWhatIfDevice } from "./dma/what-if.ts";
 export { Driver } from "./drive.ts";
 export type { DriveOptions } from "./drive-options.ts";
 export type { BulkCall, ReplayEvent, ReplayKind } from "./event.ts";
@@ -41,17 +42,39 @@ export { type IovaEvidence, type IovaTexts, iovaEvidence } from "./iova/facts.ts
 export { type IovaScore, scoreIova } from "./iova/score-iova.ts";
 export { CALL_WINDOW, LookAhead, type Scanner, USE_WINDOW } from "./look-ahead.ts";
 export { PERFETTO_HEAD, PERFETTO_TAIL, PerfettoEvents } from "./perfetto.ts";
-export { type Recording, recordingOf } from "./recording.ts";
+export { keptRecording, type Recording, recordingOf } from "./recording.ts";
 export type { RefusedGroup } from "./refusals.ts";
 export {
   type Replay,
   type ReplayTask,
-  type Run,
   replay,
   type StartKind,
   type ZoneMarks,
 } from "./replay.ts";
+export type { Run } from "./run.ts";
 export type { AssumptionCounts, InputCounts, Miss, Score } from "./score.ts";
+export {
+  type PageSizeName,
+  type PageSizings,
+  type PageSizingTask,
+  sizePageParameters,
+} from "./size/pages.ts";
+export type {
+  SizeAlternative,
+  SizeMargin,
+  SizeMoment,
+  SizeName,
+  SizePause,
+  SizePeak,
+  SizeRefusal,
+  SizeStatus,
+  SizeTrial,
+  SizeUnit,
+  SizeValue,
+  SizeWorkload,
+  Sizing,
+} from "./size/result.ts";
+export { dmaWorkload, type SwiotlbSizingTask, sizeSwiotlb } from "./size/swiotlb.ts";
 export type { ListSnapshot, MachineFacts, ZoneFacts } from "./snapshot.ts";
 export { type FlagTexts, flagsSnapshot } from "./start-from-flags.ts";
 export { type StartState, startState } from "./start-state.ts";

@@ -28,3 +28,29 @@ export function recordingOf(
     lists: async () => lists,
   };
 }
+
+/** The same, held in memory after the first reading unless it has more than `most` events. */
+export function keptRecording(recording: Recording, most: number = 1 << 22): Recording {
+  let kept: (readonly ReplayEvent[])[] | null = [];
+  let whole = false;
+  return {
+    async *blocks(): AsyncIterable<readonly ReplayEvent[]> {
+      if (whole && kept !== null) {
+        yield* kept;
+        return;
+      }
+      // A reading that was broken off is begun anew.
+      const blocks: (readonly ReplayEvent[])[] = [];
+      let events = 0;
+      for await (const block of recording.blocks()) {
+        events += block.length;
+        if (events <= most) blocks.push(block);
+        else blocks.length = 0;
+        yield block;
+      }
+      kept = events <= most ? blocks : null;
+      whole = true;
+    },
+    lists: () => recording.lists(),
+  };
+}

@@ -58,7 +58,7 @@ export class Refusals {
 }
 
 /** Each zone's last word; zones that are never asked only where no zone is. */
-function wordsOf(m: Memory, gfp: number, order: number): string[] {
+export function wordsOf(m: Memory, gfp: number, order: number): string[] {
   if (order > m.maxOrder) return [`order ${order} is above the largest, ${m.maxOrder}`];
   const verdicts = explainRefusal(m, gfp, order);
   const asked = verdicts.filter(({ pass }) => pass !== "zonelist");

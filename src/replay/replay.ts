@@ -7,18 +7,25 @@
  */
 import type { Issue, Outcome } from "../base/issue.ts";
 import type { AllocatorRule } from "../mm/rule.ts";
-import { Assumptions, type FreeAtEnd } from "./assumptions.ts";
+import { Assumptions } from "./assumptions.ts";
 import type { BootStart } from "./boot-start.ts";
 import type { Change } from "./change.ts";
-import type { ToldKinds } from "./checks.ts";
-import { type Comparison, compareWith, isSame } from "./compare.ts";
 import { type Divergence, divergenceOf } from "./divergence.ts";
 import { Driver } from "./drive.ts";
 import type { DriveOptions } from "./drive-options.ts";
-import { InputScan } from "./inputs.ts";
-import { CALL_WINDOW, LookAhead, USE_WINDOW } from "./look-ahead.ts";
 import { WrittenMarks } from "./marks.ts";
 import type { Recording } from "./recording.ts";
+import {
+  drive,
+  driveBeside,
+  freeAtEnd,
+  isWhole,
+  type Pause,
+  Progress,
+  type Run,
+  runOf,
+  toldKinds,
+} from "./run.ts";
 import type { Miss, Score } from "./score.ts";
 import type { ListSnapshot, MachineFacts } from "./snapshot.ts";
 import { type StartState, startState } from "./start-state.ts";
@@ -41,8 +48,7 @@ export interface ReplayTask {
   readonly whatIf?: Change;
   /** Sees each event of the blind run before it is replayed; called once, with the memory at its start. */
   readonly observe?: (state: StartState) => NonNullable<DriveOptions["before"]>;
-  /** After each block: events done over all runs, and of how many once that is known. False stops. */
-  readonly pause?: (done: number, all: number | null) => Promise<boolean>;
+  readonly pause?: Pause;
 }
 
 /** What the memory started from. */
@@ -52,12 +58,6 @@ export interface ZoneMarks {
   readonly min: number;
   readonly low: number;
   readonly high: number;
-}
-
-export interface Run {
-  readonly score: Score;
-  /** null without a snapshot to compare with, or when the run was stopped. */
-  readonly comparison: Comparison | null;
 }
 
 export interface Replay {
@@ -186,116 +186,11 @@ export async function replay(task: ReplayTask): Promise<Outcome<Replay | null>> 
   return { value: { ...machine, ...outcome }, issues: strangeIssues(repaired.score) };
 }
 
-/**
- * Beside the run that is the recording's in every page, so that each owner is known: the blind one
- * where `mended` is null, else the repaired one.
- */
-async function driveBeside(
-  state: StartState,
-  watch: WhatIfRun,
-  mended: { readonly hiddenBulks: boolean; readonly to: ListSnapshot | null } | null,
-  seen: Score,
-  recording: Recording,
-  progress: Progress,
-): Promise<boolean> {
-  const told = toldKinds(seen);
-  if (mended === null) {
-    return drive(new Driver(state, { assumptions: null, watch, told }), recording, progress);
-  }
-  const { hiddenBulks, to } = mended;
-  const assumptions = new Assumptions({ hiddenBulks, end: freeAtEnd(to) });
-  const marks = new WrittenMarks(state, to);
-  const driver = new Driver(state, { assumptions, watch, told, marks });
-  return drive(driver, recording, progress, assumptions);
-}
-
-function toldKinds({ refills, drains, extfrags }: Score): ToldKinds {
-  return {
-    refills: refills.recorded > 0,
-    drains: drains.recorded > 0,
-    extfrags: extfrags.recorded > 0,
-  };
-}
-
 function marksOf({ zones }: ListSnapshot, start: StartState): ZoneMarks[] {
   return start.zones.map(({ node, index }) => {
     const own = zones.find((z) => z.node === node && z.index === index);
     return { min: own?.min ?? 0, low: own?.low ?? 0, high: own?.high ?? 0 };
   });
-}
-
-class Progress {
-  readonly #pause: ReplayTask["pause"];
-  #done = 0;
-  #all: number | null = null;
-
-  constructor(pause: ReplayTask["pause"]) {
-    this.#pause = pause;
-  }
-
-  expect(all: number): void {
-    this.#all = all;
-  }
-
-  /** `events` more were read. False: the caller wants no more. */
-  async step(events: number): Promise<boolean> {
-    this.#done += events;
-    return this.#pause === undefined || (await this.#pause(this.#done, this.#all));
-  }
-}
-
-/** Drives through the recording, or until `before` ends the run. Returns false when the caller stopped it. */
-async function drive(
-  driver: Driver,
-  recording: Recording,
-  progress: Progress,
-  assumptions: Assumptions | null = null,
-): Promise<boolean> {
-  const scan = new InputScan();
-  const window =
-    assumptions === null
-      ? new LookAhead([scan], CALL_WINDOW)
-      : new LookAhead([scan, assumptions], USE_WINDOW);
-  let wanted = true;
-  for await (const block of recording.blocks()) {
-    if (!driver.feed(window.push(block))) return true;
-    wanted = await progress.step(block.length);
-    if (!wanted) break;
-  }
-  // What was read is replayed, also where the caller stopped it.
-  driver.feed(window.end());
-  return wanted;
-}
-
-function runOf(
-  driver: Driver,
-  state: StartState,
-  exact: boolean,
-  to: ListSnapshot | null,
-  done: boolean,
-): Run {
-  if (!done) return { score: driver.score, comparison: null };
-  const score = driver.end();
-  return { score, comparison: to === null ? null : compareWith(state, to, exact) };
-}
-
-/** Nothing is left to repair or to assume. */
-function isWhole({ score, comparison }: Run): boolean {
-  if (score.firstMiss !== null) return false;
-  if (comparison === null) return true;
-  return isSame(comparison);
-}
-
-function freeAtEnd(to: ListSnapshot | null): FreeAtEnd | null {
-  if (to === null || !to.exact) return null;
-  const { free, pcp } = to;
-  const buddy = new Set<number>();
-  for (const { pfns, order } of free) {
-    for (const pfn of pfns) for (let i = 0; i < 1 << order; i++) buddy.add(pfn + i);
-  }
-  const any = new Set(buddy);
-  for (const { pfns } of pcp) for (const pfn of pfns) any.add(pfn);
-  return { buddy, any };
 }
 
 /** What the recording has that cannot be, with the line of the first. */

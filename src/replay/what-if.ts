@@ -21,7 +21,6 @@ import { allocPagesBulk } from "../mm/bulk.ts";
 import { decayPcp, drainFrom } from "../mm/drain.ts";
 import { drainAllPages } from "../mm/drain-all.ts";
 import {
-  KIND_MASK,
   type Memory,
   MOBILE,
   P_BATCH,
@@ -29,7 +28,6 @@ import {
   PCP_WORDS,
   pfnOf,
   rowOf,
-  TAKEN,
   zoneOf,
 } from "../mm/memory.ts";
 import { MOVABLE } from "../mm/rule.ts";
@@ -38,6 +36,7 @@ import type { TakenSink } from "./compaction-pages.ts";
 import type { ReplayEvent } from "./event.ts";
 import { GfpReader } from "./gfp-words.ts";
 import { KswapdGuess } from "./kswapd-guess.ts";
+import { addPages, NOBODY, ownersAtStart } from "./owners.ts";
 import { ReclaimState } from "./reclaim.ts";
 import { Refusals } from "./refusals.ts";
 import { request } from "./request.ts";
@@ -46,7 +45,6 @@ import { isBlock, mendAnswer, putDown, settle } from "./surgery.ts";
 import { freeOf, Timeline } from "./timeline.ts";
 import type { Asked, Watch } from "./watch.ts";
 
-const NOBODY = -1;
 const REFUSED = -2;
 
 /** Requests that another zone serves than in the recording. */
@@ -76,6 +74,8 @@ export class WhatIfRun implements Watch {
   /** Requests that entered direct reclaim here only, all lists drained for them. */
   extraReclaims = 0;
   readonly shifts: Map<string, ZoneShift> = new Map();
+  /** Told of each request that goes without here; `there` says whether the recorded machine refused it, too. */
+  unserved: ((e: ReplayEvent, gfp: number, there: boolean) => void) | null = null;
   readonly refusals: Refusals = new Refusals();
   readonly timeline: Timeline;
   /** Of the recorded memory, and of ours. */
@@ -181,7 +181,10 @@ export class WhatIfRun implements Watch {
     let own = given.pfn;
     if (e.pfn < 0) {
       this.recordedRefusals++;
-      if (own < 0) return;
+      if (own < 0) {
+        this.unserved?.(e, given.gfp, true);
+        return;
+      }
       if (theirs < 0) this.rescued++;
       freePages(this.#m, own, e.order);
       return;
@@ -197,6 +200,7 @@ export class WhatIfRun implements Watch {
     this.#assign(e.pfn, e.order, own);
     const from = zoneOf(this.#theirs, row);
     if (own < 0) {
+      this.unserved?.(e, given.gfp, false);
       this.refusals.add(this.#m, e, given.gfp, this.#theirs.names[from]);
       return;
     }
@@ -332,17 +336,3 @@ export class WhatIfRun implements Watch {
 
 /** GFP_MOVABLE_MASK's own type and no zone bits: what takes the place of a block that compaction found. */
 const COMPACTION_GFP = 0x8;
-
-/** Taken pages are their owners' at the start; the rest is nobody's. */
-function ownersAtStart(m: Memory): Int32Array {
-  const page = new Int32Array(m.rows).fill(NOBODY);
-  for (let row = m.firstRow; row < m.rows; row++) {
-    const kind = m.state[row] & KIND_MASK;
-    if (kind === TAKEN || kind === MOBILE) page[row] = pfnOf(m, row);
-  }
-  return page;
-}
-
-function addPages(set: Set<number>, pfn: number, order: number): void {
-  for (let i = 0; i < 1 << order; i++) set.add(pfn + i);
-}

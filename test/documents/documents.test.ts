@@ -80,7 +80,7 @@ test("schemas are published, named, and open to later fields", () => {
   const schemas = jsonSchemas();
   assert.deepEqual(
     [...schemas.keys()],
-    ["plan", "check", "inspect", "diff", "replay", "explain", "audit"],
+    ["plan", "check", "inspect", "diff", "replay", "size", "explain", "audit"],
   );
   for (const [name, schema] of schemas) {
     assert.equal(schema["$id"], `zonewright/${name}/1`);

@@ -8,7 +8,7 @@ export function addSchema(program: Command, context: Context): void {
   program
     .command("schema")
     .description("print the JSON Schema of a command's --json, or of all")
-    .argument("[name]", "plan, check, inspect, diff, replay or explain")
+    .argument("[name]", "plan, check, inspect, diff, replay, size or explain")
     .action((name: string | undefined) => {
       const schemas = jsonSchemas();
       const schema = name === undefined ? Object.fromEntries(schemas) : schemas.get(name);

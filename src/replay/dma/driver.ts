@@ -5,6 +5,7 @@
  *
  * Linux: dma_direct_map_page(), dma_capable(), include/linux/dma-direct.h, kernel/dma/direct.h
  */
+import { BOUNCE_NO_POOL } from "../../dma/bounce.ts";
 import type { DmaDevice } from "../../dma/dma-device.ts";
 import { createSwiotlb, type Swiotlb } from "../../dma/swiotlb/swiotlb.ts";
 import { DMA_BIDIRECTIONAL, DMA_MAPPING_ERROR, type DmaDirection } from "../../dma/words.ts";
@@ -47,6 +48,15 @@ export interface FirstRefusal {
   readonly used: number;
 }
 
+/** Told of each refusal; `reason` is a BOUNCE_* of the pool, as it is right after it. */
+export type RefusalSink = (
+  driver: DmaDriver,
+  call: MapCall | ListCall | EventCall,
+  device: DmaDevice,
+  part: Pick<SgPart, "physical" | "bytes">,
+  reason: number,
+) => void;
+
 export class DmaDriver {
   readonly score: DmaScore;
   readonly swiotlb: Swiotlb | null;
@@ -55,14 +65,16 @@ export class DmaDriver {
   readonly devices: ReplayDevices;
   readonly #era: GfpEra;
   readonly #force: boolean;
+  readonly #refused: RefusalSink | undefined;
   readonly #maps: LiveMaps<LiveMap> = new LiveMaps();
   readonly #lists: LiveMaps<readonly LiveMap[]> = new LiveMaps();
   readonly #early: EarlyEnds = new EarlyEnds();
   /** Entries of a list that the kernel refused, so far. */
   readonly #tried: { readonly device: string; readonly own: LiveMap }[] = [];
 
-  constructor(facts: DmaFacts, { pool, force }: DmaVariant) {
+  constructor(facts: DmaFacts, { pool, force }: DmaVariant, refused?: RefusalSink) {
     this.#facts = facts;
+    this.#refused = refused;
     this.#force = force;
     this.devices = new ReplayDevices(facts, force);
     this.#era = gfpEra(facts.upstream);
@@ -289,12 +301,13 @@ export class DmaDriver {
     score.bounced++;
     const dma =
       swiotlb === null
-        ? DMA_MAPPING_ERROR
+        ? BOUNCE_NO_POOL
         : swiotlb.map(device, physical, bytes, bytes, 0, direction, 0, call.cpu);
     if (dma < 0 || swiotlb === null) {
       score.refused++;
       const { line, time } = call;
       this.firstRefusal ??= { line, time, device: device.name, bytes, used: before };
+      this.#refused?.(this, call, device, { physical, bytes }, dma);
       return { dma, bytes, bounced: true };
     }
     const slots = swiotlb.used - before;

@@ -5,7 +5,8 @@ import type { DmaSources } from "./collect.ts";
 import { DmaDriver } from "./driver.ts";
 import type { DmaFacts } from "./facts.ts";
 import type { DmaScore } from "./score.ts";
-import { type DmaWhatIf, DmaWhatIfRun, type SwiotlbChange } from "./what-if.ts";
+import type { SwiotlbChange } from "./variant.ts";
+import { type DmaWhatIf, DmaWhatIfRun } from "./what-if.ts";
 
 export interface DmaReplay {
   readonly facts: DmaFacts;

@@ -3,22 +3,22 @@
  * `swiotlb=SLOTS`. Slots are computed; how many are in use at once depends on
  * how long copies take, so the peak has bounds beside it.
  */
-import type { DmaDevice } from "../../dma/dma-device.ts";
-import { sizeSwiotlb } from "../../dma/swiotlb/size.ts";
 import type { SwiotlbRule } from "../../kernels/swiotlb.ts";
 import type { DmaCall } from "./call.ts";
-import { DmaDriver, type DmaVariant, type FirstRefusal } from "./driver.ts";
-import type { DmaFacts, DmaPool, DmaZone } from "./facts.ts";
-import { type Completion, type CutCount, type Reshape, Reshaper } from "./reshape.ts";
-
-/** What `--set swiotlb=` asks for; null for as it was. */
-export interface SwiotlbChange {
-  readonly text: string;
-  readonly slots: number | null;
-  readonly areas: number | null;
-  readonly force: boolean;
-  readonly noforce: boolean;
-}
+import type { DmaDriver, DmaVariant, FirstRefusal } from "./driver.ts";
+import type { DmaFacts, DmaPool } from "./facts.ts";
+import type { Completion, CutCount } from "./reshape.ts";
+import {
+  type Branch,
+  branchOf,
+  isNewForce,
+  MOST_SLOTS,
+  maxMapping,
+  resized,
+  SEGMENT,
+  type SwiotlbChange,
+  variantOf,
+} from "./variant.ts";
 
 export interface DmaWhatIfDevice {
   readonly name: string;
@@ -58,18 +58,6 @@ export interface DmaWhatIf {
   readonly missing: number;
 }
 
-const SEGMENT = 128;
-const SLOT_BYTES = 2048;
-const PAGE_BYTES = 4096;
-/** 1 GiB. */
-const MOST_SLOTS = 524288;
-const SEGMENT_BYTES = SEGMENT * SLOT_BYTES;
-
-interface Branch {
-  readonly driver: DmaDriver;
-  readonly reshaper: Reshaper;
-}
-
 export class DmaWhatIfRun {
   readonly #facts: DmaFacts;
   readonly #recorded: DmaDriver;
@@ -98,11 +86,7 @@ export class DmaWhatIfRun {
     this.#together = this.#branch(most, "together");
     this.#sizes = this.#pools("recorded");
     // Only where requests bounce that did not before is it open when they end.
-    this.#sizesHigh = this.#isNew ? this.#pools("together") : this.#sizes;
-  }
-
-  get #isNew(): boolean {
-    return this.#variant.force && !this.#facts.force;
+    this.#sizesHigh = isNewForce(facts, this.#variant) ? this.#pools("together") : this.#sizes;
   }
 
   #pools(completion: Completion): Branch[] {
@@ -151,16 +135,7 @@ export class DmaWhatIfRun {
   }
 
   #branch(variant: DmaVariant, completion: Completion): Branch {
-    const driver = new DmaDriver(this.#facts, variant);
-    const shapeOf = (name: string): Reshape => this.#shapeOf(name);
-    return { driver, reshaper: new Reshaper(shapeOf, completion, (call) => driver.take(call)) };
-  }
-
-  #shapeOf(name: string): Reshape {
-    const device = this.#recorded.devices.get(name);
-    const before = maxMapping(device, this.#facts, this.#facts);
-    const limit = maxMapping(device, this.#variant, this.#facts);
-    return { limit: limit < before ? limit : Number.POSITIVE_INFINITY, isNew: this.#isNew };
+    return branchOf(this.#facts, variant, completion, this.#recorded.devices);
   }
 
   #deviceResults(): DmaWhatIfDevice[] {
@@ -187,43 +162,6 @@ function smallestOf(branches: readonly Branch[]): number | null {
   return carries?.driver.swiotlb?.stats.slots ?? null;
 }
 
-/** The pool that the kernel would make of it. */
-function variantOf(facts: DmaFacts, change: SwiotlbChange): DmaVariant {
-  const { pool, rule } = facts;
-  const force = change.force || facts.force;
-  if (change.noforce) return { pool: null, force: false };
-  if (pool === null && change.slots === null && !force) return { pool: null, force };
-  const unit = rule.unit === "pages" ? PAGE_BYTES / SLOT_BYTES : 1;
-  const asked = change.slots === null ? (pool?.slots ?? null) : change.slots * unit;
-  const areas = change.areas ?? pool?.areas ?? 1;
-  const size = sizeSwiotlb(
-    rule,
-    { slots: asked, areas, force, noforce: false },
-    { cpus: 1, ramBytes: 0, encrypted: false },
-  );
-  const old = pool ?? { start: lowEnd(facts.zones), slots: 0, areas };
-  return { pool: resized(facts, { ...old, areas: size.areas }, size.slots), force };
-}
-
-/** A pool of `slots` that ends where this one does: memblock gives from the top. */
-function resized(
-  { rule }: DmaFacts,
-  { start, slots: old, areas }: DmaPool,
-  slots: number,
-): DmaPool {
-  const end = start + old * SLOT_BYTES;
-  const most = rule.areas ? Math.max(1, Math.min(areas, slots / SEGMENT)) : 1;
-  return { start: end - slots * SLOT_BYTES, slots, areas: most };
-}
-
-/** The end of memory below 4 GiB. */
-function lowEnd(zones: readonly DmaZone[]): number {
-  const ends = zones
-    .map(({ startPfn, spanned }) => (startPfn + spanned) * PAGE_BYTES)
-    .filter((end) => end <= 2 ** 32);
-  return Math.max(0, ...ends);
-}
-
 /** Sizes to try, ascending: powers of two where the kernel rounds to them, else steps of an eighth. */
 function sizesOf(rule: SwiotlbRule, areas: number): number[] {
   const sizes: number[] = [];
@@ -236,24 +174,4 @@ function sizesOf(rule: SwiotlbRule, areas: number): number[] {
     }
   }
   return sizes;
-}
-
-/** dma_max_mapping_size(): limited only where the device may bounce. */
-function maxMapping(
-  device: DmaDevice,
-  { pool, force }: DmaVariant,
-  { zones, rule }: DmaFacts,
-): number {
-  const isLimited = Math.min(device.streamingLimit, device.busLimit) < requiredMask(zones);
-  if (pool === null || !(force || isLimited)) return Number.POSITIVE_INFINITY;
-  const kept = rule.minAlign ? device.minAlignMask : 0;
-  return SEGMENT_BYTES - Math.ceil(kept / SLOT_BYTES) * SLOT_BYTES;
-}
-
-/** Linux: dma_direct_get_required_mask(), kernel/dma/direct.c */
-function requiredMask(zones: readonly DmaZone[]): number {
-  const last = Math.max(0, ...zones.map(({ startPfn, spanned }) => startPfn + spanned)) - 1;
-  let limit = 1;
-  while (limit <= last * PAGE_BYTES) limit *= 2;
-  return limit - 1;
 }
