@@ -47,6 +47,7 @@ import {
 import { rowOf } from "../../../src/mm/memory.ts";
 import { tryToFreePages } from "../../../src/mm/pressure/direct.ts";
 import { isolatePage, migratePage, putBack } from "../../../src/mm/pressure/migrate.ts";
+import { N_KSWAPD_LOCK, N_KSWAPD_WOKEN } from "../../../src/mm/pressure/pages.ts";
 import { Crash, countAtomics, life as lifetime, mortal } from "../../support/crashing.ts";
 import {
   BLOCK,
@@ -301,8 +302,8 @@ test("kswapd of a node runs in one worker at a time, and again after one that di
   const life = machine("6.1", 3, "shared");
   const [a, b] = [attach(life, 1), attach(life, 2)];
   const handles = Array.from({ length: 700 }, (_, i) => make(a, i));
-  a.node[5] = 1;
-  a.node[6] = 1 + 1;
+  a.node[N_KSWAPD_WOKEN] = 1;
+  a.node[N_KSWAPD_LOCK] = a.m.cpu + 1;
   expect.deepEqual(runKswapd(b), []);
   recoverPages(life.pages, [1]);
   expect.equal(runKswapd(b).length, 1);
@@ -487,7 +488,7 @@ class Program {
     else if (name === "release") {
       if (this.#range !== null) this.#release();
     } else {
-      pages.node[5] = 1;
+      pages.node[N_KSWAPD_WOKEN] = 1;
       runKswapd(pages);
     }
   }
