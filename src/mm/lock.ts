@@ -37,9 +37,15 @@ export function unlockZone(m: Memory, zone: number): void {
   if ((Atomics.exchange(m.zone, at, 0) & WAITERS) !== 0) Atomics.notify(m.zone, at, 1);
 }
 
-/** Any other word as such a lock, for CPU `cpu`. */
-export function lockWord(words: Int32Array, at: number, cpu: number): void {
-  if (Atomics.compareExchange(words, at, 0, cpu + 1) !== 0) lockContended(words, at, cpu + 1);
+/** Any other word as such a lock, for CPU `cpu`, which does `meanwhile` every now and then. */
+export function lockWord(
+  words: Int32Array,
+  at: number,
+  cpu: number,
+  meanwhile: (() => void) | null = null,
+): void {
+  if (Atomics.compareExchange(words, at, 0, cpu + 1) === 0) return;
+  lockContended(words, at, cpu + 1, meanwhile);
 }
 
 /** The same if it is free right now. */
@@ -66,7 +72,12 @@ export function inheritWord(words: Int32Array, at: number, from: number, to: num
   }
 }
 
-function lockContended(words: Int32Array, at: number, own: number): void {
+function lockContended(
+  words: Int32Array,
+  at: number,
+  own: number,
+  meanwhile: (() => void) | null = null,
+): void {
   for (let i = 0; i < SPINS; i++) {
     if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, own) === 0) return;
   }
@@ -80,8 +91,10 @@ function lockContended(words: Int32Array, at: number, own: number): void {
     const marked = seen | WAITERS;
     if (seen !== marked && Atomics.compareExchange(words, at, seen, marked) !== seen) continue;
     assert(naps < NAPS, "a lock is not given back: recover the CPU that died", (seen & ~WAITERS) - 1);
+    meanwhile?.();
     // Who is woken and comes too late has not waited: others have the lock in turns.
-    if (nap(words, at, marked, NAP)) naps++;
+    const time = meanwhile === null ? NAP : 1;
+    if (nap(words, at, marked, time)) naps += time / NAP;
   }
 }
 

@@ -4,11 +4,13 @@ import { strict as expect } from "node:assert";
 import { Worker } from "node:worker_threads";
 import {
   bootMemory,
+  busy,
   type CmaArea,
   createCma,
   drainAllPages,
   dropPage,
   foldCounts,
+  idle,
   type Memory,
   MemoryStore,
   managePages,
@@ -164,6 +166,8 @@ export function herd(era: string, cpus: number, steps: number, seed: number, kil
     common,
     writesCommon: !kills,
   }));
+  // Others may have what its lists hold: it only waits now.
+  idle(life.m);
   return { life, plans };
 }
 
@@ -188,9 +192,10 @@ export function settle({ life, plans }: Herd): void {
   const { pages } = life;
   const [plan] = plans;
   expect.ok(plan);
+  busy(life.m);
   expectWhole(life);
   const words = new Int32Array(plan.table);
-  for (let at = 0; at < words.length; at += ENTRY_WORDS) {
+  for (let at = 0; at + ENTRY_WORDS <= words.length; at += ENTRY_WORDS) {
     const handle = words[at + E_HANDLE] ?? 0;
     if (handle === 0) continue;
     const said = read(pages, handle);
@@ -215,10 +220,13 @@ export async function killRound(era: string, round: number): Promise<void> {
   await sleep(60 + ((round * 37) % 60));
   const victim = 1 + (round % 4);
   await workers[victim - 1]?.terminate();
+  busy(life.m);
   forget(own, victim, recoverPages(life.pages, [victim]).handles);
+  idle(life.m);
   await sleep(30);
   await Promise.all(workers.map((worker) => worker.terminate()));
   const dead = [1, 2, 3, 4];
+  busy(life.m);
   const { handles } = recoverPages(life.pages, dead);
   for (const cpu of dead) forget(own, cpu, handles);
   expect.deepEqual(failed, []);
@@ -229,7 +237,7 @@ export async function killRound(era: string, round: number): Promise<void> {
 function forget({ plans, life }: Herd, cpu: number, handles: readonly number[]): void {
   const words = new Int32Array(plans[0]?.table ?? new SharedArrayBuffer(0));
   const gone = new Set(handles);
-  for (let at = 0; at < words.length; at += ENTRY_WORDS) {
+  for (let at = 0; at + ENTRY_WORDS <= words.length; at += ENTRY_WORDS) {
     const handle = words[at + E_HANDLE] ?? 0;
     const isTheirs = words[at + E_LOCK] === cpu + 1;
     if (gone.has(handle)) words[at + E_HANDLE] = 0;

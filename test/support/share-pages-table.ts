@@ -23,6 +23,18 @@ export const E_VALUE = 2;
 export const E_CHANGING = 3;
 export const ENTRY_WORDS = 4;
 
+/** Behind the entries there is a word more: how many workers have come. */
 export function tableOf(entries: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(entries * ENTRY_WORDS * 4);
+  return new SharedArrayBuffer((entries * ENTRY_WORDS + 1) * 4);
+}
+
+/** Waits until `count` have come: threads that begin one after the other are not at it together. */
+export function meet(table: SharedArrayBuffer, count: number): void {
+  const words = new Int32Array(table);
+  const at = words.length - 1;
+  Atomics.add(words, at, 1);
+  Atomics.notify(words, at);
+  for (let come = 0; come < count; come = Atomics.load(words, at)) {
+    Atomics.wait(words, at, come, 100);
+  }
 }

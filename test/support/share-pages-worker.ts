@@ -40,6 +40,7 @@ import {
   E_LOCK,
   E_VALUE,
   ENTRY_WORDS,
+  meet,
   type Plan,
 } from "./share-pages-table.ts";
 
@@ -252,6 +253,7 @@ function step(): void {
   else if (choice < 97) useArea();
 }
 
+meet(plan.table, cpus - 1);
 for (let i = 0; i < plan.steps; i++) step();
 while (pinned.length > 0) unpin();
 for (const { pfn, order } of kernel) freePages(m, pfn, order);

@@ -10,7 +10,8 @@
 import { assert } from "../../base/assert.ts";
 import { freePages } from "../allocate.ts";
 import { lendCma } from "../contig.ts";
-import { lockWord, unlockWord } from "../lock.ts";
+import { lockServing } from "../drain-all.ts";
+import { unlockWord } from "../lock.ts";
 import { rowOf } from "../memory.ts";
 import { CMA } from "../rule.ts";
 import { giveTo } from "./handle-lock.ts";
@@ -96,7 +97,7 @@ export function cmaAlloc(area: CmaArea, count: number, alignOrder: number): CmaA
   assert(Number.isInteger(count) && count > 0, "a range has pages", count);
   assert(Number.isInteger(alignOrder) && alignOrder >= 0, "no such alignment", alignOrder);
   if (shared === null) return claim(area, count, alignOrder);
-  lockWord(shared.words, W_CMA_LOCK, m.cpu);
+  lockServing(m, shared.words, W_CMA_LOCK);
   try {
     return claim(area, count, alignOrder);
   } finally {

@@ -22,6 +22,7 @@
  * Linux: folio_lock(), include/linux/pagemap.h; lruvec->lru_lock; zone->lru_lock (2.6)
  */
 import { assert } from "../../base/assert.ts";
+import { lockServing } from "../drain-all.ts";
 import { holderOf, lockWord, tryWord, unlockWord } from "../lock.ts";
 import { type Memory, ORDER_MASK, ZONE_WORDS } from "../memory.ts";
 import { wakeSleepers } from "../page-lock.ts";
@@ -34,7 +35,7 @@ export function lockHandle(pages: Pages, handle: number): void {
   if (shared === null) return;
   assert(!pages.asking, "who is asked for a page of a shared memory does not use handles", handle);
   assert(holderOf(shared.lock, handle) !== m.cpu, "this CPU has the handle locked", handle);
-  lockWord(shared.lock, handle, m.cpu);
+  lockServing(m, shared.lock, handle);
 }
 
 function tryLockHandle({ m, shared }: Pages, handle: number): boolean {

@@ -9,7 +9,8 @@
  *
  * Handles, lists and CMA areas are everybody's. Owners that are asked stay in their
  * worker, and so does a store that is no `SharedStore`: there alone dirty pages are
- * reclaimed and come back, others move them. `recoverPages` is for workers that died.
+ * reclaimed and come back, others move them. Who waits for messages is `idle` meanwhile: ranges and
+ * requests that find nothing ask every CPU for its lists. `recoverPages` is for workers that died.
  */
 import { assert } from "../../base/assert.ts";
 import { attachMemory, type SharedMemory, shareMemory } from "../share.ts";

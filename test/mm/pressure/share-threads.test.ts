@@ -7,7 +7,7 @@ import { endOf, herd, killRound, settle, start } from "../../support/share-pages
 
 for (const era of ["2.6", "5.10", "6.1", "6.12"]) {
   test(`${era}: four workers, every page reads back what was written last`, async () => {
-    const own = herd(era, 5, 15_000, 17, false);
+    const own = herd(era, 5, 12_000, 17, false);
     const counts = await Promise.all(own.plans.map((plan) => endOf(start(plan))));
     const sum = (name: "pswpout" | "pgmigrateSuccess"): number =>
       counts.reduce((all, one) => all + (one?.[name] ?? 0), 0);
