@@ -119,9 +119,8 @@ export function isolateBlock(run: Run, from: number, end: number): void {
       continue;
     }
     const isBlock = kind === TAKEN || kind === MOBILE;
-    const mayTake = isBlock && (size === 1 || run.wish.contig === true);
     const wasOnLru = isOnLru(pages, row);
-    if (mayTake && mayIsolate(pages, row, run.wish) && isolatePage(pages, row)) {
+    if (isBlock && tryIsolate(run, row, size)) {
       if (wasOnLru && !marked) {
         marked = true;
         // Whoever takes a pageblock's first page keeps others from it.
@@ -156,6 +155,11 @@ export function isolateBlock(run: Run, from: number, end: number): void {
   run.migrateScanned += seen;
   pages.counts.compactIsolated += taken;
   run.migratePfn = pfn;
+}
+
+function tryIsolate({ pages, wish }: Run, row: number, size: number): boolean {
+  if (size > 1 && wish.contig !== true) return false;
+  return mayIsolate(pages, row, wish) && isolatePage(pages, row);
 }
 
 /** Isolated pages that do not move after all go back, the last first. Linux: putback_movable_pages(), mm/migrate.c */

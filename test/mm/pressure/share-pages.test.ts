@@ -327,7 +327,10 @@ test("a dead worker's handles go, but those it passed on and those that are pinn
   expectWhole(life);
   expect.equal(move(b, theirs), true);
   unpinPage(b, pinned);
-  expect.deepEqual(recoverPages(life.pages, [2]).handles, [passed, pinned, theirs].sort());
+  expect.deepEqual(
+    recoverPages(life.pages, [2]).handles,
+    [passed, pinned, theirs].sort((x, y) => x - y),
+  );
   expectNothingLeft(life, []);
 });
 
