@@ -90,7 +90,11 @@ function lockContended(
     }
     const marked = seen | WAITERS;
     if (seen !== marked && Atomics.compareExchange(words, at, seen, marked) !== seen) continue;
-    assert(naps < NAPS, "a lock is not given back: recover the CPU that died", (seen & ~WAITERS) - 1);
+    assert(
+      naps < NAPS,
+      "a lock is not given back: recover the CPU that died",
+      (seen & ~WAITERS) - 1,
+    );
     meanwhile?.();
     // Who is woken and comes too late has not waited: others have the lock in turns.
     const time = meanwhile === null ? NAP : 1;
