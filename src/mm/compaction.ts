@@ -91,7 +91,7 @@ export function isolateFreePage(m: Memory, row: number, order: number): boolean 
   return true;
 }
 
-/** The same, whatever the mark. The block becomes single taken pages. */
+/** The same, whatever the mark. The block becomes single taken pages. Under the zone's lock. */
 export function takeFreePage(m: Memory, row: number, order: number): void {
   const zone = zoneOf(m, row);
   unlink(m, zone, row, order);
@@ -103,6 +103,8 @@ export function takeFreePage(m: Memory, row: number, order: number): void {
       if (m.blockType[block] < PCP_TYPES) m.blockType[block] = MOVABLE;
     }
   }
+  // Whose they are first: a page that is taken must be somebody's, whenever this worker dies.
+  if (m.cpus !== null) m.owner.fill((m.cpu + 1) << 8, row, row + (1 << order));
   m.state.fill(TAKEN, row, row + (1 << order));
 }
 

@@ -30,6 +30,7 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "./memory.ts";
+import { plugLent } from "./plugged.ts";
 import { countPages } from "./queue.ts";
 import { CMA } from "./rule.ts";
 import { C_ISOLATED_FROM, C_ISOLATED_TO, C_ISOLATED_TYPE, lineOf } from "./share-words.ts";
@@ -161,24 +162,26 @@ function blocksOf(m: Memory, pfn: number, pages: number): { from: number; to: nu
 
 /**
  * Makes whole pageblocks a CMA area, lent to movable requests from now on. They must lie in a hole
- * between a zone's pages, and the memory be one thread's (`recover` knows the RAM of the zones only):
- * both asserted. Linux: init_cma_reserved_pageblock(), mm/mm_init.c
+ * between a zone's pages: asserted. Linux: init_cma_reserved_pageblock(), mm/mm_init.c
  */
 export function lendCma(m: Memory, pfn: number, pages: number): void {
-  assert(m.cpus === null, "a CMA area needs a memory of one thread");
   const size = 1 << m.pageblockOrder;
   for (let at = pfn; at < pfn + pages; at += size) {
     const row = rowOf(m, at);
     const zone = row < 0 ? -1 : zoneOf(m, row);
     assert(zone >= 0 && m.state[row] === 0, "a CMA area lies in a hole within a zone's RAM", at);
     const words = zone * ZONE_WORDS;
+    lockZone(m, zone);
     m.touched[row >> m.sectionShift] = 1;
     m.blockType[row >> m.pageblockOrder] = CMA;
+    if (m.cpus !== null) m.owner[row] = ((m.cpu + 1) << 8) | m.pageblockOrder;
     m.state[row] = TAKEN | m.pageblockOrder;
+    plugLent(m, row);
     // A hole until now, as all that nobody may allocate.
     m.zone[words + Z_PRESENT] += size;
     m.zone[words + Z_MANAGED] += size;
     m.zone[words + Z_CMA] += size;
+    unlockZone(m, zone);
     freePages(m, at, m.pageblockOrder);
   }
 }

@@ -8,7 +8,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { drainCpu, drainFrom } from "./drain.ts";
-import { lockZone, nap, unlockZone } from "./lock.ts";
+import { lockWord, lockZone, nap, unlockZone } from "./lock.ts";
 import { type Memory, P_COUNT, PCP_WORDS } from "./memory.ts";
 import {
   borrowedState,
@@ -41,6 +41,12 @@ export function serve(m: Memory, cpus: Int32Array): void {
   drainCpu(m, m.cpu);
   Atomics.store(cpus, line + C_SERVED, asked);
   Atomics.notify(cpus, line + C_SERVED);
+}
+
+/** Locks a word that may be kept for long; whoever has it may want what this CPU's lists hold. */
+export function lockServing(m: Memory, words: Int32Array, at: number): void {
+  const { cpus } = m;
+  lockWord(words, at, m.cpu, cpus === null ? null : () => serve(m, cpus));
 }
 
 /** Empties the lists of every CPU. Linux: drain_all_pages() */

@@ -90,6 +90,7 @@ export function layMemory(
     touched,
     ...frameColumns(image, rows, shift, touched, spec.shared),
     blockType: bytes(image, "blockType", rows >> pageblockOrder),
+    plugged: bytes(image, "plugged", spec.shared ? rows >> pageblockOrder : 0),
     blockZone: new Uint16Array(addRegion(image, "blockZone", (rows >> pageblockOrder) * 2).buffer),
     zone: int32("zone", zones.length * ZONE_WORDS),
     pcp: int32("pcp", zones.length * cpus * PCP_WORDS),

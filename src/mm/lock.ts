@@ -28,7 +28,7 @@ const LOOKS = 200_000;
 export function lockZone(m: Memory, zone: number): void {
   if (m.cpus === null) return;
   const at = zone * ZONE_WORDS + Z_LOCK;
-  if (Atomics.compareExchange(m.zone, at, 0, m.cpu + 1) !== 0) lockContended(m, at);
+  if (Atomics.compareExchange(m.zone, at, 0, m.cpu + 1) !== 0) lockContended(m.zone, at, m.cpu + 1);
 }
 
 export function unlockZone(m: Memory, zone: number): void {
@@ -37,9 +37,47 @@ export function unlockZone(m: Memory, zone: number): void {
   if ((Atomics.exchange(m.zone, at, 0) & WAITERS) !== 0) Atomics.notify(m.zone, at, 1);
 }
 
-function lockContended(m: Memory, at: number): void {
-  const { zone: words } = m;
-  const own = m.cpu + 1;
+/** Any other word as such a lock, for CPU `cpu`, which does `meanwhile` every now and then. */
+export function lockWord(
+  words: Int32Array,
+  at: number,
+  cpu: number,
+  meanwhile: (() => void) | null = null,
+): void {
+  if (Atomics.compareExchange(words, at, 0, cpu + 1) === 0) return;
+  lockContended(words, at, cpu + 1, meanwhile);
+}
+
+/** The same if it is free right now. */
+export function tryWord(words: Int32Array, at: number, cpu: number): boolean {
+  return Atomics.compareExchange(words, at, 0, cpu + 1) === 0;
+}
+
+export function unlockWord(words: Int32Array, at: number): void {
+  if ((Atomics.exchange(words, at, 0) & WAITERS) !== 0) Atomics.notify(words, at, 1);
+}
+
+/** CPU that has a word locked; -1 for none. */
+export function holderOf(words: Int32Array, at: number): number {
+  return (Atomics.load(words, at) & ~WAITERS) - 1;
+}
+
+/** The word that CPU `from` will never give back is CPU `to`'s; false where it has another by now. */
+export function inheritWord(words: Int32Array, at: number, from: number, to: number): boolean {
+  for (;;) {
+    const seen = Atomics.load(words, at);
+    if ((seen & ~WAITERS) !== from + 1) return false;
+    const own = (seen & WAITERS) | (to + 1);
+    if (Atomics.compareExchange(words, at, seen, own) === seen) return true;
+  }
+}
+
+function lockContended(
+  words: Int32Array,
+  at: number,
+  own: number,
+  meanwhile: (() => void) | null = null,
+): void {
   for (let i = 0; i < SPINS; i++) {
     if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, own) === 0) return;
   }
@@ -54,11 +92,13 @@ function lockContended(m: Memory, at: number): void {
     if (seen !== marked && Atomics.compareExchange(words, at, seen, marked) !== seen) continue;
     assert(
       naps < NAPS,
-      "a zone's lock is not given back: recover the CPU that died",
+      "a lock is not given back: recover the CPU that died",
       (seen & ~WAITERS) - 1,
     );
+    meanwhile?.();
     // Who is woken and comes too late has not waited: others have the lock in turns.
-    if (nap(words, at, marked, NAP)) naps++;
+    const time = meanwhile === null ? NAP : 1;
+    if (nap(words, at, marked, time)) naps += time / NAP;
   }
 }
 
@@ -74,18 +114,12 @@ export function tryLock(m: Memory, zone: number): boolean {
 
 /** CPU that holds a zone's lock; -1 for none. */
 export function lockHolder(m: Memory, zone: number): number {
-  return (Atomics.load(m.zone, zone * ZONE_WORDS + Z_LOCK) & ~WAITERS) - 1;
+  return holderOf(m.zone, zone * ZONE_WORDS + Z_LOCK);
 }
 
 /** The lock of a CPU that will never give it back becomes the caller's; false where it has another by now. */
 export function inheritLock(m: Memory, zone: number, from: number): boolean {
-  const at = zone * ZONE_WORDS + Z_LOCK;
-  for (;;) {
-    const seen = Atomics.load(m.zone, at);
-    if ((seen & ~WAITERS) !== from + 1) return false;
-    const own = (seen & WAITERS) | (m.cpu + 1);
-    if (Atomics.compareExchange(m.zone, at, seen, own) === seen) return true;
-  }
+  return inheritWord(m.zone, zone * ZONE_WORDS + Z_LOCK, from, m.cpu);
 }
 
 /**

@@ -206,6 +206,8 @@ export interface Memory {
   readonly owner: Uint16Array;
   /** By frame row in a shared memory: the CPU that has the page locked, plus one. See `page-lock.ts`. */
   readonly pageLock: Uint8Array;
+  /** By pageblock in a shared memory: how it differs from what was laid out. See `plugged.ts`. */
+  readonly plugged: Uint8Array;
 }
 
 export const MIXED = 0xffff;

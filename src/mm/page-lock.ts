@@ -80,7 +80,7 @@ export function breakLock(m: Memory, row: number): void {
   if (Atomics.exchange(m.pageLock, row, 0) !== 0) wakeSleepers(m, row);
 }
 
-function wakeSleepers(m: Memory, row: number): void {
+export function wakeSleepers(m: Memory, row: number): void {
   const queue = queueOf(m, row);
   if (Atomics.load(m.waitTable, queue) > 0) Atomics.notify(m.waitTable, queue);
 }

@@ -32,17 +32,20 @@ import {
   PCP_LISTS,
   PCP_WORDS,
   pfnOf,
-  rowOf,
   TAKEN,
   Z_BLOCKS,
+  Z_CMA,
   Z_FREE,
   Z_FREE_CMA,
   Z_HIGHATOMIC,
+  Z_MANAGED,
   Z_ORDERS_OF,
+  Z_PRESENT,
   ZONE_WORDS,
   zoneOf,
 } from "./memory.ts";
 import { breakLock, leaveQueue } from "./page-lock.ts";
+import { lentPages, presentRuns } from "./plugged.ts";
 import { returnToZone } from "./queue.ts";
 import { CMA, HIGHATOMIC, ISOLATE, TYPE_COUNT } from "./rule.ts";
 import {
@@ -50,6 +53,7 @@ import {
   C_ISOLATED_FROM,
   C_ISOLATED_TO,
   C_ISOLATED_TYPE,
+  C_MANAGED,
   C_RECOVERED,
   C_SERVED,
   CPU_OFFLINE,
@@ -91,6 +95,13 @@ interface Found {
  * must have died too, and all can be recovered together then.
  */
 export function recover(m: Memory, dead: readonly number[]): Recovered {
+  const isManaged = m.cpus !== null && m.cpus[lineOf(0) + C_MANAGED] !== 0;
+  assert(!isManaged, "pages of this memory have owners: `recoverPages` knows them");
+  return recoverFrames(m, dead);
+}
+
+/** The same, after whoever knows the pages' owners has done his part. */
+export function recoverFrames(m: Memory, dead: readonly number[]): Recovered {
   const { cpus } = m;
   assert(cpus !== null, "this memory was not made with shared: true");
   for (const cpu of dead) {
@@ -98,9 +109,7 @@ export function recover(m: Memory, dead: readonly number[]): Recovered {
     assert(isOther, "no other CPU", cpu);
   }
   const gone = deadOf(cpus, dead);
-  const left: Left = { held: [], stocked: 0, inFlight: 0 };
-  // Locks first: whoever is at a dead one's lists and alive may be waiting for them.
-  for (const own of gone) mendZones(m, cpus, own, gone, left);
+  const left: Left = { held: [], stocked: 0, inFlight: mendLocks(m, dead) };
   const claims: Claim[] = [];
   let isDone = false;
   try {
@@ -136,27 +145,34 @@ interface Left extends Recovered {
   inFlight: number;
 }
 
+/**
+ * Zone locks of the dead are given back, the zones' lists built anew: first of all, since whoever is
+ * alive and at what was theirs may be waiting for one. Returns the pages that no list had.
+ */
+export function mendLocks(m: Memory, dead: readonly number[]): number {
+  const { cpus } = m;
+  assert(cpus !== null, "this memory was not made with shared: true");
+  const gone = deadOf(cpus, dead);
+  return gone.reduce((sum, own) => sum + mendZones(m, cpus, own, gone), 0);
+}
+
 /** Zones whose lock the dead CPU holds get their free lists anew, and the lock is given back. */
-function mendZones(
-  m: Memory,
-  cpus: Int32Array,
-  own: Dead,
-  dead: readonly Dead[],
-  left: Left,
-): void {
+function mendZones(m: Memory, cpus: Int32Array, own: Dead, dead: readonly Dead[]): number {
   const mine = tryClaim(m, cpus, own, dead);
-  if (mine === null) return;
+  if (mine === null) return 0;
+  let inFlight = 0;
   for (let zone = 0; zone < m.zoneCount; zone++) {
     if (lockHolder(m, zone) !== own.cpu || !inheritLock(m, zone, own.cpu)) continue;
     const found = walkZone(m, zone, new Set(), new Set());
     rebuildFree(m, zone, found);
     for (const { row, end } of found.gaps) {
-      left.inFlight += end - row;
+      inFlight += end - row;
       giveRun(m, zone, row, end);
     }
     unlockZone(m, zone);
   }
   endLoan(cpus, own.cpu, mine.lent, mine.seen);
+  return inFlight;
 }
 
 /** What the dead held of a zone, and what was on lists that are not to be trusted. */
@@ -225,18 +241,11 @@ function walkZone(
   broken: ReadonlySet<number>,
 ): Found {
   const found: Found = { free: [], held: [], stocked: [], gaps: [] };
-  for (const { start, end } of m.spec.zones[zone]?.ram ?? []) {
-    for (let pfn = start; pfn < end; ) {
-      const row = rowOf(m, pfn);
-      const sectionEnd = (row | m.sectionMask) + 1;
-      const last = Math.min(row + (end - pfn), sectionEnd);
-      pfn += walkRows(m, dead, broken, row, last, found) - row;
-    }
-  }
+  for (const { row, end } of presentRuns(m, zone)) walkRows(m, dead, broken, row, end, found);
   return found;
 }
 
-/** The same for neighbouring rows. Returns the row after the last block that was met. */
+/** The same for neighbouring rows. */
 function walkRows(
   m: Memory,
   dead: ReadonlySet<number>,
@@ -244,7 +253,7 @@ function walkRows(
   first: number,
   end: number,
   found: Found,
-): number {
+): void {
   let row = first;
   while (row < end) {
     const state = m.state[row];
@@ -267,7 +276,6 @@ function walkRows(
     if (kind === EXTENT) row = m.next[row + 1];
     else row += 1 << (kind === PCP ? m.owner[row] & ORDER_MASK : low);
   }
-  return row;
 }
 
 /** Free lists and counts of a zone anew, from the blocks that were found. */
@@ -298,6 +306,10 @@ function rebuildFree(m: Memory, zone: number, found: Found): void {
     free -= m.pcp[own + P_DRIFT];
     cma -= m.pcp[own + P_DRIFT_CMA];
   }
+  const present = presentRuns(m, zone).reduce((sum, { row, end }) => sum + end - row, 0);
+  m.zone[words + Z_PRESENT] = present;
+  m.zone[words + Z_MANAGED] = present;
+  m.zone[words + Z_CMA] = lentPages(m, zone);
   m.zone[words + Z_FREE] = free;
   m.zone[words + Z_FREE_CMA] = cma;
   m.zone[words + Z_HIGHATOMIC] = highatomicPages(m, zone);

@@ -35,6 +35,8 @@ export const C_ISOLATED_TYPE = 6;
 export const C_RECOVERED = 7;
 /** Queue of the wait table on which it sleeps, plus one; 0 for none. */
 export const C_QUEUE = 8;
+/** On CPU 0's line: 1 when pages of the memory may have owners. See `pressure/`. */
+export const C_MANAGED = 9;
 
 export const CPU_OFFLINE = 0;
 export const CPU_RUNNING = 1;

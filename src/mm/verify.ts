@@ -41,7 +41,7 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "./memory.ts";
-import { HIGHATOMIC } from "./rule.ts";
+import { CMA, HIGHATOMIC } from "./rule.ts";
 import {
   report,
   verifyFreeLists,
@@ -167,7 +167,7 @@ function verifyBlock(walk: Walk, row: number, end: number, kind: number): void {
   if (kind === FREE) verifyUnmerged(walk, row, end - row, zone);
 }
 
-/** B3. Blocks of a pageblock and more stay apart once the reserve had one of them. */
+/** B3. Blocks of a pageblock and more stay apart once the reserve had one of them, or CMA has. */
 function verifyUnmerged(walk: Walk, row: number, size: number, zone: number): void {
   const { m } = walk;
   const order = 31 - Math.clz32(size);
@@ -176,6 +176,8 @@ function verifyUnmerged(walk: Walk, row: number, size: number, zone: number): vo
   const words = zone * ZONE_WORDS;
   if (buddy < m.zone[words + Z_ROW] || buddy >= m.zone[words + Z_ROW_END]) return;
   if (m.state[buddy] !== (FREE | order)) return;
+  const types = [m.blockType[row >> m.pageblockOrder], m.blockType[buddy >> m.pageblockOrder]];
+  if (types[0] !== types[1] && types.includes(CMA)) return;
   report(walk, `B3: pfn ${pfnOf(m, row)} and its buddy are both free with order ${order}`);
 }
 

@@ -10,6 +10,7 @@ import { emulatorRam } from "../../examples/emulator-ram.ts";
 import { lruCache } from "../../examples/lru-cache.ts";
 import { networkCard } from "../../examples/network-card.ts";
 import { pagePool } from "../../examples/page-pool.ts";
+import { sharedPages } from "../../examples/shared-pages.ts";
 
 const PAGE = readFileSync(new URL("../../docs/allocator.md", import.meta.url), "utf8");
 
@@ -41,6 +42,19 @@ test("a page pool shared by four workers", async () => {
     `sum of their bytes: ${(1 + 2 + 3 + 4) * 100 * 16384}`,
     "worker 1 was terminated with 7 blocks in its hands: recovered",
     "free again: 4096 of 4096 pages",
+  ]);
+  assert.ok(PAGE.includes(lines.join("\n")));
+});
+
+test("more pages than memory, for four workers", async () => {
+  const lines: string[] = [];
+  await sharedPages((line) => lines.push(line));
+  assert.deepEqual(lines, [
+    "2000 pages in 1024 frames: more than 2000 were written out and read back",
+    "worker 1 was terminated: 7 pages of its own are gone",
+    "pages that each worker added one to: 2000",
+    "the camera has 1 MiB at pfn 512",
+    "pages that still say so: 2000",
   ]);
   assert.ok(PAGE.includes(lines.join("\n")));
 });

@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { AssertionError } from "../../src/base/assert.ts";
 import { SwapFile } from "../../src/host/index.ts";
 import {
+  attachMemory,
   type BootOptions,
   bootMemory,
   cmaAlloc,
@@ -22,6 +23,7 @@ import {
   newPage,
   type Pages,
   pinPage,
+  shareMemory,
   touchPage,
   unlockPage,
   unpinPage,
@@ -87,9 +89,12 @@ test("pages that cannot be managed", () => {
   refuses([
     ["a second time", () => managePages(twice), /has such pages already/],
     [
-      "of a shared memory",
-      () => managePages(bootMemory({ zones: [zone], shared: true })),
-      /one thread/,
+      "of a shared memory that another made",
+      () => {
+        const shared = shareMemory(bootMemory({ zones: [zone], shared: true, cpus: 2 }));
+        managePages(attachMemory(shared, 1));
+      },
+      /attachPages/,
     ],
     ["swappiness 201", managed({ swappiness: 201 }), /0 to 200 \(201\)/],
     ["no swappiness", managed({ swappiness: Number.NaN }), /0 to 200 \(NaN\)/],

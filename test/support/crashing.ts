@@ -43,6 +43,11 @@ const ATOMIC_WRITES = ["store", "exchange", "compareExchange", "add", "sub", "or
 
 /** Attaches a CPU whose writes count. The globals are as before when it returns. */
 export function attachMortal(shared: SharedMemory, cpu: number): Memory {
+  return mortal(() => attachMemory(shared, cpu));
+}
+
+/** The same for whatever else attaches. */
+export function mortal<T>(attach: () => T): T {
   const kept = { Int32Array, Uint16Array, Uint8Array };
   for (const [name, Original] of Object.entries(kept)) {
     const Counting = function (this: unknown, ...args: unknown[]): unknown {
@@ -52,7 +57,7 @@ export function attachMortal(shared: SharedMemory, cpu: number): Memory {
     Reflect.set(globalThis, name, Object.assign(Counting, { from: Original.from }));
   }
   try {
-    return attachMemory(shared, cpu);
+    return attach();
   } finally {
     Object.assign(globalThis, kept);
   }

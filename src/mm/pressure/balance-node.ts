@@ -4,6 +4,7 @@
  *
  * Linux: balance_pgdat(), pgdat_balanced(), kswapd_shrink_node(), mm/vmscan.c
  */
+import { lockZone, unlockZone } from "../lock.ts";
 import {
   type Memory,
   Z_BOOST,
@@ -70,7 +71,7 @@ export function balanceNode(
   const { m, node } = pages;
   const eligible = zones.filter((zone) => isEligible(m, zone, highest));
   const boosts = eligible.map((zone) => m.zone[zone * ZONE_WORDS + Z_BOOST]);
-  for (const zone of eligible) m.zone[zone * ZONE_WORDS + Z_FLAGS] |= ZONE_RECLAIM_ACTIVE;
+  for (const zone of eligible) setReclaimActive(m, zone, true);
   const control = newControl(order, highest, null);
   const run = new Run(pages, zones, eligible, control);
   run.boost = boosts.reduce((sum, own) => sum + own, 0);
@@ -89,14 +90,25 @@ export function balanceNode(
   if (!done && run.total === 0) node[nodePlace(m, zones[0] ?? 0) * NODE_WORDS + N_FAILURES]++;
   for (const [i, zone] of eligible.entries()) {
     const at = zone * ZONE_WORDS;
-    m.zone[at + Z_FLAGS] &= ~ZONE_RECLAIM_ACTIVE;
+    setReclaimActive(m, zone, false);
+    lockZone(m, zone);
     m.zone[at + Z_BOOST] -= Math.min(m.zone[at + Z_BOOST], boosts[i] ?? 0);
+    unlockZone(m, zone);
   }
   // There is room likely: pageblocks that others broke up are mended.
   if (boosts.some((own) => own > 0)) {
     wakeKcompactd(pages, nodePlace(m, zones[0] ?? 0), m.pageblockOrder, highest);
   }
   return { reclaimed: run.total, balanced: done, endOrder: control.order };
+}
+
+/** Per-CPU lists of a zone are kept short while it is being reclaimed. */
+export function setReclaimActive(m: Memory, zone: number, isActive: boolean): void {
+  const at = zone * ZONE_WORDS + Z_FLAGS;
+  lockZone(m, zone);
+  if (isActive) m.zone[at] |= ZONE_RECLAIM_ACTIVE;
+  else m.zone[at] &= ~ZONE_RECLAIM_ACTIVE;
+  unlockZone(m, zone);
 }
 
 /** One run of balance_pgdat(), priority by priority. */

@@ -1,16 +1,22 @@
 /**
  * A CMA area: memory for devices that want much at once, lent to movable pages
- * until then.
+ * until then. Workers of a shared memory claim one after the other; what one that
+ * died had claimed is lent again.
+ *
+ *   A1  while a bit is set its pages are allocated; the byte is the CPU that claimed it plus one
  *
  * Linux: cma_alloc(), cma_release(), mm/cma.c
  */
 import { assert } from "../../base/assert.ts";
 import { freePages } from "../allocate.ts";
 import { lendCma } from "../contig.ts";
-import { addRegion } from "../image.ts";
+import { lockServing } from "../drain-all.ts";
+import { unlockWord } from "../lock.ts";
+import { rowOf } from "../memory.ts";
 import { CMA } from "../rule.ts";
+import { giveTo } from "./handle-lock.ts";
 import { heldInRange, type RangeRefusal, takeRange } from "./move-range.ts";
-import type { Pages } from "./pages.ts";
+import { type Pages, W_CMA_LOCK } from "./pages.ts";
 
 export interface CmaArea {
   readonly pages: Pages;
@@ -19,7 +25,7 @@ export interface CmaArea {
   readonly count: number;
   /** A bit stands for 2^orderPerBit pages. */
   readonly orderPerBit: number;
-  /** One byte a bit: 1 while it is allocated. */
+  /** One byte a bit: 0 while it is lent. */
   readonly bits: Uint8Array;
 }
 
@@ -59,10 +65,26 @@ export function createCma(
   );
   const isBits = Number.isInteger(orderPerBit) && orderPerBit >= 0;
   assert(isBits && count % 2 ** orderPerBit === 0, "an area is whole bits", orderPerBit);
-  assert(!m.image.regions.has(`cma.${name}`), "another area has this name");
+  assert(cmaNamed(pages, name) === undefined, "another area has this name");
   lendCma(m, basePfn, count);
-  const bits = new Uint8Array(addRegion(m.image, `cma.${name}`, count >> orderPerBit).buffer);
-  return { pages, name, basePfn, count, orderPerBit, bits };
+  return attachCma(pages, { name, basePfn, count, orderPerBit });
+}
+
+/** Where an area lies, and how it is called: what another worker needs to know of it. */
+export type CmaPlace = Pick<CmaArea, "name" | "basePfn" | "count" | "orderPerBit">;
+
+/** An area that was lent to the memory by whoever shares it. */
+export function attachCma(pages: Pages, place: CmaPlace): CmaArea {
+  const row = rowOf(pages.m, place.basePfn);
+  const bits = pages.claimed.subarray(row, row + (place.count >> place.orderPerBit));
+  const area = { pages, ...place, bits };
+  pages.areas.push(area);
+  return area;
+}
+
+/** An area of this memory by its name; undefined where there is none. */
+export function cmaNamed(pages: Pages, name: string): CmaArea | undefined {
+  return pages.areas.find((area) => area.name === name);
 }
 
 /**
@@ -71,9 +93,21 @@ export function createCma(
  * `count` is above 0 and `alignOrder` not below.
  */
 export function cmaAlloc(area: CmaArea, count: number, alignOrder: number): CmaAnswer {
-  const { bits, orderPerBit, basePfn } = area;
+  const { m, shared } = area.pages;
   assert(Number.isInteger(count) && count > 0, "a range has pages", count);
   assert(Number.isInteger(alignOrder) && alignOrder >= 0, "no such alignment", alignOrder);
+  if (shared === null) return claim(area, count, alignOrder);
+  lockServing(m, shared.words, W_CMA_LOCK);
+  try {
+    return claim(area, count, alignOrder);
+  } finally {
+    unlockWord(shared.words, W_CMA_LOCK);
+  }
+}
+
+function claim(area: CmaArea, count: number, alignOrder: number): CmaAnswer {
+  const { bits, orderPerBit, basePfn } = area;
+  const mark = area.pages.shared === null ? 1 : area.pages.m.cpu + 1;
   const wanted = Math.ceil(count / 2 ** orderPerBit);
   const align = 2 ** Math.max(alignOrder - orderPerBit, 0);
   const offset = Math.floor((basePfn % 2 ** alignOrder) / 2 ** orderPerBit);
@@ -85,7 +119,7 @@ export function cmaAlloc(area: CmaArea, count: number, alignOrder: number): CmaA
     const bit = nextZeroArea(bits, start, wanted, align, offset);
     if (bit < 0) break;
     const pfn = basePfn + bit * 2 ** orderPerBit;
-    bits.fill(1, bit, bit + wanted);
+    bits.fill(mark, bit, bit + wanted);
     const refusal = takeRange(area.pages, pfn, count, CMA);
     if (refusal === null) {
       counts.cmaAllocSuccess++;
@@ -110,7 +144,8 @@ function showFree({ bits, orderPerBit, count }: CmaArea): string {
   const runs: string[] = [];
   let total = 0;
   for (let at = bits.indexOf(0); at >= 0; ) {
-    const next = bits.indexOf(1, at);
+    const length = bits.subarray(at).findIndex((bit) => bit !== 0);
+    const next = length < 0 ? -1 : at + length;
     const stop = next < 0 ? bits.length : next;
     const pages = (stop - at) * 2 ** orderPerBit;
     runs.push(`${pages}@${at}`);
@@ -133,7 +168,7 @@ function nextZeroArea(
     if (zero < 0) return -1;
     const from = Math.ceil((zero + offset) / align) * align - offset;
     if (from + wanted > bits.length) return -1;
-    const taken = bits.subarray(from, from + wanted).lastIndexOf(1);
+    const taken = bits.subarray(from, from + wanted).findLastIndex((bit) => bit !== 0);
     if (taken < 0) return from;
     at = from + taken + 1;
   }
@@ -150,6 +185,12 @@ export function cmaRelease(area: CmaArea, pfn: number, count: number): void {
     "this range is not allocated from the area",
     pfn,
   );
-  for (let at = pfn; at < pfn + count; at++) freePages(area.pages.m, at, 0);
+  const { m, shared } = area.pages;
+  if (shared !== null) {
+    // Should this worker die now, all of it goes with it, whoever had claimed it.
+    own.fill(m.cpu + 1);
+    for (let at = pfn; at < pfn + count; at++) giveTo(m, rowOf(m, at), m.cpu);
+  }
+  for (let at = pfn; at < pfn + count; at++) freePages(m, at, 0);
   own.fill(0);
 }

@@ -6,6 +6,7 @@
  */
 import { applySearch, blockStart, COMPACT_CLUSTER, findMigrateblock } from "../compaction.ts";
 import { isHuge } from "../compaction-hints.ts";
+import { lockZone, unlockZone } from "../lock.ts";
 import { EXTENT, FREE, KIND_MASK, MOBILE, ORDER_MASK, rowOf, TAKEN } from "../memory.ts";
 import { MOVABLE } from "../rule.ts";
 import {
@@ -51,9 +52,11 @@ export function isolateMigratepages(run: Run): boolean {
 /** Where the scanner begins: the pageblock that the free lists point to. Linux: fast_find_migrateblock() */
 function look(run: Run): number {
   const { m, compaction } = run.pages;
-  const search = compaction.rule.searches ? findMigrateblock(m, run, compaction.skip) : null;
-  if (search === null) return run.migratePfn;
-  const found = applySearch(m, run, compaction.skip, search);
+  if (!compaction.rule.searches) return run.migratePfn;
+  lockZone(m, run.zone);
+  const search = findMigrateblock(m, run, compaction.skip);
+  const found = search === null ? -1 : applySearch(m, run, compaction.skip, search);
+  unlockZone(m, run.zone);
   return found < 0 ? run.migratePfn : Math.max(blockStart(m, found), run.zoneStart);
 }
 
@@ -116,13 +119,13 @@ export function isolateBlock(run: Run, from: number, end: number): void {
       continue;
     }
     const isBlock = kind === TAKEN || kind === MOBILE;
-    if (isBlock && (size === 1 || run.wish.contig === true) && mayIsolate(pages, row, run.wish)) {
-      if (isOnLru(pages, row) && !marked) {
+    const wasOnLru = isOnLru(pages, row);
+    if (isBlock && tryIsolate(run, row, size)) {
+      if (wasOnLru && !marked) {
         marked = true;
         // Whoever takes a pageblock's first page keeps others from it.
         if (pfn === blockStart(m, pfn) && !run.ignoreSkipHint) hint(run, row);
       }
-      isolatePage(pages, row);
       run.isolated.push(row);
       run.migratePages += size;
       taken += size;
@@ -152,6 +155,11 @@ export function isolateBlock(run: Run, from: number, end: number): void {
   run.migrateScanned += seen;
   pages.counts.compactIsolated += taken;
   run.migratePfn = pfn;
+}
+
+function tryIsolate({ pages, wish }: Run, row: number, size: number): boolean {
+  if (size > 1 && wish.contig !== true) return false;
+  return mayIsolate(pages, row, wish) && isolatePage(pages, row);
 }
 
 /** Isolated pages that do not move after all go back, the last first. Linux: putback_movable_pages(), mm/migrate.c */

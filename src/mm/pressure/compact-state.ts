@@ -31,6 +31,8 @@ export const K_WOKEN = 2;
 export const K_WAITS = 3;
 /** Somebody has set vm.compaction_proactiveness: it looks at once. */
 export const K_TRIGGER = 4;
+/** CPU that runs it, plus one. */
+export const K_LOCK = 5;
 export const DAEMON_WORDS = 8;
 
 export interface CompactState {
@@ -60,6 +62,7 @@ export function compactState(m: Memory, proactiveness: number | undefined): Comp
     skip: new Uint8Array(addRegion(image, "compact.skip", m.blockType.length).buffer),
     proactiveness: rule.proactiveness === 0 ? 0 : (proactiveness ?? rule.proactiveness),
   };
+  if (image.given !== null) return state;
   for (const zone of state.zones) {
     // Nowhere, so that the first run begins at the zone's ends, even where the zone begins at pfn 0.
     zone.cachedFree = -1;

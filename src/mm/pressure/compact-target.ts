@@ -13,6 +13,7 @@ import {
   fastIsolateFreepages,
   isolateFreePage,
 } from "../compaction.ts";
+import { lockZone, unlockZone } from "../lock.ts";
 import { EXTENT, FREE, KIND_MASK, MOBILE, ORDER_MASK, pfnOf, rowOf, TAKEN } from "../memory.ts";
 import {
   endOf,
@@ -79,7 +80,9 @@ function look(run: Run): void {
   const { m, compaction } = run.pages;
   const zone = compaction.zones[run.zone];
   if (zone === undefined) return;
+  lockZone(m, run.zone);
   const seen = fastIsolateFreepages(m, run, zone);
+  unlockZone(m, run.zone);
   run.pages.counts.compactIsolated += run.places.length;
   if (seen < 0 || run.places.length >= run.migratePages || isPicky(run)) return;
   const start = Math.max(blockStart(m, seen), run.zoneStart);
@@ -116,6 +119,7 @@ function walk(run: Run, from: number, end: number, stride: number): number {
   const { m, counts } = run.pages;
   const base = rowOf(m, from) - from;
   let pfn = from;
+  lockZone(m, run.zone);
   for (; pfn < end; pfn += stride) {
     run.freeScanned++;
     const row = base + pfn;
@@ -134,5 +138,6 @@ function walk(run: Run, from: number, end: number, stride: number): number {
     }
     pfn += size - 1;
   }
+  unlockZone(m, run.zone);
   return Math.min(pfn, end);
 }

@@ -9,18 +9,29 @@
  * A pfn is good until memory is asked for again: then the page may have moved or
  * gone. `pinPage` keeps it where it is, `lockPage` (mlock) keeps it in memory.
  *
- * Linux: do_anonymous_page(), do_swap_page(), mm/memory.c; mlock_folio(), mm/mlock.c
+ * In a shared memory any worker may do any of this with any handle, and others move
+ * and reclaim meanwhile: there only a pinned pfn is good.
+ *
+ *   usePinned(pages, h, true, (pfn, bytes) => { … });
+ *
+ * Pins keep a page in place and nobody out: those who write and read one at once
+ * agree between themselves, for instance by `lockFrame` of the pinned pfn. A handle
+ * goes with the worker that made it, should that die; `passHandle` gives it to another.
+ *
+ * Linux: do_anonymous_page(), do_swap_page(), mm/memory.c; mlock_folio(), mm/mlock.c;
+ * pin_user_pages(), mm/gup.c
  */
 import { assert } from "../../base/assert.ts";
 import { allocPages, freePages, NO_PFN } from "../allocate.ts";
 import { pageBytes } from "../bytes.ts";
-import { KIND_MASK, type Memory, MOBILE, ORDER_MASK, pfnOf, rowOf, TAKEN } from "../memory.ts";
+import { type Memory, ORDER_MASK, pfnOf, rowOf } from "../memory.ts";
+import { giveTo, lockHandle, tryFreeHandle, unlockHandle } from "./handle-lock.ts";
 import { addLru, removeLru } from "./lru.ts";
 import {
   HANDLE_ANON,
   HANDLE_FILE,
   HANDLE_FREE,
-  type PageOwner,
+  HANDLE_GONE,
   type Pages,
   PG_ACTIVE,
   PG_ANON,
@@ -29,12 +40,17 @@ import {
   PG_MLOCKED,
   PG_REFERENCED,
   PG_YOUNG,
+  W_STORE,
 } from "./pages.ts";
+import { setSlot, sweepSlots } from "./stored.ts";
 
 /** What a call answers where a page cannot be had. */
 export const NO_HANDLE = 0;
 /** The bytes of a page are in a store that cannot give them back: they are lost. */
 export const LOST = -2;
+
+/** The bytes of a page are in a store that only another worker has: touch it there. */
+export const ELSEWHERE = -3;
 
 /** Bytes of a page; null in a memory without. */
 export function rowBytes(m: Memory, row: number): Uint8Array | null {
@@ -48,23 +64,44 @@ export function rowBytes(m: Memory, row: number): Uint8Array | null {
  * there are no more handles.
  */
 export function newPage(pages: Pages, gfp: number, kind: "anon" | "file"): number {
-  const handle = freeHandle(pages);
+  sweepSlots(pages);
+  const handle = takeHandle(pages);
   if (handle === NO_HANDLE) return NO_HANDLE;
-  const row = takeRow(pages, gfp);
-  if (row < 0) return NO_HANDLE;
-  rowBytes(pages.m, row)?.fill(0);
-  pages.kind[handle] = kind === "anon" ? HANDLE_ANON : HANDLE_FILE;
-  // Nobody has its bytes yet but memory.
-  settle(pages, handle, row, PG_DIRTY);
-  pages.nextHandle = handle + 1;
-  return handle;
+  try {
+    const row = takeRow(pages, gfp);
+    if (row < 0) return NO_HANDLE;
+    rowBytes(pages.m, row)?.fill(0);
+    if (pages.shared !== null) pages.shared.owner[handle] = pages.m.cpu + 1;
+    // Nobody has its bytes yet but memory.
+    settle(pages, handle, row, PG_DIRTY, kind === "anon" ? HANDLE_ANON : HANDLE_FILE);
+    pages.nextHandle[hintAt(pages)] = handle + 1;
+    return handle;
+  } finally {
+    unlockHandle(pages, handle);
+  }
 }
 
-function freeHandle(pages: Pages): number {
+function hintAt({ m, shared }: Pages): number {
+  return shared === null ? 0 : m.cpu;
+}
+
+/** A free handle, locked; NO_HANDLE for none. */
+function takeHandle(pages: Pages): number {
+  const first = Math.max(pages.nextHandle[hintAt(pages)], 1);
+  const handle = takeHandleBetween(pages, first, pages.kind.length);
+  return handle === NO_HANDLE ? takeHandleBetween(pages, 1, first) : handle;
+}
+
+function takeHandleBetween(pages: Pages, first: number, end: number): number {
   const { kind } = pages;
-  const last = kind.indexOf(HANDLE_FREE, Math.max(pages.nextHandle, 1));
-  if (last >= 0) return last;
-  return Math.max(kind.indexOf(HANDLE_FREE, 1), NO_HANDLE);
+  for (let at = first; at < end; at++) {
+    at = kind.indexOf(HANDLE_FREE, at);
+    if (at < 0 || at >= end) return NO_HANDLE;
+    if (!tryFreeHandle(pages, at)) continue;
+    if (kind[at] === HANDLE_FREE) return at;
+    unlockHandle(pages, at);
+  }
+  return NO_HANDLE;
 }
 
 function takeRow(pages: Pages, gfp: number): number {
@@ -73,18 +110,21 @@ function takeRow(pages: Pages, gfp: number): number {
 }
 
 /** The page of a handle is at `row` from now on. */
-function settle(pages: Pages, handle: number, row: number, flags: number): void {
-  const isAnon = pages.kind[handle] === HANDLE_ANON;
+function settle(pages: Pages, handle: number, row: number, flags: number, kind: number): void {
+  const isAnon = kind === HANDLE_ANON;
   const isActive = isAnon && !pages.rule.anonInactive;
-  pages.place[handle] = row;
   pages.handleOf[row] = handle;
   pages.flags[row] = flags | (isAnon ? PG_ANON : 0) | (isActive ? PG_ACTIVE : 0);
+  pages.place[handle] = row;
+  pages.kind[handle] = kind;
+  if (pages.shared !== null) giveTo(pages.m, row, pages.shared.owner[handle] - 1);
   addLru(pages, row);
 }
 
 /**
  * The pfn of a page, brought back where it was out; `write` where its bytes will change. NO_PFN when
- * there is no room for it, LOST when its bytes cannot be had any more. Asserts that the handle is used.
+ * there is no room for it, LOST when its bytes cannot be had any more, ELSEWHERE when this worker cannot
+ * have them. Asserts that the handle is used.
  *
  * Linux: do_swap_page(), mm/memory.c; folio_mark_accessed(), mm/swap.c
  */
@@ -94,8 +134,37 @@ export function touchPage(
   write: boolean,
   gfp: number = pages.gfp,
 ): number {
-  const { m, flags } = pages;
+  if (pages.shared !== null) {
+    return withHandle(pages, handle, () => touchLocked(pages, handle, write, gfp));
+  }
   assertUsed(pages, handle);
+  return touchLocked(pages, handle, write, gfp);
+}
+
+/** Does something with a used handle, locked. */
+function withHandle<T>(pages: Pages, handle: number, act: () => T): T {
+  assert(handle > 0 && handle < pages.kind.length, "no page has this handle", handle);
+  if (pages.shared === null) {
+    assertUsed(pages, handle);
+    return act();
+  }
+  lockHandle(pages, handle);
+  try {
+    assertUsed(pages, handle);
+    return act();
+  } finally {
+    unlockHandle(pages, handle);
+  }
+}
+
+function assertUsed({ kind }: Pages, handle: number): void {
+  const own = kind[handle];
+  const isUsed = handle > 0 && (own === HANDLE_ANON || own === HANDLE_FILE);
+  assert(isUsed, "no page has this handle", handle);
+}
+
+function touchLocked(pages: Pages, handle: number, write: boolean, gfp: number): number {
+  const { m, flags } = pages;
   if (pages.place[handle] === 0) {
     const answer = bringBack(pages, handle, gfp);
     if (answer < 0) return answer;
@@ -105,143 +174,152 @@ export function touchPage(
   else markAccessed(pages, row);
   if (write) {
     flags[row] |= PG_DIRTY;
-    dropSlot(pages, handle);
+    setSlot(pages, handle, 0);
   }
   return pfnOf(m, row);
 }
 
 /** Returns 0, or why not. */
 function bringBack(pages: Pages, handle: number, gfp: number): number {
+  const word = pages.slot[handle];
+  const { store, shared } = pages;
+  if (word < 0) return LOST;
+  if (word > 0 && store === null) {
+    return shared !== null && shared.words[W_STORE] !== 0 ? ELSEWHERE : LOST;
+  }
   const row = takeRow(pages, gfp);
   if (row < 0) return NO_PFN;
-  const slot = pages.slot[handle] - 1;
   const bytes = rowBytes(pages.m, row);
-  const { store } = pages;
-  if (slot < 0) bytes?.fill(0);
-  else if (store?.read(slot, bytes) !== true) {
+  if (word === 0) bytes?.fill(0);
+  else if (store?.read(word - 1, bytes) !== true) {
     freePages(pages.m, pfnOf(pages.m, row), 0);
     return LOST;
   }
-  if (slot >= 0) pages.counts.pswpin++;
-  settle(pages, handle, row, 0);
+  if (word > 0) pages.counts.pswpin++;
+  settle(pages, handle, row, 0, pages.kind[handle]);
   // What is in memory again is not kept twice once the store fills up: vm_swap_full().
-  if (slot >= 0 && store !== null && store.free * 2 < store.slots) {
-    dropSlot(pages, handle);
+  if (word > 0 && store !== null && store.free * 2 < store.slots) {
     pages.flags[row] |= PG_DIRTY;
+    setSlot(pages, handle, 0);
   }
   return 0;
 }
 
 /** A second look makes a page active. Linux: folio_mark_accessed() */
-function markAccessed(pages: Pages, row: number): void {
+export function markAccessed(pages: Pages, row: number): void {
   const { flags } = pages;
   if ((flags[row] & PG_REFERENCED) === 0) flags[row] |= PG_REFERENCED;
-  else if ((flags[row] & (PG_ACTIVE | PG_LRU)) === PG_LRU) {
-    removeLru(pages, row);
-    flags[row] = (flags[row] | PG_ACTIVE) & ~PG_REFERENCED;
-    addLru(pages, row);
-  }
+  else if ((flags[row] & (PG_ACTIVE | PG_LRU)) === PG_LRU)
+    relist(pages, row, PG_ACTIVE, PG_REFERENCED);
 }
 
-function dropSlot(pages: Pages, handle: number): void {
-  if (pages.slot[handle] === 0) return;
-  pages.store?.drop(pages.slot[handle] - 1);
-  pages.slot[handle] = 0;
-}
-
-/** Gives a page up for good, wherever it is. Asserts that it is not pinned. */
+/** Gives a page up for good, wherever it is. Asserts that nobody has it pinned. */
 export function dropPage(pages: Pages, handle: number): void {
-  assertUsed(pages, handle);
-  const row = pages.place[handle];
-  assert(row === 0 || pages.pins[row] === 0, "dropped while it is pinned", handle);
-  dropSlot(pages, handle);
-  pages.kind[handle] = HANDLE_FREE;
-  pages.place[handle] = 0;
-  if (row === 0) return;
-  forget(pages, row);
-  freePages(pages.m, pfnOf(pages.m, row), pages.m.state[row] & ORDER_MASK);
+  withHandle(pages, handle, () => {
+    const row = pages.place[handle];
+    const isPinned = row !== 0 && pages.pins[row] > 0;
+    assert(!isPinned, "dropped while it is pinned", handle);
+    dropLocked(pages, handle);
+  });
+}
+
+/** From the first write on it is nobody's: whoever dies here, `recover` goes on. */
+export function dropLocked(pages: Pages, handle: number): void {
+  const { m, place, kind } = pages;
+  kind[handle] = HANDLE_GONE;
+  const row = place[handle];
+  place[handle] = 0;
+  if (row !== 0) {
+    giveTo(m, row, m.cpu);
+    forget(pages, row);
+    freePages(m, pfnOf(m, row), m.state[row] & ORDER_MASK);
+  }
+  if (setSlot(pages, handle, 0)) kind[handle] = HANDLE_FREE;
 }
 
 /** A page is nobody's: no list, no owner. */
 export function forget(pages: Pages, row: number): void {
   if ((pages.flags[row] & PG_LRU) !== 0) removeLru(pages, row);
-  pages.handleOf[row] = 0;
   pages.flags[row] = 0;
+  pages.handleOf[row] = 0;
 }
 
-/** The page is brought in and stays at this pfn until `unpinPage`: a device may use it. */
-export function pinPage(pages: Pages, handle: number): number {
-  const pfn = touchPage(pages, handle, true);
-  if (pfn < 0) return pfn;
-  const row = pages.place[handle];
-  assert(pages.pins[row] < 255, "pinned too often", pfn);
-  pages.pins[row]++;
-  return pfn;
+/**
+ * The page is brought in and stays at this pfn until `unpinPage` of this CPU: a device may use it, or
+ * write to it where `write` says so.
+ */
+export function pinPage(pages: Pages, handle: number, write = true): number {
+  return withHandle(pages, handle, () => {
+    const pfn = touchLocked(pages, handle, write, pages.gfp);
+    if (pfn >= 0) changePins(pages, handle, 1);
+    return pfn;
+  });
 }
 
+/** Asserts that this CPU has it pinned. */
 export function unpinPage(pages: Pages, handle: number): void {
-  const row = pages.place[handle];
-  assert(row !== 0 && pages.pins[row] > 0, "not pinned", handle);
-  pages.pins[row]--;
+  withHandle(pages, handle, () => changePins(pages, handle, -1));
+}
+
+function changePins({ m, shared, place, pins }: Pages, handle: number, by: number): void {
+  const row = place[handle];
+  const at = shared === null ? 0 : m.cpu * shared.lock.length + handle;
+  const own = row === 0 ? 0 : shared === null ? pins[row] : shared.held[at];
+  assert(own + by >= 0, "not pinned", handle);
+  assert(pins[row] + by <= 255, "pinned too often", handle);
+  if (shared !== null) shared.held[at] += by;
+  pins[row] += by;
+}
+
+/**
+ * Pins a page, has it used, and lets it go: the way to its bytes in a shared memory. The bytes are null
+ * in a memory without. Returns what `use` does; NO_PFN, LOST or ELSEWHERE where the page cannot be had.
+ */
+export function usePinned<T>(
+  pages: Pages,
+  handle: number,
+  write: boolean,
+  use: (pfn: number, bytes: Uint8Array | null) => T,
+): T | number {
+  const pfn = pinPage(pages, handle, write);
+  if (pfn < 0) return pfn;
+  try {
+    return use(pfn, rowBytes(pages.m, pages.place[handle]));
+  } finally {
+    unpinPage(pages, handle);
+  }
+}
+
+/** The handle goes with `cpu` from now on: before its number is sent there. Asserts that the CPU exists. */
+export function passHandle(pages: Pages, handle: number, cpu: number): void {
+  const { m, shared } = pages;
+  assert(cpu >= 0 && cpu < m.cpuCount, "no such CPU", cpu);
+  if (shared === null) return;
+  withHandle(pages, handle, () => {
+    shared.owner[handle] = cpu + 1;
+    if (pages.place[handle] !== 0) giveTo(m, pages.place[handle], cpu);
+  });
 }
 
 /** The page stays in memory, where it may move, until `unlockPage`. Linux: mlock_folio() */
 export function lockPage(pages: Pages, handle: number): number {
-  const pfn = touchPage(pages, handle, false);
-  if (pfn < 0) return pfn;
-  relist(pages, pages.place[handle], PG_MLOCKED, 0);
-  return pfn;
+  return withHandle(pages, handle, () => {
+    const pfn = touchLocked(pages, handle, false, pages.gfp);
+    if (pfn >= 0) relist(pages, pages.place[handle], PG_MLOCKED, 0);
+    return pfn;
+  });
 }
 
 export function unlockPage(pages: Pages, handle: number): void {
-  const row = pages.place[handle];
-  assert(row !== 0 && (pages.flags[row] & PG_MLOCKED) !== 0, "not locked", handle);
-  relist(pages, row, 0, PG_MLOCKED);
+  withHandle(pages, handle, () => {
+    const row = pages.place[handle];
+    assert(row !== 0 && (pages.flags[row] & PG_MLOCKED) !== 0, "not locked", handle);
+    relist(pages, row, 0, PG_MLOCKED);
+  });
 }
 
 function relist(pages: Pages, row: number, set: number, clear: number): void {
   removeLru(pages, row);
   pages.flags[row] = (pages.flags[row] | set) & ~clear;
   addLru(pages, row);
-}
-
-/** Registers an owner that is asked; its number is what `ownPages` takes. */
-export function addOwner(pages: Pages, owner: PageOwner): number {
-  return pages.owners.push(owner);
-}
-
-/**
- * A block that the caller allocated belongs to an owner: it may be moved, and where the owner gives
- * pages up it ages like other pages. Asserts that it is allocated and nobody's.
- */
-export function ownPages(pages: Pages, pfn: number, owner: number): void {
-  const { m } = pages;
-  const row = rowOf(m, pfn);
-  const kind = row < 0 ? 0 : m.state[row] & KIND_MASK;
-  assert(kind === TAKEN || kind === MOBILE, "this does not head an allocated block", pfn);
-  assert(pages.handleOf[row] === 0, "it belongs to somebody", pfn);
-  const own = pages.owners[owner - 1];
-  assert(own !== undefined, "no such owner", owner);
-  pages.handleOf[row] = -owner;
-  pages.flags[row] = 0;
-  if (own.mayFree !== undefined) addLru(pages, row);
-}
-
-/** The block is used: of two that may go, the one that was used longer ago goes first. Linux: folio_mark_accessed() */
-export function usePages(pages: Pages, pfn: number): void {
-  const row = rowOf(pages.m, pfn);
-  assert(row >= 0 && pages.handleOf[row] < 0, "no owner is registered for this block", pfn);
-  markAccessed(pages, row);
-}
-
-/** The owner frees the block, or nobody is to move it any more: before `freePages`. */
-export function disownPages(pages: Pages, pfn: number): void {
-  const row = rowOf(pages.m, pfn);
-  assert(row >= 0 && pages.handleOf[row] < 0, "no owner is registered for this block", pfn);
-  forget(pages, row);
-}
-
-function assertUsed(pages: Pages, handle: number): void {
-  const isUsed = handle > 0 && handle < pages.kind.length && pages.kind[handle] > HANDLE_FREE;
-  assert(isUsed, "no page has this handle", handle);
 }

@@ -7,6 +7,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import { freePages, freePagesPastPcp } from "../allocate.ts";
+import { lockZone, unlockZone } from "../lock.ts";
 import {
   type Memory,
   rowOf,
@@ -17,6 +18,7 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "../memory.ts";
+import { plug } from "../plugged.ts";
 import { CMA, HIGHATOMIC, MOVABLE, UNMOVABLE } from "../rule.ts";
 import { heldInRange, type RangeRefusal, takeRange } from "./move-range.ts";
 import type { Pages } from "./pages.ts";
@@ -48,15 +50,20 @@ export function offlinePages(pages: Pages, pfn: number, count: number): OfflineA
     for (let own = pfn; own < at; own++) freePages(m, own, 0);
     return { done: false, reason: refusal, held };
   }
+  // All of it at once, and rows before the counts: `recover` counts anew.
+  const zone = zoneOf(m, rowOf(m, pfn));
+  const words = zone * ZONE_WORDS;
+  lockZone(m, zone);
   for (let at = pfn; at < pfn + count; at += size) {
     const row = rowOf(m, at);
-    const words = zoneOf(m, row) * ZONE_WORDS;
     const block = row >> m.pageblockOrder;
     if (m.blockType[block] === HIGHATOMIC) m.zone[words + Z_HIGHATOMIC] -= size;
     m.blockType[block] = m.rule.mobility ? MOVABLE : UNMOVABLE;
     m.state.fill(0, row, row + size);
+    plug(m, row, false);
     countIn(m, words, -size);
   }
+  unlockZone(m, zone);
   return { done: true };
 }
 
@@ -72,9 +79,14 @@ export function onlinePages(pages: Pages, pfn: number, count: number): void {
   }
   for (let at = pfn; at < pfn + count; at += size) {
     const row = rowOf(m, at);
+    const zone = zoneOf(m, row);
+    lockZone(m, zone);
     m.touched[row >> m.sectionShift] = 1;
+    if (m.cpus !== null) m.owner[row] = ((m.cpu + 1) << 8) | m.pageblockOrder;
     m.state[row] = TAKEN | m.pageblockOrder;
-    countIn(m, zoneOf(m, row) * ZONE_WORDS, size);
+    plug(m, row, true);
+    countIn(m, zone * ZONE_WORDS, size);
+    unlockZone(m, zone);
     freePagesPastPcp(m, at, m.pageblockOrder);
   }
 }

@@ -7,6 +7,7 @@
  * Linux: kcompactd(), kcompactd_do_work(), wakeup_kcompactd(), mm/compaction.c
  */
 import { drainZone } from "../drain-all.ts";
+import { tryWord, unlockWord } from "../lock.ts";
 import { Z_INDEX, Z_PRESENT, ZONE_WORDS } from "../memory.ts";
 import { type CompactResult, isKswapdRunning, runOver } from "./compact.ts";
 import { deferCompaction, endDeferral, isDeferred, MAX_DEFER_SHIFT } from "./compact-defer.ts";
@@ -14,6 +15,7 @@ import { newRun, type Run } from "./compact-run.ts";
 import {
   DAEMON_WORDS,
   K_HIGHEST,
+  K_LOCK,
   K_ORDER,
   K_TRIGGER,
   K_WAITS,
@@ -74,19 +76,29 @@ export function runKcompactd(pages: Pages): KcompactdRun[] {
   if (!compaction.rule.kcompactd || !migration || pages.reclaiming) return [];
   pages.reclaiming = true;
   try {
-    return m.nodes.flatMap((_, place) => {
-      if (!isUp(pages, place)) return [];
-      const at = place * DAEMON_WORDS;
-      const isAsked = compaction.daemon[at + K_ORDER] > 0;
-      const isTriggered = compaction.daemon[at + K_TRIGGER] === 1;
-      compaction.daemon[at + K_TRIGGER] = 0;
-      compaction.daemon[at + K_WAITS] = 0;
-      // Whoever sets the proactiveness goes first; what was asked for waits for the next round.
-      return isAsked && !isTriggered ? [work(pages, place)] : actUnasked(pages, place);
-    });
+    return m.nodes.flatMap((_, place) => runOne(pages, place));
   } finally {
     // An owner that is asked may throw.
     pages.reclaiming = false;
+  }
+}
+
+/** Of one node, where no other worker runs it. */
+function runOne(pages: Pages, place: number): KcompactdRun[] {
+  const { m, compaction } = pages;
+  const { daemon } = compaction;
+  const at = place * DAEMON_WORDS;
+  if (m.cpus !== null && !tryWord(daemon, at + K_LOCK, m.cpu)) return [];
+  try {
+    if (!isUp(pages, place)) return [];
+    const isAsked = daemon[at + K_ORDER] > 0;
+    const isTriggered = daemon[at + K_TRIGGER] === 1;
+    daemon[at + K_TRIGGER] = 0;
+    daemon[at + K_WAITS] = 0;
+    // Whoever sets the proactiveness goes first; what was asked for waits for the next round.
+    return isAsked && !isTriggered ? [work(pages, place)] : actUnasked(pages, place);
+  } finally {
+    if (m.cpus !== null) unlockWord(daemon, at + K_LOCK);
   }
 }
 

@@ -5,6 +5,7 @@
  *
  * Linux: wakeup_kswapd(), kswapd(), prepare_kswapd_sleep(), mm/vmscan.c
  */
+import { tryWord, unlockWord } from "../lock.ts";
 import {
   type Memory,
   Z_BOOST,
@@ -25,6 +26,7 @@ import {
   N_FAILURES,
   N_KSWAPD_HIGHEST,
   N_KSWAPD_LAST,
+  N_KSWAPD_LOCK,
   N_KSWAPD_ORDER,
   N_KSWAPD_WOKEN,
   NODE_WORDS,
@@ -33,6 +35,7 @@ import {
 } from "./pages.ts";
 import { EVERY_ZONE, zoneReclaimable } from "./scan-counts.ts";
 import { zonesOfNode } from "./scan-node.ts";
+import { sweepSlots } from "./stored.ts";
 
 /** What one run came to. */
 export interface KswapdRun {
@@ -116,11 +119,23 @@ export function runKswapd(pages: Pages): KswapdRun[] {
   });
 }
 
-/** kswapd of one node, where it is awake. The caller reclaims. */
+/** kswapd of one node, where it is awake, and no other worker runs it. The caller reclaims. */
 export function runWoken(pages: Pages, id: number): KswapdRun[] {
-  const { m, node, rule } = pages;
+  const { m, node } = pages;
   const words = m.nodes.indexOf(id) * NODE_WORDS;
   if (node[words + N_KSWAPD_WOKEN] === 0) return [];
+  if (m.cpus === null) return runLocked(pages, id, words);
+  if (!tryWord(node, words + N_KSWAPD_LOCK, m.cpu)) return [];
+  try {
+    sweepSlots(pages);
+    return runLocked(pages, id, words);
+  } finally {
+    unlockWord(node, words + N_KSWAPD_LOCK);
+  }
+}
+
+function runLocked(pages: Pages, id: number, words: number): KswapdRun[] {
+  const { m, node, rule } = pages;
   const wanted = node[words + N_KSWAPD_HIGHEST];
   const highest = wanted < 0 ? node[words + N_KSWAPD_LAST] : wanted;
   const order = node[words + N_KSWAPD_ORDER];

@@ -14,6 +14,7 @@
  */
 import { ORDER_MASK, zoneOf } from "../memory.ts";
 import { LRU_LISTS, Z_ACTIVE, Z_INACTIVE, Z_NODE, ZONE_WORDS } from "../words.ts";
+import { lockLru, unlockLru } from "./handle-lock.ts";
 import {
   L_ACTIVE,
   L_ANON,
@@ -33,13 +34,18 @@ export function lruHead(pages: Pages, zone: number, list: number): number {
   return pages.m.lruHeads + homeZone(pages, zone) * LRU_LISTS + list;
 }
 
-/** The zone that has the lists and the books of a zone's pages: itself, or its node's first. */
+/** The zone that has the lists, their lock and the books of a zone's pages: itself, or its node's first. */
 export function homeZone({ m, rule }: Pages, zone: number): number {
   if (rule.lists !== "node") return zone;
   const node = m.zone[zone * ZONE_WORDS + Z_NODE];
   let first = 0;
   while (m.zone[first * ZONE_WORDS + Z_NODE] !== node) first++;
   return first;
+}
+
+/** Zone whose lock guards the list with this head. */
+export function homeOfHead({ m }: Pages, head: number): number {
+  return Math.floor((head - m.lruHeads) / LRU_LISTS);
 }
 
 /** The list that a page belongs on by its flags. */
@@ -53,26 +59,51 @@ export function listOf(pages: Pages, row: number): number {
 
 /** Puts a page on the list that its flags name, as the most recently used, or as the least. */
 export function addLru(pages: Pages, row: number, toTail = false): void {
+  const home = homeZone(pages, zoneOf(pages.m, row));
+  lockLru(pages, home);
+  putOn(pages, row, toTail);
+  unlockLru(pages, home);
+}
+
+/** The same under the list's lock. */
+export function putOn(pages: Pages, row: number, toTail = false): void {
   const { m } = pages;
   const zone = zoneOf(m, row);
   const list = listOf(pages, row);
   const head = lruHead(pages, zone, list);
-  const before = toTail ? m.prev[head] : head;
+  link(pages, row, toTail ? m.prev[head] : head);
+  pages.flags[row] |= PG_LRU;
+  count(pages, row, zone, list, 1 << (m.state[row] & ORDER_MASK));
+}
+
+/** Puts a row behind `before`, whatever is known of it. */
+export function link({ m }: Pages, row: number, before: number): void {
   const after = m.next[before];
   m.next[row] = after;
   m.prev[row] = before;
   m.next[before] = row;
   m.prev[after] = row;
-  pages.flags[row] |= PG_LRU;
-  count(pages, row, zone, list, 1 << (m.state[row] & ORDER_MASK));
 }
 
-export function removeLru(pages: Pages, row: number): void {
-  const { m } = pages;
+/** Takes a row out between its neighbours, whatever is known of it. */
+export function unlink({ m }: Pages, row: number): void {
   const before = m.prev[row];
   const after = m.next[row];
   m.next[before] = after;
   m.prev[after] = before;
+}
+
+export function removeLru(pages: Pages, row: number): void {
+  const home = homeZone(pages, zoneOf(pages.m, row));
+  lockLru(pages, home);
+  takeOff(pages, row);
+  unlockLru(pages, home);
+}
+
+/** The same under the list's lock. */
+export function takeOff(pages: Pages, row: number): void {
+  const { m } = pages;
+  unlink(pages, row);
   pages.flags[row] &= ~PG_LRU;
   const size = 1 << (m.state[row] & ORDER_MASK);
   count(pages, row, zoneOf(m, row), listOf(pages, row), -size);

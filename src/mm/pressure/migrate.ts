@@ -2,28 +2,43 @@
  * Moving a page: its bytes, its place on the LRU, and the word or the owner that
  * knows where it is.
  *
- *   isolated   a page that somebody is about to move: on no list
+ *   isolated   a page that somebody is about to move: on no list, its handle locked
  *
  * Linux: migrate_pages(), move_to_new_folio(), putback_movable_pages(), mm/migrate.c
  */
 import { freePages } from "../allocate.ts";
 import { KIND_MASK, MOBILE, ORDER_MASK, pfnOf, TAKEN } from "../memory.ts";
+import {
+  giveTo,
+  isAskedHere,
+  isFrameLocked,
+  letBe,
+  tryFrame,
+  tryTake,
+  unlockBlock,
+} from "./handle-lock.ts";
 import { forget, rowBytes } from "./handles.ts";
 import { addLru, removeLru } from "./lru.ts";
+import { askMoved, ownerOf } from "./owners.ts";
 import { type Pages, PG_ANON, PG_ISOLATED, PG_LRU } from "./pages.ts";
 
-/** Whether anybody may move the block at `row` now. */
+/** Whether this worker may move the block at `row` now, as far as can be told without locking it. */
 export function isMovable(pages: Pages, row: number): boolean {
-  return isOwned(pages, row) && pages.pins[row] === 0;
+  if (!isOwned(pages, row) || pages.pins[row] > 0 || isFrameLocked(pages.m, row)) return false;
+  return pages.handleOf[row] > 0 || isAskedHere(pages, pages.handleOf[row]);
 }
 
-/** Whether the block has an owner who lets it move, if nobody holds it. Linux: PageLRU(), __PageMovable() */
+/**
+ * Whether the block has an owner who lets it move, if nobody holds it; of one in another worker that is
+ * not known here. Linux: PageLRU(), __PageMovable()
+ */
 export function isOwned(pages: Pages, row: number): boolean {
   const kind = pages.m.state[row] & KIND_MASK;
   if (kind !== TAKEN && kind !== MOBILE) return false;
   const handle = pages.handleOf[row];
   if (handle === 0) return false;
-  return handle > 0 || pages.owners[-handle - 1]?.moved !== undefined;
+  if (handle > 0 || !isAskedHere(pages, handle)) return true;
+  return ownerOf(pages, handle)?.moved !== undefined;
 }
 
 export function isOnLru({ flags }: Pages, row: number): boolean {
@@ -46,18 +61,26 @@ export function mayIsolate(
   return (pages.flags[row] & PG_ANON) !== 0 ? pages.pins[row] === 0 : noFs !== true;
 }
 
-/** The page is isolated. Linux: isolate_lru_page(), isolate_movable_page() */
-export function isolatePage(pages: Pages, row: number): void {
+/** Isolates the page; false where somebody else is at it. Linux: isolate_lru_page(), isolate_movable_page() */
+export function isolatePage(pages: Pages, row: number): boolean {
+  if (!tryTake(pages, row)) return false;
   if (isOnLru(pages, row)) removeLru(pages, row);
   pages.flags[row] |= PG_ISOLATED;
+  return true;
 }
 
 /** Ends that, if it is still so: the page goes to the head of its list. Linux: putback_lru_page(), mm/vmscan.c */
 export function putBack(pages: Pages, row: number): void {
   if ((pages.flags[row] & PG_ISOLATED) === 0) return;
+  list(pages, row);
+  letBe(pages, pages.handleOf[row]);
+}
+
+/** The page is isolated no more, and on its list again if it was on one. */
+function list(pages: Pages, row: number): void {
   pages.flags[row] &= ~PG_ISOLATED;
   const handle = pages.handleOf[row];
-  if (handle > 0 || pages.owners[-handle - 1]?.mayFree !== undefined) addLru(pages, row);
+  if (handle > 0 || ownerOf(pages, handle)?.mayFree !== undefined) addLru(pages, row);
 }
 
 /**
@@ -67,25 +90,43 @@ export function putBack(pages: Pages, row: number): void {
 export function migratePage(pages: Pages, from: number, to: number): boolean {
   const { m, handleOf, flags, counts } = pages;
   const order = m.state[from] & ORDER_MASK;
-  if (!isMovable(pages, from) || (flags[from] & PG_ISOLATED) === 0) {
+  const handle = handleOf[from];
+  let moved = false;
+  if (isMovable(pages, from) && (flags[from] & PG_ISOLATED) !== 0 && tryFrame(m, from)) {
+    try {
+      moved = settleAt(pages, from, to);
+    } finally {
+      unlockBlock(m, from);
+    }
+  }
+  if (!moved) {
     counts.pgmigrateFail += 1 << order;
     return false;
   }
+  list(pages, to);
+  forget(pages, from);
+  freePages(m, pfnOf(m, from), order);
+  letBe(pages, handle);
+  counts.pgmigrateSuccess += 1 << order;
+  return true;
+}
+
+/** Bytes first, then the word or the owner that knows: until then the old place is the page's (T1). */
+function settleAt(pages: Pages, from: number, to: number): boolean {
+  const { m, handleOf, flags, shared } = pages;
   const handle = handleOf[from];
+  const order = m.state[from] & ORDER_MASK;
   const old = rowBytes(m, from);
   if (old !== null) rowBytes(m, to)?.set(old);
-  if (handle > 0) pages.place[handle] = to;
-  else if (pages.owners[-handle - 1]?.moved?.(pfnOf(m, from), pfnOf(m, to), order) !== true) {
-    counts.pgmigrateFail += 1 << order;
-    return false;
-  }
+  if (handle < 0 && !askMoved(pages, handle, pfnOf(m, from), pfnOf(m, to), order)) return false;
   handleOf[to] = handle;
   flags[to] = flags[from];
   m.state[to] = MOBILE | order;
-  putBack(pages, to);
-  forget(pages, from);
-  freePages(m, pfnOf(m, from), order);
-  counts.pgmigrateSuccess += 1 << order;
+  if (handle > 0) {
+    pages.place[handle] = to;
+    if (shared !== null) giveTo(m, to, shared.owner[handle] - 1);
+    giveTo(m, from, m.cpu);
+  }
   return true;
 }
 

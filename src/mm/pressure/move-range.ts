@@ -22,6 +22,7 @@ import {
 import { CMA } from "../rule.ts";
 import { endOf, newRun, type Run, rowOfBlock } from "./compact-run.ts";
 import { dropIsolated, isolateBlock } from "./compact-source.ts";
+import { letBe } from "./handle-lock.ts";
 import { isMovable, isOwned, migratePages } from "./migrate.ts";
 import { type Pages, PG_ANON, PG_DIRTY, PG_MLOCKED } from "./pages.ts";
 import { letGo } from "./scan.ts";
@@ -121,7 +122,10 @@ function freeClean({ pages, isolated }: Run): void {
   const { handleOf, flags, pins } = pages;
   const kept = isolated.filter((row) => {
     const isClean = handleOf[row] > 0 && (flags[row] & (PG_ANON | PG_DIRTY | PG_MLOCKED)) === 0;
-    return !(isClean && pins[row] === 0 && letGo(pages, row));
+    const handle = handleOf[row];
+    if (!isClean || pins[row] > 0 || !letGo(pages, row)) return true;
+    letBe(pages, handle);
+    return false;
   });
   isolated.splice(0, isolated.length, ...kept);
 }

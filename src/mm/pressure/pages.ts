@@ -14,21 +14,28 @@
  *
  *   word       of a handle
  *   place        row of the page; 0 while it is out, or the handle is free
- *   slot         slot of the store + 1, with the bytes as they were last written out; 0 for none
+ *   slot         slot of the store + 1, with the bytes as they were last written out; 0 for none,
+ *                below 0 when the store that had them is gone
  *   kind         HANDLE_*
  *
  *   W1  a page with handle h has place[h] as its row, and the other way round
  *   W2  a page on an LRU list has an owner; a handle's page is on one
  *
+ * In a shared memory all of this is everybody's, and `handle-lock.ts` says who may write what when.
+ *
  * Linux: struct page (mapping, flags), struct anon_vma, address_space_operations
  * (migrate_folio, release_folio), mm/rmap.c
  */
 import { assert } from "../../base/assert.ts";
-import { addChunkedRegion, addRegion } from "../image.ts";
+import { addChunkedRegion, addPassingRegion, addRegion } from "../image.ts";
 import { type Memory, Z_NODE, ZONE_WORDS } from "../memory.ts";
+import { C_MANAGED, lineOf } from "../share-words.ts";
 import { LRU_LISTS } from "../words.ts";
+import type { CmaArea } from "./cma.ts";
 import { type CompactState, compactState } from "./compact-state.ts";
+import { COUNT_NAMES, countsOf, type ReclaimCounts } from "./counts.ts";
 import { type ReclaimRule, reclaimRule } from "./rule.ts";
+import type { SharedStore } from "./shared-store.ts";
 
 /** Bits of `flags`. */
 export const PG_LRU = 1;
@@ -47,6 +54,8 @@ export const PG_ISOLATED = 128;
 export const HANDLE_FREE = 0;
 export const HANDLE_ANON = 1;
 export const HANDLE_FILE = 2;
+/** Given up, but for its slot: that is in a store which another worker has. */
+export const HANDLE_GONE = 3;
 
 /** LRU lists of a node; of a zone in eras that have them there, of which only the first two. */
 export const L_ACTIVE = 0;
@@ -68,6 +77,8 @@ export const N_FILE_COST = 4;
 export const N_KSWAPD_WOKEN = 5;
 /** Highest zone of kswapd's last run. */
 export const N_KSWAPD_LAST = 6;
+/** CPU that runs kswapd of the node, plus one. */
+export const N_KSWAPD_LOCK = 7;
 export const NODE_WORDS = 8;
 
 /** Words of a zone in `reclaim`; a node's are those of its first zone. */
@@ -85,6 +96,8 @@ export interface PageStore {
   /** All slots, and free ones. */
   readonly slots: number;
   readonly free: number;
+  /** Whether every worker of a shared memory has it. If not, one worker can swap, the others move pages only. */
+  readonly shared?: SharedStore;
   /** A slot with these bytes, or -1 when it is full. `bytes` is null in a memory without. */
   write(bytes: Uint8Array | null): number;
   /** The bytes of a slot, into `bytes`. False when they cannot be had any more. */
@@ -101,10 +114,31 @@ export interface PageOwner {
   mayFree?(pfn: number, order: number): boolean;
 }
 
+/** What several workers need beside that. */
+export interface SharedWords {
+  /** By handle: the CPU that has it locked, plus one. */
+  readonly lock: Int32Array;
+  /** By handle: the CPU that it goes with when that one dies, plus one. */
+  readonly owner: Uint8Array;
+  /** By CPU and handle, cpu * handles + handle: pins that the CPU holds. */
+  readonly held: Uint8Array;
+  /** W_*. */
+  readonly words: Int32Array;
+}
+
+/** Words of `SharedWords`: locks, as a CPU plus one; the CPU that has the store, plus one; handles that are GONE. */
+export const W_CMA_LOCK = 0;
+export const W_RECOVER_LOCK = 1;
+export const W_STORE = 2;
+export const W_GONE = 3;
+const SHARED_WORDS = 16;
+
 /** Pages of one memory that may move or go. */
 export interface Pages {
   readonly m: Memory;
   readonly rule: ReclaimRule;
+  /** Null where one thread has it all. */
+  readonly shared: SharedWords | null;
   readonly handleOf: Int32Array;
   readonly flags: Uint8Array;
   readonly pins: Uint8Array;
@@ -120,50 +154,28 @@ export interface Pages {
   readonly reclaim: Int32Array;
   /** What compaction remembers, and who wants it. */
   readonly compaction: CompactState;
+  /** By row of a CMA area's first pages, a byte a bit: CPU that has it allocated plus one, 0 while it is lent. */
+  readonly claimed: Uint8Array;
+  /** This worker's; `totalCounts` has all. */
   readonly counts: ReclaimCounts;
-  /** By zone: pages looked at, and pages freed, by all reclaim. */
+  readonly events: Float64Array;
+  /** By zone: pages looked at, and pages freed, by this worker's reclaim. */
   readonly scanned: Float64Array;
   readonly freed: Float64Array;
   readonly store: PageStore | null;
   readonly owners: PageOwner[];
+  readonly areas: CmaArea[];
   /** Whether pages are ever moved: some kernels are built without. */
   readonly migration: boolean;
   readonly swappiness: number;
   /** GFP_HIGHUSER_MOVABLE by the era's bits: what pages are brought back and moved with. */
   readonly gfp: number;
-  /** Handle that is tried first when one is wanted. */
-  nextHandle: number;
-  /** Somebody reclaims: requests made meanwhile do not start another reclaim. */
+  /** By CPU: the handle that is tried first when one is wanted. */
+  readonly nextHandle: Int32Array;
+  /** This worker reclaims: requests made meanwhile do not start another reclaim. */
   reclaiming: boolean;
-}
-
-/** What /proc/vmstat counts, since the memory was given pages that may go. */
-export interface ReclaimCounts {
-  pgscanKswapd: number;
-  pgscanDirect: number;
-  pgstealKswapd: number;
-  pgstealDirect: number;
-  /** Passed over by scans: of zones that were too high. */
-  pgscanSkip: number;
-  pswpin: number;
-  pswpout: number;
-  pgmigrateSuccess: number;
-  pgmigrateFail: number;
-  compactStall: number;
-  compactSuccess: number;
-  compactFail: number;
-  compactMigrateScanned: number;
-  compactFreeScanned: number;
-  compactIsolated: number;
-  compactDaemonWake: number;
-  compactDaemonMigrateScanned: number;
-  compactDaemonFreeScanned: number;
-  cmaAllocSuccess: number;
-  cmaAllocFail: number;
-  kswapdWakes: number;
-  /** Requests that reclaimed, and that waited for kswapd first. */
-  allocstall: number;
-  pgscanDirectThrottle: number;
+  /** An owner of this worker is being asked. */
+  asking: boolean;
 }
 
 export interface PageOptions {
@@ -183,75 +195,94 @@ export interface PageOptions {
 }
 
 /**
- * Gives a memory pages that may move or go, once. Asserts that it is one thread's: whose
- * a page is cannot be changed under the feet of others.
+ * Gives a memory pages that may move or go, once. In a shared memory whoever made it does this, before it
+ * is shared by `sharePages`.
  */
 export function managePages(m: Memory, options: PageOptions = {}): Pages {
-  assert(m.cpus === null, "pages that move need a memory of one thread");
+  assert(m.image.given === null, "attached: `attachPages` has the pages of a shared memory");
   assert(!m.image.regions.has("pages.handle"), "this memory has such pages already");
   const { store = null, swappiness = 60 } = options;
   assert(swappiness >= 0 && swappiness <= 200, "swappiness is 0 to 200", swappiness);
-  const { image, rows, sectionShift, touched } = m;
-  const column = (name: string, log: number): ArrayBufferLike =>
-    addChunkedRegion(image, name, rows * 2 ** log, sectionShift + log, touched).buffer;
-  const wanted = options.handles ?? rows - m.firstRow + (store?.slots ?? 0);
+  const wanted = options.handles ?? m.rows - m.firstRow + (store?.slots ?? 0);
   assert(Number.isSafeInteger(wanted) && wanted >= 0, "handles are a number of pages", wanted);
   const handles = wanted + 1;
-  const words = (name: string, count: number): Int32Array =>
-    new Int32Array(addRegion(image, name, count * 4).buffer);
-  const pages: Pages = {
-    m,
-    rule: reclaimRule(m.rule.name),
-    handleOf: new Int32Array(column("pages.handle", 2)),
-    flags: new Uint8Array(column("pages.flags", 0)),
-    pins: new Uint8Array(column("pages.pins", 0)),
-    place: words("handles.place", handles),
-    slot: words("handles.slot", handles),
-    kind: new Uint8Array(addRegion(image, "handles.kind", handles).buffer),
-    lru: words("pages.lru", m.zoneCount * LRU_LISTS),
-    node: words("pages.node", m.nodes.length * NODE_WORDS),
-    reclaim: words("pages.reclaim", m.zoneCount * RECLAIM_WORDS),
-    compaction: compactState(m, options.compactionProactiveness),
-    counts: {
-      pgscanKswapd: 0,
-      pgscanDirect: 0,
-      pgstealKswapd: 0,
-      pgstealDirect: 0,
-      pgscanSkip: 0,
-      pswpin: 0,
-      pswpout: 0,
-      pgmigrateSuccess: 0,
-      pgmigrateFail: 0,
-      compactStall: 0,
-      compactSuccess: 0,
-      compactFail: 0,
-      compactMigrateScanned: 0,
-      compactFreeScanned: 0,
-      compactIsolated: 0,
-      compactDaemonWake: 0,
-      compactDaemonMigrateScanned: 0,
-      compactDaemonFreeScanned: 0,
-      cmaAllocSuccess: 0,
-      cmaAllocFail: 0,
-      kswapdWakes: 0,
-      allocstall: 0,
-      pgscanDirectThrottle: 0,
-    },
-    scanned: new Float64Array(m.zoneCount),
-    freed: new Float64Array(m.zoneCount),
-    store,
-    owners: [],
-    migration: options.migration ?? true,
-    swappiness,
-    gfp: userBits(m),
-    nextHandle: 1,
-    reclaiming: false,
-  };
+  const pages = layPages(m, { ...options, handles }, store);
   for (let place = 0; place < m.nodes.length; place++) {
     pages.node[place * NODE_WORDS + N_KSWAPD_HIGHEST] = -1;
     pages.node[place * NODE_WORDS + N_KSWAPD_LAST] = 15;
   }
+  // Workers begin at different places, so that they seldom want the same handle.
+  for (let cpu = 0; cpu < m.cpuCount; cpu++) {
+    pages.nextHandle[cpu] = 1 + Math.floor(((handles - 1) * cpu) / m.cpuCount);
+  }
+  if (m.cpus !== null) m.cpus[lineOf(0) + C_MANAGED] = 1;
+  if (pages.shared !== null && store !== null && store.shared === undefined) {
+    pages.shared.words[W_STORE] = m.cpu + 1;
+  }
   return pages;
+}
+
+/** The columns and words over the memory's image; `handles` counts the one that is none. */
+export function layPages(
+  m: Memory,
+  options: PageOptions & { readonly handles: number },
+  store: PageStore | null,
+): Pages {
+  const { image, rows, sectionShift, touched, zoneCount } = m;
+  const { handles } = options;
+  const column = (name: string, log: number): ArrayBufferLike =>
+    addChunkedRegion(image, name, rows * 2 ** log, sectionShift + log, touched).buffer;
+  const words = (name: string, count: number): Int32Array =>
+    new Int32Array(addRegion(image, name, count * 4).buffer);
+  const numbers = (name: string, count: number): Float64Array =>
+    new Float64Array(addRegion(image, name, count * 8).buffer);
+  // A worker counts for itself, as a CPU does: vm_event_states.
+  const cpu = m.cpus === null ? 0 : m.cpu;
+  const ownZones = (all: Float64Array): Float64Array =>
+    all.subarray(cpu * zoneCount, (cpu + 1) * zoneCount);
+  const events = numbers("pages.events", COUNT_NAMES.length * m.cpuCount);
+  return {
+    m,
+    rule: reclaimRule(m.rule.name),
+    shared: m.cpus === null ? null : sharedWords(m, handles),
+    handleOf: new Int32Array(column("pages.handle", 2)),
+    flags: new Uint8Array(column("pages.flags", 0)),
+    pins: new Uint8Array(column("pages.pins", 0)),
+    claimed: new Uint8Array(column("pages.claimed", 0)),
+    place: words("handles.place", handles),
+    slot: words("handles.slot", handles),
+    kind: new Uint8Array(addRegion(image, "handles.kind", handles).buffer),
+    lru: words("pages.lru", zoneCount * LRU_LISTS),
+    node: words("pages.node", m.nodes.length * NODE_WORDS),
+    reclaim: words("pages.reclaim", zoneCount * RECLAIM_WORDS),
+    compaction: compactState(m, options.compactionProactiveness),
+    counts: countsOf(events, cpu),
+    events,
+    scanned: ownZones(numbers("pages.scanned", zoneCount * m.cpuCount)),
+    freed: ownZones(numbers("pages.freed", zoneCount * m.cpuCount)),
+    store,
+    owners: [],
+    areas: [],
+    migration: options.migration ?? true,
+    swappiness: options.swappiness ?? 60,
+    gfp: userBits(m),
+    nextHandle: words("pages.next", m.cpuCount),
+    reclaiming: false,
+    asking: false,
+  };
+}
+
+function sharedWords({ image, cpuCount }: Memory, handles: number): SharedWords {
+  const passing = (name: string, count: number): Int32Array =>
+    new Int32Array(addPassingRegion(image, name, count * 4).buffer);
+  const column = (name: string, count: number): Uint8Array =>
+    new Uint8Array(addRegion(image, name, count).buffer);
+  return {
+    lock: passing("handles.lock", handles),
+    owner: column("handles.owner", handles),
+    held: column("handles.held", handles * cpuCount),
+    words: passing("pages.words", SHARED_WORDS),
+  };
 }
 
 function userBits(m: Memory): number {

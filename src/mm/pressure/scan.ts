@@ -8,10 +8,21 @@
 import { freePages } from "../allocate.ts";
 import { ORDER_MASK, pfnOf, Z_INDEX, ZONE_WORDS, zoneOf } from "../memory.ts";
 import { DEF_PRIORITY } from "../words.ts";
+import {
+  giveTo,
+  letBe,
+  lockLru,
+  tryFrame,
+  tryTake,
+  unlockBlock,
+  unlockLru,
+} from "./handle-lock.ts";
 import { forget, rowBytes } from "./handles.ts";
 import { GO, judge, KEEP, mustWrite } from "./judge.ts";
-import { addLru, homeZone, removeLru } from "./lru.ts";
+import { addLru, homeOfHead, homeZone, link, takeOff, unlink } from "./lru.ts";
+import { askFree } from "./owners.ts";
 import { type Pages, PG_ACTIVE, PG_ANON, PG_YOUNG, R_ROTATED, RECLAIM_WORDS } from "./pages.ts";
+import { setSlot } from "./stored.ts";
 
 /** What a request allows; kswapd is allowed all. */
 export interface Caller {
@@ -97,28 +108,21 @@ export function shrinkInactive(
   const look: Look = { scanned, taken: 0, freed: 0, written: 0 };
   const written = counts.pswpout;
   const gone: number[] = [];
-  for (const row of taken) {
-    const size = 1 << (pages.m.state[row] & ORDER_MASK);
-    const zone = zoneOf(pages.m, row);
-    look.taken += size;
-    pages.scanned[zone] += size;
-    const verdict = judge(pages, row, control);
-    if (verdict === GO && giveUp(pages, row)) {
-      look.freed += size;
-      pages.freed[zone] += size;
-      gone.push(row);
+  let done = 0;
+  try {
+    for (; done < taken.length; done++) {
+      const freed = shrinkOne(pages, taken[done] ?? 0, control, look);
+      if (freed) gone.push(taken[done] ?? 0);
       if (rule.frees === "each" || (rule.frees === "batches" && gone.length === BATCH)) {
         freeRows(pages, gone);
       }
-      continue;
     }
-    // What could not go after all is used again as far as anybody knows.
-    if (verdict !== KEEP) pages.flags[row] |= PG_ACTIVE;
-    addLru(pages, row);
-    if ((pages.flags[row] & PG_ACTIVE) !== 0) noteRotated(pages, row, size);
+  } finally {
+    // An owner that is asked may throw.
+    for (; done < taken.length; done++) putBack(pages, taken[done] ?? 0);
+    if (rule.frees === "backward") gone.reverse();
+    freeRows(pages, gone);
   }
-  if (rule.frees === "backward") gone.reverse();
-  freeRows(pages, gone);
   look.written = counts.pswpout - written;
   control.reclaimed += look.freed;
   control.scanned += look.taken;
@@ -130,6 +134,32 @@ export function shrinkInactive(
     counts.pgstealDirect += look.freed;
   }
   return look;
+}
+
+/** Whether a page is nobody's now. */
+function shrinkOne(pages: Pages, row: number, control: ScanControl, look: Look): boolean {
+  const size = 1 << (pages.m.state[row] & ORDER_MASK);
+  const zone = zoneOf(pages.m, row);
+  const handle = pages.handleOf[row];
+  look.taken += size;
+  pages.scanned[zone] += size;
+  const verdict = judge(pages, row, control);
+  if (verdict === GO && giveUp(pages, row)) {
+    look.freed += size;
+    pages.freed[zone] += size;
+    letBe(pages, handle);
+    return true;
+  }
+  // What could not go after all is used again as far as anybody knows.
+  if (verdict !== KEEP) pages.flags[row] |= PG_ACTIVE;
+  if ((pages.flags[row] & PG_ACTIVE) !== 0) noteRotated(pages, row, size);
+  putBack(pages, row);
+  return false;
+}
+
+function putBack(pages: Pages, row: number): void {
+  addLru(pages, row);
+  letBe(pages, pages.handleOf[row]);
 }
 
 /** A page that was taken goes back as used. Linux: recent_rotated, putback_inactive_pages() of 5.4 */
@@ -146,7 +176,8 @@ function freeRows({ m }: Pages, gone: number[]): void {
 
 /**
  * Takes pages off a list's tail until there are `count` or more of zones up to `highest`; others go to
- * its head. `scanned` counts these too.
+ * its head, and so do those that somebody else is at. `scanned` counts these too. What was taken is the
+ * caller's until `letBe`.
  */
 export function isolate(
   pages: Pages,
@@ -159,19 +190,25 @@ export function isolate(
   const skipped: number[] = [];
   let scan = 0;
   let scanned = 0;
+  const home = homeOfHead(pages, head);
+  lockLru(pages, home);
   for (let row = m.prev[head]; row !== head && scan < count; row = m.prev[head]) {
     const size = 1 << (m.state[row] & ORDER_MASK);
+    const isHigh = m.zone[zoneOf(m, row) * ZONE_WORDS + Z_INDEX] > highest;
     scanned += size;
-    removeLru(pages, row);
-    if (m.zone[zoneOf(m, row) * ZONE_WORDS + Z_INDEX] > highest) {
-      skipped.push(row);
-      counts.pgscanSkip += size;
+    if (!isHigh && tryTake(pages, row)) {
+      takeOff(pages, row);
+      taken.push(row);
+      scan += size;
       continue;
     }
-    taken.push(row);
-    scan += size;
+    unlink(pages, row);
+    skipped.push(row);
+    if (isHigh) counts.pgscanSkip += size;
+    else scan += size;
   }
-  for (const row of skipped) addLru(pages, row);
+  for (const row of skipped) link(pages, row, head);
+  unlockLru(pages, home);
   return { taken, scanned };
 }
 
@@ -184,22 +221,32 @@ export function letGo(pages: Pages, row: number): boolean {
 
 /** A page that goes is nobody's: its owner agrees, or its bytes are in the store. */
 function giveUp(pages: Pages, row: number): boolean {
-  const { m, handleOf, store, counts } = pages;
+  const { m, handleOf } = pages;
   const handle = handleOf[row];
-  if (handle < 0) {
-    const order = m.state[row] & ORDER_MASK;
-    if (pages.owners[-handle - 1]?.mayFree?.(pfnOf(m, row), order) !== true) return false;
-  } else {
-    if (mustWrite(pages, row)) {
-      const slot = store?.write(rowBytes(m, row)) ?? -1;
-      if (slot < 0) return false;
-      if (pages.slot[handle] !== 0) store?.drop(pages.slot[handle] - 1);
-      pages.slot[handle] = slot + 1;
-      counts.pswpout++;
-    }
+  const order = m.state[row] & ORDER_MASK;
+  if (!tryFrame(m, row)) return false;
+  try {
+    const goes =
+      handle < 0 ? askFree(pages, handle, pfnOf(m, row), order) : writeOut(pages, handle, row);
+    if (!goes) return false;
+  } finally {
+    unlockBlock(m, row);
+  }
+  if (handle > 0) {
     pages.place[handle] = 0;
+    giveTo(m, row, m.cpu);
   }
   forget(pages, row);
+  return true;
+}
+
+/** Whether a page's bytes are where they can be had again; written there if they were not. */
+function writeOut(pages: Pages, handle: number, row: number): boolean {
+  if (!mustWrite(pages, row)) return true;
+  const slot = pages.store?.write(rowBytes(pages.m, row)) ?? -1;
+  if (slot < 0) return false;
+  setSlot(pages, handle, slot + 1);
+  pages.counts.pswpout++;
   return true;
 }
 
@@ -229,7 +276,7 @@ export function shrinkActive(
     const stays = keeps(row);
     flags[row] &= ~PG_YOUNG;
     if (!stays) flags[row] &= ~PG_ACTIVE;
-    addLru(pages, row);
+    putBack(pages, row);
   }
   return { scanned, taken: size, rotated };
 }

@@ -1,19 +1,37 @@
 /**
  * Do pages and their owners hold together? W1, W2, R1, R2 and R3, against the frames
- * themselves.
+ * themselves; in a shared memory, when nobody is at it, T4, T5 and A1 too.
  *
  * Linux: what mm/debug.c and CONFIG_DEBUG_VM check, put together.
  */
-import { KIND_MASK, MOBILE, ORDER_MASK, TAKEN, Z_NODE, ZONE_WORDS, zoneOf } from "../memory.ts";
+import {
+  KIND_MASK,
+  MOBILE,
+  ORDER_MASK,
+  rowOf,
+  TAKEN,
+  Z_NODE,
+  ZONE_WORDS,
+  zoneOf,
+} from "../memory.ts";
 import { LRU_LISTS } from "../words.ts";
 import { listOf, lruHead } from "./lru.ts";
-import { HANDLE_FREE, type Pages, PG_ANON, PG_LRU, R_ANON, RECLAIM_WORDS } from "./pages.ts";
+import {
+  HANDLE_FREE,
+  type Pages,
+  PG_ANON,
+  PG_LRU,
+  R_ANON,
+  RECLAIM_WORDS,
+  type SharedWords,
+} from "./pages.ts";
 
 /** Everything that does not hold; empty when all is well. */
 export function verifyPages(pages: Pages): string[] {
   const broken: string[] = [];
   verifyHandles(pages, broken);
   verifyLists(pages, broken);
+  if (pages.shared !== null) verifyShared(pages, pages.shared, broken);
   return broken;
 }
 
@@ -29,6 +47,35 @@ function verifyHandles({ m, place, kind, handleOf, flags }: Pages, broken: strin
     const state = m.state[row] & KIND_MASK;
     if (state !== TAKEN && state !== MOBILE)
       broken.push(`W1: row ${row} of handle ${handle} is free`);
+  }
+}
+
+function verifyShared(pages: Pages, shared: SharedWords, broken: string[]): void {
+  const { m, place, pins, kind, slot } = pages;
+  const { lock, owner, held } = shared;
+  for (let handle = 1; handle < place.length; handle++) {
+    if (lock[handle] !== 0) broken.push(`T1: handle ${handle} is locked, by word ${lock[handle]}`);
+    if (kind[handle] === HANDLE_FREE && (place[handle] !== 0 || slot[handle] !== 0)) {
+      broken.push(`W1: handle ${handle} is free, and has a page or a slot`);
+    }
+    const row = place[handle];
+    if (row === 0) continue;
+    if (m.owner[row] >> 8 !== owner[handle]) {
+      broken.push(
+        `T4: handle ${handle} goes with ${owner[handle]}, its page with ${m.owner[row] >> 8}`,
+      );
+    }
+    let sum = 0;
+    for (let cpu = 0; cpu < m.cpuCount; cpu++) sum += held[cpu * lock.length + handle];
+    if (sum !== pins[row])
+      broken.push(`T5: handle ${handle} has ${pins[row]} pins, CPUs hold ${sum}`);
+  }
+  for (const { name, bits, basePfn, orderPerBit } of pages.areas) {
+    bits.forEach((claimer, bit) => {
+      const state = m.state[rowOf(m, basePfn + (bit << orderPerBit))] & KIND_MASK;
+      if (claimer !== 0 && state !== TAKEN && state !== MOBILE)
+        broken.push(`A1: bit ${bit} of area ${name} is claimed, its first page is free`);
+    });
   }
 }
 
