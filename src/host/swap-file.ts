@@ -162,7 +162,8 @@ function openNew(path: string): number {
   try {
     return openSync(path, "wx+", 0o600);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const isThere = error instanceof Error && "code" in error && error.code === "EEXIST";
+    if (!isThere) throw error;
   }
   const fd = openSync(path, "r+");
   const header = new Uint8Array(HEADER_WORDS);
