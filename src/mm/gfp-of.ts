@@ -4,6 +4,8 @@
  *
  *   const kernel = gfpOf(m, "GFP_KERNEL");     once, not for each request
  *   allocPages(m, kernel, 0);
+ *
+ * Linux: include/linux/gfp_types.h; include/linux/gfp.h up to 5.19
  */
 import { assert } from "../base/assert.ts";
 import { parseGfp } from "./gfp-text.ts";

@@ -59,7 +59,7 @@ function freeIn(pages: Pages, zone: number): number {
   return pageset.reduce((sum, { count }) => sum + count, free_pages);
 }
 
-for (const era of ["4.19", "6.1", "6.12"]) {
+for (const era of ["2.6.9", "2.6.11", "2.6.18", "3.10", "4.19", "6.1", "6.12"]) {
   test(`S7 ${era}: at least pages_min is kept free, through swapping, and nothing is lost`, () => {
     const pages = machine(era, CUTS[1] ?? [], true);
     const { m } = pages;
