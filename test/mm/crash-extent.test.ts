@@ -16,7 +16,7 @@ import {
   shareMemory,
 } from "../../src/mm/index.ts";
 import { KIND_MASK, rowOf, TAKEN } from "../../src/mm/memory.ts";
-import { MOVABLE } from "../../src/mm/rule.ts";
+import { ISOLATE, MOVABLE } from "../../src/mm/rule.ts";
 import { verify } from "../../src/mm/verify.ts";
 import { attachMortal, Crash, countAtomics, life } from "../support/crashing.ts";
 import { expectAllFree } from "../support/share-life.ts";
@@ -104,6 +104,32 @@ describe("a CPU that dies before a write", () => {
           expectAllFree(m);
         }
       }
+    }
+  });
+
+  test("while it isolates a range: what another keeps isolated stays so", () => {
+    let isThrough = false;
+    for (let writes = 0; !isThrough; writes++) {
+      const m = twoSections();
+      expect.ok(beginContig(m, 8192, 512, MOVABLE));
+      const dying = attachMortal(shareMemory(m), 1);
+      // Its range before this one ended behind that of the other.
+      expect.ok(allocContigRange(dying, 10_240, 512, MOVABLE));
+      life.left = writes;
+      try {
+        isThrough = beginContig(dying, 6144, 512, MOVABLE);
+      } catch (error) {
+        if (!(error instanceof Crash)) throw error;
+      } finally {
+        life.left = Number.POSITIVE_INFINITY;
+      }
+      expect.equal(recover(m, [1]).held.length, 512);
+      const types = [6144, 8192, 10_240].map(
+        (pfn) => m.blockType[rowOf(m, pfn) >> m.pageblockOrder],
+      );
+      expect.deepEqual(types, [MOVABLE, ISOLATE, MOVABLE]);
+      endContig(m, 8192, 512, MOVABLE);
+      expectAllFree(m);
     }
   });
 

@@ -3,11 +3,12 @@
 // before each write in turn, with the frames that no block covers counted beside it.
 import { strict as expect } from "node:assert";
 import { test } from "node:test";
-import { allocPages, freePages } from "../../src/mm/allocate.ts";
-import { allocContigRange } from "../../src/mm/contig.ts";
+import { allocPages, freePages, freePagesPastPcp } from "../../src/mm/allocate.ts";
+import { allocContigRange, beginContig, endContig, takeContig } from "../../src/mm/contig.ts";
 import { endLoan, stopAsking } from "../../src/mm/drain-all.ts";
 import {
   attachMemory,
+  bindMemory,
   busy,
   detach,
   drainAllPages,
@@ -31,6 +32,7 @@ import {
   CPU_RUNNING,
   lineOf,
 } from "../../src/mm/share-words.ts";
+import { verify } from "../../src/mm/verify.ts";
 import { Z_LOCK, ZONE_WORDS } from "../../src/mm/words.ts";
 import { attachMortal, Crash, countAtomics, life } from "../support/crashing.ts";
 import { expectAllFree, machine } from "../support/share-life.ts";
@@ -157,6 +159,38 @@ test("whoever needs a lock, or its own lists, sleeps until it has them", () => {
   }
   detach(other);
   expectAllFree(m);
+});
+
+test("what changes a zone waits for its lock", () => {
+  const m = machine("6.1", 2);
+  const other = attachMemory(shareMemory(m), 1);
+  const pfn = allocPages(m, GFP_KERNEL, 9);
+  const single = allocPages(m, GFP_KERNEL, 0);
+  const type = m.blockType[rowOf(m, 4096) >> m.pageblockOrder] ?? 0;
+  const acts: readonly (() => unknown)[] = [
+    () => allocPages(m, GFP_KERNEL, 5),
+    () => bindMemory(m).allocPages(GFP_KERNEL, 9),
+    () => freePages(m, pfn, 9),
+    () => freePagesPastPcp(m, single, 0),
+    () => beginContig(m, 4096, 512, type),
+    () => takeContig(m, 4096, 512),
+    () => endContig(m, 4096, 512, type),
+    () => drainAllPages(m),
+  ];
+  for (const act of acts) {
+    stock(m);
+    let naps = 0;
+    lockZone(other, 1);
+    const free = m.zone.slice(ZONE_WORDS, ZONE_WORDS + Z_LOCK);
+    whileAsleep(() => {
+      naps++;
+      expect.deepEqual(m.zone.slice(ZONE_WORDS, ZONE_WORDS + Z_LOCK), free);
+      unlockZone(other, 1);
+    }, act);
+    expect.equal(naps, 1);
+    expect.equal(lockHolder(m, 1), -1);
+  }
+  expect.deepEqual(verify(m), []);
 });
 
 test("whenever it dies that sleeps for a page's lock, the queue has no sleeper too few", () => {
