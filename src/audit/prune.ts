@@ -35,6 +35,7 @@ export function pruneFlows(
     const isSink = from.length > 0 && isSinkNode(flow.to);
     if (isSource || isAsked || isSink || from.some(isTelling)) keep(flow);
   }
+  for (const flow of storesOf(flows, kept)) kept.add(flow);
   for (let before = -1; before !== kept.size; ) {
     before = kept.size;
     for (const node of forward) for (const flow of bySource.get(node) ?? []) keep(flow);
@@ -58,6 +59,18 @@ export function pruneFlows(
       for (const node of refs.get(flow) ?? []) back.add(node);
     }
   }
+}
+
+/** Where what the kept calls gave is stored as it is: a buffer's next name. */
+function storesOf(flows: readonly RawFlow[], kept: ReadonlySet<RawFlow>): RawFlow[] {
+  const given = new Set<string>();
+  for (const { call } of kept) {
+    const isTaken = call !== null && call.target !== null && ALLOCATORS.has(call.callee);
+    if (isTaken && call.target?.startsWith("v:") === true) given.add(call.target);
+  }
+  return flows.filter(({ to, expr }) => {
+    return to.startsWith("f:") && expr[0] === "ref" && given.has(expr[1]);
+  });
 }
 
 /** Of each allocation the arguments that say how much. */

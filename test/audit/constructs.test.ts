@@ -449,3 +449,66 @@ struct d { u64 coherent_dma_mask; u64 *dma_mask; };
     deepEqual(auditOf({ [DRIVER]: text }), []);
   });
 });
+
+describe("what becomes of pages", () => {
+  test("one function stores them, another puts the field into a list: they are mapped", () => {
+    const text = `static int take(struct mem *mem)
+{
+	struct page *page;
+	gfp_t flags = GFP_KERNEL | GFP_DMA;
+
+	while (1) {
+		page = alloc_pages(flags, 2);
+		if (page)
+			break;
+	}
+	mem->arr[mem->cnt].page = page;
+	return 0;
+}
+static void fill(struct mem *mem, struct scatterlist *sg)
+{
+	sg_set_page(sg, mem->arr[0].page, PAGE_SIZE, 0);
+}
+`;
+    const [use] = auditOf({ [DRIVER]: text });
+    equal(use?.verdict, "replaceable");
+    match(use?.why ?? "", /mapped by sg_set_page\(\) in line 16/);
+    // Another field's pages are not these.
+    const other = text.replace("mem->arr[0].page", "mem->dummy");
+    equal(auditOf({ [DRIVER]: other })[0]?.verdict, "review");
+  });
+
+  test("a graphics driver's page that is mapped at once follows the mask; others name its address", () => {
+    const text = `int init(struct gpu *g)
+{
+	g->dummy.page = alloc_page(GFP_DMA32 | GFP_KERNEL);
+	g->dummy.addr = dma_map_page(g->dev, g->dummy.page, 0, PAGE_SIZE, DMA_BIDIRECTIONAL);
+	return 0;
+}
+`;
+    const file = "drivers/gpu/drm/x/x.c";
+    const verdict = (source: string): string | undefined => auditOf({ [file]: source })[0]?.verdict;
+    equal(verdict(text), "replaceable");
+    // Tables of translations are mapped for the caches' sake.
+    for (const table of [
+      "drivers/iommu/x-iommu.c",
+      "drivers/char/agp/x-gtt.c",
+      "drivers/gpu/x/mmu/mem.c",
+    ]) {
+      equal(auditOf({ [table]: text })[0]?.verdict, "legitimate", table);
+    }
+    const both = text.replace(
+      "\treturn 0;",
+      "\tg->table = page_to_phys(g->dummy.page);\n\treturn 0;",
+    );
+    equal(verdict(both), "legitimate", "its physical address is asked for as well");
+    equal(verdict(text.replace(/\tg->dummy\.addr = .*\n/, "")), "legitimate");
+    const physical = text.replace(/dma_map_page\(.*\)/, "page_to_phys(g->dummy.page)");
+    equal(verdict(physical), "legitimate");
+    // Mapped by another function: what was taken here may be another's page.
+    const later = text
+      .replace("\treturn 0;\n}\n", "}\n")
+      .replace("\tg->dummy.addr", "}\nint map(struct gpu *g)\n{\n\tg->dummy.addr");
+    equal(verdict(later), "legitimate");
+  });
+});

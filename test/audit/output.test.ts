@@ -9,7 +9,15 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import * as z from "zod";
-import { costOf, identities, markdownOf, patchOf, sarifOf } from "../../src/audit/index.ts";
+import {
+  costOf,
+  identities,
+  isFinding,
+  isRequest,
+  markdownOf,
+  patchOf,
+  sarifOf,
+} from "../../src/audit/index.ts";
 import { auditOf } from "./sources.ts";
 
 const SCHEMA = new URL("sarif-schema-2.1.0.json", import.meta.url);
@@ -136,8 +144,43 @@ test("ids stay when lines move, and change with what is written", () => {
 test("Markdown has a row for each finding, and nothing breaks out of its cell", () => {
   const uses = auditOf({ "a|b.c": SOURCE });
   const text = markdownOf(uses, 1);
-  match(text, /\| a\\\|b\.c:4 \| GFP_DMA in kmalloc\(\) \| replaceable \(misuse\) \|/);
+  match(text, /\| a\\\|b\.c:4 \| GFP_DMA in kmalloc\(\) \| /);
   ok(!text.includes("a|b.c:"));
+  const rows = text.match(/^\| a\\\|b\.c:\d+ \|/gm) ?? [];
+  equal(rows.length, uses.filter((use) => isRequest(use) && isFinding(use)).length);
+});
+
+test("Markdown has a section for each verdict that asks for something, urgent ones first", () => {
+  const quiet = `void f(struct device *d)
+{
+	dma_set_mask(d, DMA_BIT_MASK(32));
+}
+`;
+  const text = markdownOf(auditOf({ "a.c": SOURCE, "b.c": quiet }), 2);
+  const headings = [...text.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading);
+  deepEqual(headings, ["By folder", "bug", "replaceable (misuse)", "replaceable (no-op)"]);
+  // The summary counts all, and leads to the sections; what is right has none.
+  const summary = text.slice(0, text.indexOf("## By folder"));
+  match(summary, /^\| \[bug\]\(#bug\) \| 2 \| .* \|$/m);
+  match(summary, /^\| \[replaceable \(misuse\)\]\(#replaceable-misuse\) \| 3 \| /m);
+  match(summary, /^\| legitimate \| 2 \| .* mask-32bit 1/m);
+  ok(!text.includes("b.c:3"), "nothing is to do there");
+  // What to use instead is said once for a kind.
+  equal(text.match(/^Instead: drop the flag; if the device is limited/gm)?.length, 1);
+  // Every table has as many cells as its head.
+  for (const block of text.split("\n\n").filter((one) => one.startsWith("|"))) {
+    const widths = block
+      .trim()
+      .split("\n")
+      .map((line) => line.split(/(?<!\\)\|/).length);
+    equal(new Set(widths).size, 1, block);
+  }
+});
+
+test("Markdown of nothing is a summary of nothing", () => {
+  const text = markdownOf([], 3);
+  match(text, /0 uses in 3 files; 0 to do/);
+  ok(!/^## (?!By folder)/m.test(text));
 });
 
 test("the cost counts what must stay: known sizes as given out, unknown ones apart", () => {

@@ -1,5 +1,11 @@
-/** Pages whose physical address goes into a table of 32 bits: GART, IOMMU, GPU page tables. */
-import { isUnder, type Rule, touchedBy } from "../judgement.ts";
+/**
+ * Pages whose physical address goes into a table of 32 bits: GART, IOMMU, GPU page tables.
+ *
+ * A page that a driver maps where it takes it has an address by the device's mask, whatever table that
+ * goes into. Not so in the code of the tables themselves, which maps them to write caches back and needs
+ * the address that it allocated: a bounce would not be seen.
+ */
+import { type Case, isUnder, type Rule, touchedBy } from "../judgement.ts";
 
 const PLACES = ["gpu", "iommu", "agp", "drm"];
 
@@ -14,6 +20,7 @@ export const graphics: Rule = (use) => {
   if (isObject && !isPlace && !isTable) return null;
   if (families.has("slab") && zone === "DMA" && !isUnder(file, "iommu")) return null;
   const physical = touchedBy(use, /^(virt_to_phys|page_to_phys|__pa)/);
+  if (physical === null && !isTable && isMappedAtOnce(use)) return null;
   return {
     category: "gpu-iommu-32bit",
     verdict: "legitimate",
@@ -26,3 +33,11 @@ export const graphics: Rule = (use) => {
     confidence: isPlace ? "high" : "medium",
   };
 };
+
+/** One function takes the pages and maps them. */
+function isMappedAtOnce({ families, touches, sink }: Case): boolean {
+  if (!families.has("pages") || sink === null) return false;
+  return touches.some(({ callee, fn }) => fn === sink.call.fn && MAPS.test(callee));
+}
+
+const MAPS = /^(dma|pci)_map_(single|page|sg)/;
