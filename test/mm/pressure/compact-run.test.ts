@@ -262,7 +262,8 @@ describe("places", () => {
     equal(run(own, LIGHT).result, "success");
     own.check();
     equal(state(own).free, 5);
-    equal(own.map()[5]?.replaceAll(/[^.,]/g, "").length, 6);
+    // 8 of the last pageblock, 2, then 4, 1 and 2 make 17: the first of them is left.
+    equal(own.map()[5]?.slice(0, 3), ".ka");
   });
 });
 
