@@ -109,6 +109,7 @@ describe("who moves, and where to", () => {
     throws(() => compactZone(own.pages, 0, -1), /no/);
     own.check();
     equal(own.map()[0]?.slice(0, 6), "aoao,k");
+    equal(own.map().join("").replaceAll(/[^.,]/g, "").length, BLOCK + 8, "no place is lost");
   });
 
   test("nothing in a memory without migration", () => {
@@ -217,6 +218,69 @@ describe("where it stops", () => {
   });
 });
 
+describe("places", () => {
+  test("come from the lists, and from around what they gave, which is marked where it is too little", () => {
+    const few = `${".k".repeat(5)}k`;
+    const own = laid([`${"a".repeat(16)}k`, "k", "k", "k", few, few, SPARSE, few]);
+    equal(run(own, LIGHT).result, "success");
+    const blocks = moves(own).map(([, to]) => to.slice(0, 1));
+    equal(new Set(blocks).size > 1, true);
+    const marked = [4, 5, 6, 7].filter((block) => hints(own, 8)[block] === "1");
+    // Each pageblock that had less than was wanted.
+    deepEqual(
+      marked,
+      [...new Set(blocks)]
+        .map(Number)
+        .filter((block) => block !== 6)
+        .sort(),
+    );
+  });
+
+  test("that are just enough are not added to", () => {
+    const own = laid(["aaaak", "k", "k", "k", "k.k..k.k", "k....k", SPARSE]);
+    own.m.zone[Z_HIGH] = 10_000;
+    run(own, { ...LIGHT, order: 3 });
+    equal(own.map().join("").includes(","), false, "none came back unused");
+  });
+
+  test("in kernels that only walk: in longer strides after pageblocks that gave nothing", () => {
+    const own = laid([`${"a".repeat(16)}k`, "k", "k", "k.".repeat(32), SPARSE, "k", "k"], {
+      era: "4.19",
+    });
+    equal(run(own, LIGHT).result, "success");
+    // Two pageblocks give nothing, so one page in four is looked at, and these are free; then each.
+    deepEqual(
+      moves(own).map(([, to]) => to),
+      Array.from({ length: 16 }, (_, i) => `4:${4 * i}`),
+    );
+  });
+
+  test("that nobody used go back, and the next run begins no lower", () => {
+    const room = `${"k.".repeat(10)}k`;
+    const places = ["....k........k", "k.k.k", `${".k".repeat(8)}k`];
+    const own = laid([`${"a".repeat(16)}k`, room, room, ...places], { era: "4.19" });
+    equal(run(own, LIGHT).result, "success");
+    own.check();
+    equal(state(own).free, 5);
+    // 8 of the last pageblock, 2, then 4, 1 and 2 make 17: the first of them is left.
+    equal(own.map()[5]?.slice(0, 3), ".ka");
+  });
+});
+
+describe("the migrate scanner's look at the lists", () => {
+  test("leads it to a pageblock that is partly free, and later back to the lowest of these", () => {
+    const own = laid(["aaak", "k", "........k", "aak", SPARSE, SPARSE, "k", "k"]);
+    const { result } = run(own, LIGHT);
+    equal(result, "partial_skipped");
+    // It is marked before it is looked at, and so passed over; what lies below is never seen.
+    deepEqual(
+      moves(own).map(([from]) => from),
+      ["3:0", "3:1"],
+    );
+    equal(hints(own, 8).slice(0, 4), "0011");
+  });
+});
+
 describe("what the next run knows", () => {
   test("pageblocks with nothing to move, or whose first page went, are passed over", () => {
     const own = laid(["k", "k", `${"ak".repeat(16)}k`, "k", SPARSE]);
@@ -259,6 +323,23 @@ describe("what the next run knows", () => {
     runOver(light);
     // Pageblock 5 alone: 2 to 4 are hinted at.
     equal(light.migrateScanned, BLOCK);
+  });
+
+  test("a run of the whole zone begins at its ends all the same; one place out of it costs both", () => {
+    const own = laid(["k", "k", SPARSE, SPARSE, "k"]);
+    const zone = own.pages.compaction.zones[0];
+    ok(zone !== undefined);
+    zone.cachedSync = FIRST + 2 * BLOCK;
+    zone.cachedFree = FIRST + 3 * BLOCK;
+    const whole = run(own, { ...LIGHT, order: 3, whole: true, ignoreSkipHint: true });
+    equal(whole.run.migrateScanned, 4 * BLOCK);
+    const other = laid([`${"a".repeat(16)}k`, "k", SPARSE, SPARSE]);
+    const own2 = other.pages.compaction.zones[0];
+    ok(own2 !== undefined);
+    own2.cachedSync = FIRST;
+    own2.cachedAsync = FIRST + BLOCK;
+    equal(run(other, LIGHT).result, "success");
+    equal(state(other).async, 1);
   });
 
   test("a run from where scanners begin after a reset is one of the whole zone", () => {

@@ -3,6 +3,7 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
+  addOwner,
   allocPages,
   bootMemory,
   type CmaArea,
@@ -12,6 +13,7 @@ import {
   freePages,
   managePages,
   newPage,
+  ownPages,
   type RangeRefusal,
   takeRange,
 } from "../../../src/mm/index.ts";
@@ -101,11 +103,27 @@ describe("a range", () => {
     deepEqual(heldInRange(large.pages, FIRST + 10, 4), [FIRST]);
   });
 
+  test("moves an owner's blocks whole", () => {
+    const own = laid(["a.", ...ROOM]);
+    const moved: number[][] = [];
+    const owner = addOwner(own.pages, {
+      name: "blocks",
+      moved: (...call) => moved.push(call) > 0,
+    });
+    const pfn = allocPages(own.m, own.pages.gfp, 2);
+    ownPages(own.pages, pfn, owner);
+    const block = (pfn - FIRST) & -BLOCK;
+    equal(take(own, block, BLOCK), null);
+    deepEqual([moved.length, moved[0]?.[0], moved[0]?.[2]], [1, pfn, 2]);
+    equal(own.pages.counts.pgmigrateSuccess, block === 0 ? 5 : 4);
+  });
+
   test("with a pinned page is busy; one of a file's is tried five times, an anonymous one not at all", () => {
     const anon = laid(["aaAa.", ...ROOM]);
     equal(take(anon, 0, 8), "-EBUSY");
     equal(anon.pages.counts.pgmigrateFail, 0);
     deepEqual(heldInRange(anon.pages, FIRST, 8), [FIRST + 2]);
+    deepEqual(heldInRange(laid(["aAkA."]).pages, FIRST, 5), [FIRST + 1, FIRST + 2, FIRST + 3]);
     equal(anon.map()[0]?.slice(0, 4), "..A.");
     const file = laid(["ffFfoorf.", ...ROOM]);
     equal(take(file, 0, 9), "-EBUSY");
@@ -117,6 +135,14 @@ describe("a range", () => {
     const own = laid([`F${"a".repeat(40)}.`, ...ROOM]);
     equal(take(own, 0, 48), "-EBUSY");
     equal(own.pages.counts.pgmigrateSuccess, 31);
+    // 32, then 8 and 23 around it.
+    const later = laid([`${"a".repeat(40)}F${"a".repeat(23)}`, "a.", ...ROOM]);
+    equal(take(later, 0, 70), "-EBUSY");
+    equal(later.pages.counts.pgmigrateSuccess, 32 + 31);
+    deepEqual(
+      [...later.pages.compaction.zones].map(({ cachedAsync }) => cachedAsync),
+      [-1],
+    );
   });
 
   test("whose pages have nowhere to go is refused for want of memory, and nothing is lost", () => {
