@@ -131,8 +131,10 @@ export class Reference {
     const { m, pages, area } = this.life;
     if (own === "kswapd") runKswapd(pages);
     else if (own === "kcompactd") runKcompactd(pages);
-    else if ("make" in own) for (let i = 0; i < own.count; i++) this.#make(own.make);
-    else if ("write" in own) this.#write(pick([...this.said.keys()], own.write));
+    else if ("make" in own) {
+      // Who is refused has tried all that a kernel tries: once is enough.
+      for (let i = 0; i < own.count && this.#make(own.make); i++);
+    } else if ("write" in own) this.#write(pick([...this.said.keys()], own.write));
     else if ("read" in own) this.read(pick([...this.said.keys()], own.read));
     else if ("drop" in own) this.#drop(pick([...this.said.keys()], own.drop));
     else if ("pin" in own) this.#hold(pick([...this.said.keys()], own.pin), this.pinned, pinPage);
@@ -173,12 +175,13 @@ export class Reference {
     } else compactZone(pages, 1, own.compact);
   }
 
-  #make(kind: "anon" | "file"): void {
+  #make(kind: "anon" | "file"): boolean {
     const handle = newPage(this.life.pages, this.life.pages.gfp, kind);
-    if (handle === NO_HANDLE) return;
+    if (handle === NO_HANDLE) return false;
     expect.equal(this.said.has(handle), false);
     this.said.set(handle, 0);
     this.#write(handle);
+    return true;
   }
 
   #write(handle: number | undefined): void {

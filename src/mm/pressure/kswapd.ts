@@ -231,7 +231,8 @@ function allowsDirect(pages: Pages, zones: readonly number[]): boolean {
 }
 
 function isLeftOut(rule: string, free: number): boolean {
-  return rule === "left-out" || (rule === "left-out-while-free" && free > 0);
+  if (rule === "left-out-while-free") return free > 0;
+  return rule === "left-out" || rule === "free-counts";
 }
 
 /** Index of ZONE_NORMAL; of the highest zone where there is none of that name. */

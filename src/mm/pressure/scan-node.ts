@@ -52,13 +52,17 @@ export function shrinkNode(pages: Pages, zones: readonly number[], control: Scan
   const zone = zones[0];
   if (zone === undefined) return;
   let any = false;
+  let vain = 0;
   for (let goesOn = true; goesOn; ) {
     const before = control.reclaimed;
     const scanned = control.scanned;
     shrinkLists(pages, zones, control);
     const freed = control.reclaimed - before;
     if (freed > 0) any = true;
-    goesOn = goesOnFor(pages, zones, control, freed, control.scanned - scanned);
+    vain = freed > 0 ? 0 : vain + control.scanned - scanned;
+    // Who tries hard goes on in vain; a list that was gone through is enough, as nobody else frees pages meanwhile.
+    const isHope = freed > 0 || (control.scanned > scanned && vain < inactiveOf(pages, zones));
+    goesOn = goesOnFor(pages, zones, control, freed > 0, isHope);
   }
   if (any) pages.node[nodePlace(m, zone) * NODE_WORDS + N_FAILURES] = 0;
 }
@@ -186,25 +190,27 @@ function adjustScan(left: number[], targets: readonly number[]): boolean {
   return true;
 }
 
+/** Inactive pages that could go. */
+function inactiveOf(pages: Pages, zones: readonly number[]): number {
+  const size = lruSize(pages, zones, L_INACTIVE, EVERY_ZONE);
+  return canSwap(pages) ? size + lruSize(pages, zones, L_ANON + L_INACTIVE, EVERY_ZONE) : size;
+}
+
 /** Linux: should_continue_reclaim(), in_reclaim_compaction() */
 function goesOnFor(
   pages: Pages,
   zones: readonly number[],
   control: ScanControl,
-  freed: number,
-  scanned: number,
+  freed: boolean,
+  isHope: boolean,
 ): boolean {
   const { m, rule } = pages;
   const { order, priority, reclaimIdx } = control;
   if (rule.goesOn === "never" || !pages.migration || order === 0) return false;
   if (order <= COSTLY_ORDER && priority >= DEF_PRIORITY - 2) return false;
-  // Up to 4.19 a request that is to be tried hard goes on while there is anything to look at.
-  const triesHard = rule.goesOn === "twice-first" && control.triesHard;
-  if (freed === 0 && !(triesHard && scanned > 0)) return false;
+  if (!freed && !(isHope && rule.goesOn === "twice-first" && control.triesHard)) return false;
   const gap = compactGap(order);
-  let inactive = lruSize(pages, zones, L_INACTIVE, EVERY_ZONE);
-  if (canSwap(pages)) inactive += lruSize(pages, zones, L_ANON + L_INACTIVE, EVERY_ZONE);
-  const isLong = inactive > gap;
+  const isLong = inactiveOf(pages, zones) > gap;
   if (rule.goesOn === "twice-first" && control.reclaimed < gap && isLong) return true;
   const canBegin = zones.some((zone) => {
     const at = zone * ZONE_WORDS;
