@@ -3,12 +3,14 @@
  * pages start from. Drivers' DMA calls need none.
  */
 import { hasErrors, type Issue } from "../base/issue.ts";
+import type { Range } from "../base/range.ts";
 import { readCapture } from "../formats/index.ts";
 import { type InputStream, openCaptureFiles, type TraceFile } from "../host/index.ts";
 import type { DmaFacts } from "../replay/index.ts";
 import { unreadable } from "./failure.ts";
 import { below } from "./load.ts";
 import { loadDmaFacts } from "./load-dma.ts";
+import { cmaAreas } from "./load-snapshot.ts";
 import {
   endPath,
   type LoadedTrace,
@@ -17,6 +19,7 @@ import {
   startPath,
   type TracePaths,
   TraceRecording,
+  textOf,
 } from "./load-trace.ts";
 
 export interface SizeInput {
@@ -27,6 +30,8 @@ export interface SizeInput {
   readonly dma: DmaFacts | null;
   /** Null where no snapshot was taken: pages cannot be replayed. */
   readonly pages: LoadedTrace | null;
+  /** CMA areas that the boot log names, in bytes. */
+  readonly areas: readonly Range[];
   readonly issues: readonly Issue[];
 }
 
@@ -37,11 +42,13 @@ export async function loadSizeInput(paths: TracePaths, stdin: InputStream): Prom
     const path = await startPath(paths, trace);
     const opened = await openCaptureFiles(path);
     if (opened.value === null) throw unreadable(opened.issues);
-    const isSnapped = opened.value.paths.some((name) => SNAPSHOT.test(name));
-    if (!isSnapped) return await loadCalls(path, paths, trace);
+    const files = opened.value;
+    const areas = await cmaAreas((name) => textOf(files, name));
+    const isSnapped = files.paths.some((name) => SNAPSHOT.test(name));
+    if (!isSnapped) return await loadCalls(path, paths, trace, areas);
     const pages = await loadOpened(trace, paths);
     const { recording, facts, dma, issues } = pages;
-    return { recording, kernel: facts.upstream, dma, pages, issues };
+    return { recording, kernel: facts.upstream, dma, pages, areas, issues };
   } catch (error) {
     await trace.close();
     throw error;
@@ -52,7 +59,12 @@ const SNAPSHOT = /^snap\/freelists$|kpageflags\.rle$/;
 const FACTS = /^(?:version|zoneinfo)$/;
 
 /** A recording of DMA calls alone: its names are known now. */
-async function loadCalls(path: string, paths: TracePaths, trace: TraceFile): Promise<SizeInput> {
+async function loadCalls(
+  path: string,
+  paths: TracePaths,
+  trace: TraceFile,
+  areas: readonly Range[],
+): Promise<SizeInput> {
   const opened = await openCaptureFiles(path);
   if (opened.value === null) throw unreadable(opened.issues);
   const { value, issues } = await readCapture(opened.value, { skip: (name) => !FACTS.test(name) });
@@ -74,5 +86,5 @@ async function loadCalls(path: string, paths: TracePaths, trace: TraceFile): Pro
   const dma = await loadDmaFacts({ path, to, trace, upstream: kernel, zones });
   const recording = new TraceRecording(trace, paths, async () => []);
   await recording.survey();
-  return { recording, kernel, dma, pages: null, issues: placed };
+  return { recording, kernel, dma, pages: null, areas, issues: placed };
 }

@@ -29,6 +29,8 @@ import {
 } from "../host/index.ts";
 import {
   type BootStart,
+  type CmaCall,
+  CmaCalls,
   type DmaCall,
   DmaCollector,
   type DmaFacts,
@@ -175,7 +177,7 @@ async function loadStart(path: string, trace: TraceFile, boot: boolean): Promise
 /** Files that a replay's facts come from. */
 const FACTS = /^(?:version|zoneinfo|pagetypeinfo|config|vm\/.*|node\/.*)$/;
 
-async function textOf(files: CaptureFiles, name: string): Promise<string | null> {
+export async function textOf(files: CaptureFiles, name: string): Promise<string | null> {
   if (!files.paths.includes(name)) return null;
   let whole = "";
   for await (const chunk of files.open(name)) whole += chunk;
@@ -274,6 +276,14 @@ export class TraceRecording implements Recording {
     const none = { waiting: 0, ended: false, take: (): never[] => [] };
     const blocks = this.#take(await this.#reader(calls.sink), none, false);
     for await (const _block of blocks);
+    return calls;
+  }
+
+  /** What was asked of CMA areas, from its first event on: areas begin empty. */
+  async cmaCalls(): Promise<readonly CmaCall[]> {
+    const { calls, sink } = new CmaCalls();
+    const none = { waiting: 0, ended: false, take: (): never[] => [] };
+    for await (const _block of this.#take(await this.#reader(sink), none, false));
     return calls;
   }
 

@@ -39,13 +39,15 @@ const trial: z.ZodType<SizeTrial> = z.object({
 });
 
 const sizing: z.ZodType<Sizing> = z.object({
-  name: z.enum(["swiotlb", "dma", "dma32", "min_free_kbytes", "lowmem_reserve_ratio"]),
+  name: z.enum(["swiotlb", "cma", "dma", "dma32", "min_free_kbytes", "lowmem_reserve_ratio"]),
   status: z
     .enum(["sized", "zero", "none", "untold", "stopped"])
     .describe("zero: none of it is needed; none: no value carries; untold: nothing to go by"),
   unit: z
     .enum(["slots", "bytes", "KiB", "ratio"])
-    .describe("bytes: up to where the zone ends; ratio: the reserve is so much of the zones above"),
+    .describe(
+      "bytes: of an area, or up to where a zone ends; ratio: the reserve is so much of the zones above",
+    ),
   where: z.enum(["command line", "sysctl", "replay --set"]).describe("where set goes"),
   criterion: z.string().describe('what "carries" means'),
   because: z.string().nullable().describe("why there is no value, or why 0 is enough"),

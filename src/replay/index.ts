@@ -53,6 +53,8 @@ export {
 } from "./replay.ts";
 export type { Run } from "./run.ts";
 export type { AssumptionCounts, InputCounts, Miss, Score } from "./score.ts";
+export { type CmaSizingTask, cmaWorkload, sizeCma } from "./size/cma.ts";
+export { type CmaCall, CmaCalls } from "./size/cma-calls.ts";
 export {
   type PageSizeName,
   type PageSizings,

@@ -122,11 +122,12 @@ describe("zones and reserves", () => {
     const { code, out, err } = await run(["size", trace(board), "--json"]);
     deepEqual([code, err], [0, ""]);
     const { sizings, workloads } = sizeSchema.parse(JSON.parse(out));
-    const [dma] = sizings;
+    const [cma, dma] = sizings;
     deepEqual(
       sizings.map(({ name }) => name),
-      ["dma"],
+      ["cma", "dma"],
     );
+    deepEqual([cma?.answer?.set, cma?.where], ["cma=2M", "command line"]);
     // RAM begins at 1 GiB, and the kernel lies in the first blocks.
     deepEqual(
       [dma?.status, dma?.where, dma?.answer?.set, dma?.below?.set],
@@ -134,7 +135,8 @@ describe("zones and reserves", () => {
     );
     deepEqual([dma?.below?.refused, dma?.below?.mayWait, dma?.recorded?.refused], [2, 2, 0]);
     match(dma?.below?.first?.because.join(" ") ?? "", /GFP_KERNEL\|GFP_DMA DMA skipped/);
-    match(workloads[0]?.words ?? "", /requests for pages/);
+    match(workloads[0]?.words ?? "", /8 ranges asked of CMA areas/);
+    match(workloads[1]?.words ?? "", /requests for pages/);
   });
 
   test("what was named and is not told is said, on screen and by the exit code", async () => {

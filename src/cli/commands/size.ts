@@ -4,6 +4,7 @@ import type { Issue } from "../../base/issue.ts";
 import { sizeDocument } from "../../documents/index.ts";
 import { type Interruption, interruption, yieldTurn } from "../../host/index.ts";
 import {
+  cmaWorkload,
   type DmaCall,
   dmaWorkload,
   keptRecording,
@@ -12,6 +13,7 @@ import {
   type SizePause,
   type SizeWorkload,
   type Sizing,
+  sizeCma,
   sizePageParameters,
   sizeSwiotlb,
 } from "../../replay/index.ts";
@@ -36,6 +38,7 @@ How small may it be? size replays a recorded workload on machines with other val
 a parameter, and looks for the smallest that carries it: nobody goes without.
 
   swiotlb               slots of the bounce pool (swiotlb=), for the recorded DMA mappings
+  cma                   the area of cma=, for the ranges that were asked of it
   dma, dma32            where ZONE_DMA or ZONE_DMA32 may end, for who asks for that zone
   min_free_kbytes       the reserve of all zones, for requests that must not wait
   lowmem_reserve_ratio  a lower zone's reserve, for requests that can use no higher one
@@ -43,7 +46,7 @@ a parameter, and looks for the smallest that carries it: nobody goes without.
 TRACE is what replay takes: a folder with trace.txt and before/ as scripts/lab records
 it, an archive of one, or the text with --from. For swiotlb it needs the events dma:*
 (6.12), or probes as scripts/lab sets them, and in before/ the version and the boot log;
-for the others the events kmem:* and the kernel's free lists (snap/freelists).
+for cma the events cma:*; for the others kmem:* and the kernel's free lists (snap/freelists).
 docs/size.md says how to read the answer, docs/lab.md how to record.
 
 What it prints for each parameter:
@@ -73,7 +76,7 @@ const PAGE_NAMES: readonly PageSizeName[] = [
   "min_free_kbytes",
   "lowmem_reserve_ratio",
 ];
-const NAMES: readonly SizeName[] = ["swiotlb", ...PAGE_NAMES];
+const NAMES: readonly SizeName[] = ["swiotlb", "cma", ...PAGE_NAMES];
 
 export function addSize(program: Command, context: Context): void {
   program
@@ -154,6 +157,7 @@ async function sizeAll(
   const parts: Sized[] = [];
   if (input.pages !== null) await input.recording.survey();
   if (wants("swiotlb")) parts.push(await sizedCalls(input, asked, pause));
+  if (wants("cma")) parts.push(await sizedRanges(input, asked.margin, pause));
   const names = PAGE_NAMES.filter(wants);
   if (names.length > 0) parts.push(await sizedPages(input, names, asked, pause));
   const sizings = parts.flatMap((part) => part.sizings);
@@ -180,6 +184,16 @@ async function sizedCalls(
   const sizing = await sizeSwiotlb({ facts, sources, calls, areas, force, margin, pause });
   const workload = dmaWorkload(calls);
   return { sizings: [sizing], workloads: workload.length > 0 ? [workload] : [] };
+}
+
+async function sizedRanges(
+  { recording, kernel, areas }: SizeInput,
+  margin: number | null,
+  pause: SizePause,
+): Promise<Sized> {
+  const calls = await recording.cmaCalls();
+  const sizing = await sizeCma({ calls, kernel, areas, margin, pause });
+  return { sizings: [sizing], workloads: calls.length > 0 ? [cmaWorkload(calls)] : [] };
 }
 
 async function sizedPages(

@@ -107,7 +107,8 @@ function amountWords({ unit, name }: Sizing, { value, bytes }: SizeValue): strin
   const amount = formatBytes(bytes);
   if (unit === "slots") return `${formatCount(value)} slots, ${amount}`;
   if (unit === "ratio") return `a reserve of ${amount}`;
-  return unit === "bytes" ? `zone ${name.toUpperCase()} ends at ${endWords(bytes)}` : amount;
+  if (unit === "KiB" || name === "cma") return amount;
+  return `zone ${name.toUpperCase()} ends at ${endWords(bytes)}`;
 }
 
 /** Ends differ by single blocks: rounded to GiB they would look the same. */
@@ -152,16 +153,17 @@ function monotonicWords({ monotonic, answer, holdsTo, trials }: Sizing): string 
 const BAR = 20;
 
 function trialLines(style: Style, sizing: Sizing): string[] {
-  const { trials, unit, answer, recorded } = sizing;
+  const { trials, unit, answer, recorded, name } = sizing;
+  const isEnd = unit === "bytes" && name !== "cma";
   const peaks = trials.map(({ peak }) => peak?.amount ?? 0);
   const most = Math.max(...peaks);
   const isUsed = most > 0;
   const columns: Column<SizeTrial>[] = [
     ...(unit === "bytes" ? [] : [valueColumn(unit)]),
     {
-      head: unit === "bytes" ? "zone's end" : "memory",
+      head: isEnd ? "zone's end" : "memory",
       align: "right",
-      cell: ({ bytes }) => (unit === "bytes" ? endWords(bytes) : formatBytes(bytes)),
+      cell: ({ bytes }) => (isEnd ? endWords(bytes) : formatBytes(bytes)),
       ...(unit === "bytes" ? {} : { importance: 2 }),
     },
     {
@@ -170,7 +172,7 @@ function trialLines(style: Style, sizing: Sizing): string[] {
       cell: ({ refused }) => (refused === 0 ? "-" : formatCount(refused)),
       ink: ({ carries }): Ink => (carries ? "dim" : "bad"),
     },
-    ...(isUsed ? useColumns(style, most) : waitColumns),
+    ...(isUsed ? useColumns(style, most, unit) : waitColumns),
     {
       head: "",
       align: "left",
@@ -199,12 +201,12 @@ const waitColumns: readonly Column<SizeTrial>[] = [
   },
 ];
 
-function useColumns(style: Style, most: number): Column<SizeTrial>[] {
+function useColumns(style: Style, most: number, unit: SizeUnit): Column<SizeTrial>[] {
   return [
     {
       head: "most in use",
       align: "right",
-      cell: ({ peak }) => (peak === null ? "-" : formatCount(peak.amount)),
+      cell: ({ peak }) => (peak === null ? "-" : useWords(peak.amount, unit)),
     },
     {
       head: "",
@@ -214,6 +216,10 @@ function useColumns(style: Style, most: number): Column<SizeTrial>[] {
       ink: ({ carries }): Ink => (carries ? "good" : "bad"),
     },
   ];
+}
+
+function useWords(amount: number, unit: SizeUnit): string {
+  return unit === "slots" ? formatCount(amount) : formatBytes(amount);
 }
 
 function bar(style: Style, share: number): string {

@@ -15,7 +15,7 @@ import {
 } from "./result.ts";
 import { zoneEndQuestion } from "./zone-end.ts";
 
-export type PageSizeName = Exclude<SizeName, "swiotlb">;
+export type PageSizeName = Exclude<SizeName, "swiotlb" | "cma">;
 
 export interface PageSizingTask {
   readonly from: ListSnapshot;

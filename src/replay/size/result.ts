@@ -4,9 +4,15 @@
  */
 
 /** The parameters that a workload can be sized for. */
-export type SizeName = "swiotlb" | "dma" | "dma32" | "min_free_kbytes" | "lowmem_reserve_ratio";
+export type SizeName =
+  | "swiotlb"
+  | "cma"
+  | "dma"
+  | "dma32"
+  | "min_free_kbytes"
+  | "lowmem_reserve_ratio";
 
-/** What values count: slots, bytes up to the zone's end, KiB, or the share that a reserve is. */
+/** What values count: slots, bytes (of a zone those below its end), KiB, or the share that a reserve is. */
 export type SizeUnit = "slots" | "bytes" | "KiB" | "ratio";
 
 /**
