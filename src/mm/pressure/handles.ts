@@ -134,33 +134,27 @@ export function touchPage(
   write: boolean,
   gfp: number = pages.gfp,
 ): number {
-  if (pages.shared !== null) {
-    return withHandle(pages, handle, () => touchLocked(pages, handle, write, gfp));
-  }
-  assertUsed(pages, handle);
-  return touchLocked(pages, handle, write, gfp);
-}
-
-/** Does something with a used handle, locked. */
-function withHandle<T>(pages: Pages, handle: number, act: () => T): T {
-  assert(handle > 0 && handle < pages.kind.length, "no page has this handle", handle);
-  if (pages.shared === null) {
-    assertUsed(pages, handle);
-    return act();
-  }
-  lockHandle(pages, handle);
+  enter(pages, handle);
   try {
-    assertUsed(pages, handle);
-    return act();
+    return touchLocked(pages, handle, write, gfp);
   } finally {
-    unlockHandle(pages, handle);
+    leave(pages, handle);
   }
 }
 
-function assertUsed({ kind }: Pages, handle: number): void {
+/** Locks a handle. Asserts that it is used. */
+function enter(pages: Pages, handle: number): void {
+  const { kind, shared } = pages;
+  assert(handle > 0 && handle < kind.length, "no page has this handle", handle);
+  if (shared !== null) lockHandle(pages, handle);
   const own = kind[handle];
-  const isUsed = handle > 0 && (own === HANDLE_ANON || own === HANDLE_FILE);
-  assert(isUsed, "no page has this handle", handle);
+  if (own === HANDLE_ANON || own === HANDLE_FILE) return;
+  leave(pages, handle);
+  assert(false, "no page has this handle", handle);
+}
+
+function leave(pages: Pages, handle: number): void {
+  if (pages.shared !== null) unlockHandle(pages, handle);
 }
 
 function touchLocked(pages: Pages, handle: number, write: boolean, gfp: number): number {
@@ -174,7 +168,7 @@ function touchLocked(pages: Pages, handle: number, write: boolean, gfp: number):
   else markAccessed(pages, row);
   if (write) {
     flags[row] |= PG_DIRTY;
-    setSlot(pages, handle, 0);
+    if (pages.slot[handle] !== 0) setSlot(pages, handle, 0);
   }
   return pfnOf(m, row);
 }
@@ -215,12 +209,15 @@ export function markAccessed(pages: Pages, row: number): void {
 
 /** Gives a page up for good, wherever it is. Asserts that nobody has it pinned. */
 export function dropPage(pages: Pages, handle: number): void {
-  withHandle(pages, handle, () => {
+  enter(pages, handle);
+  try {
     const row = pages.place[handle];
     const isPinned = row !== 0 && pages.pins[row] > 0;
     assert(!isPinned, "dropped while it is pinned", handle);
     dropLocked(pages, handle);
-  });
+  } finally {
+    leave(pages, handle);
+  }
 }
 
 /** From the first write on it is nobody's: whoever dies here, `recover` goes on. */
@@ -249,16 +246,24 @@ export function forget(pages: Pages, row: number): void {
  * write to it where `write` says so.
  */
 export function pinPage(pages: Pages, handle: number, write = true): number {
-  return withHandle(pages, handle, () => {
+  enter(pages, handle);
+  try {
     const pfn = touchLocked(pages, handle, write, pages.gfp);
     if (pfn >= 0) changePins(pages, handle, 1);
     return pfn;
-  });
+  } finally {
+    leave(pages, handle);
+  }
 }
 
 /** Asserts that this CPU has it pinned. */
 export function unpinPage(pages: Pages, handle: number): void {
-  withHandle(pages, handle, () => changePins(pages, handle, -1));
+  enter(pages, handle);
+  try {
+    changePins(pages, handle, -1);
+  } finally {
+    leave(pages, handle);
+  }
 }
 
 function changePins({ m, shared, place, pins }: Pages, handle: number, by: number): void {
@@ -295,27 +300,33 @@ export function passHandle(pages: Pages, handle: number, cpu: number): void {
   const { m, shared } = pages;
   assert(cpu >= 0 && cpu < m.cpuCount, "no such CPU", cpu);
   if (shared === null) return;
-  withHandle(pages, handle, () => {
-    shared.owner[handle] = cpu + 1;
-    if (pages.place[handle] !== 0) giveTo(m, pages.place[handle], cpu);
-  });
+  enter(pages, handle);
+  shared.owner[handle] = cpu + 1;
+  if (pages.place[handle] !== 0) giveTo(m, pages.place[handle], cpu);
+  leave(pages, handle);
 }
 
 /** The page stays in memory, where it may move, until `unlockPage`. Linux: mlock_folio() */
 export function lockPage(pages: Pages, handle: number): number {
-  return withHandle(pages, handle, () => {
+  enter(pages, handle);
+  try {
     const pfn = touchLocked(pages, handle, false, pages.gfp);
     if (pfn >= 0) relist(pages, pages.place[handle], PG_MLOCKED, 0);
     return pfn;
-  });
+  } finally {
+    leave(pages, handle);
+  }
 }
 
 export function unlockPage(pages: Pages, handle: number): void {
-  withHandle(pages, handle, () => {
+  enter(pages, handle);
+  try {
     const row = pages.place[handle];
     assert(row !== 0 && (pages.flags[row] & PG_MLOCKED) !== 0, "not locked", handle);
     relist(pages, row, 0, PG_MLOCKED);
-  });
+  } finally {
+    leave(pages, handle);
+  }
 }
 
 function relist(pages: Pages, row: number, set: number, clear: number): void {
