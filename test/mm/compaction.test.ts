@@ -23,7 +23,7 @@ import {
   Z_MIN,
   ZONE_WORDS,
 } from "../../src/mm/memory.ts";
-import { MOVABLE, UNMOVABLE } from "../../src/mm/rule.ts";
+import { HIGHATOMIC, MOVABLE, UNMOVABLE } from "../../src/mm/rule.ts";
 import { startState } from "../../src/replay/index.ts";
 import { DMA_END, DMA32_END, FACTS, type FreeBlock, snapshotOf } from "../replay/made-up-kernel.ts";
 
@@ -123,6 +123,34 @@ describe("the free scanner's look", () => {
     equal(list(m, 3).length, 2);
   });
 
+  test("goes down from the order that gave something, round to those above it, not to larger ones", () => {
+    const m = memory([...at(4, [0xf000]), ...at(3, [0xe000])]);
+    const cc = control({ order: 4, searchOrder: 1 });
+    equal(fastIsolateFreepages(m, cc, zoneState()), 0xe000);
+    equal(cc.searchOrder, 3);
+    const none = control({ order: 4, searchOrder: 1 });
+    equal(
+      fastIsolateFreepages(memory(at(4, [0xf000])), none, zoneState({ initFree: 0x11000 })),
+      -1,
+    );
+    equal(none.searchOrder, 0, "the next one begins an order lower");
+    const lowest = control({ order: 4, searchOrder: 0 });
+    fastIsolateFreepages(memory(at(4, [0xf000])), lowest, zoneState({ initFree: 0x11000 }));
+    equal(lowest.searchOrder, 3);
+  });
+
+  test("lowers where the next run begins to below the highest block that it saw", () => {
+    const state = zoneState({ cachedFree: 0xe000 });
+    fastIsolateFreepages(memory(at(3, [0x2000, 0xe010])), control(), state);
+    equal(state.cachedFree, 0xde00);
+    const above = zoneState({ cachedFree: 0xe200 });
+    fastIsolateFreepages(memory(at(3, [0x2000, 0xe010])), control(), above);
+    equal(above.cachedFree, 0xe200);
+    const empty = zoneState({ cachedFree: 0 });
+    fastIsolateFreepages(memory(at(9, [0xe000])), control(), empty);
+    equal(empty.cachedFree, 0);
+  });
+
   test("is not for all of memory", () => {
     const m = memory(at(3, [0xe000]));
     equal(fastIsolateFreepages(m, control({ order: -1 }), zoneState()), -1);
@@ -140,6 +168,14 @@ describe("a place for a page", () => {
     equal(isolateFreePage(m, row, 8), true);
     equal(m.zone[ZONE * ZONE_WORDS + Z_FREE], 0);
     equal(m.blockType[row >> m.pageblockOrder], MOVABLE);
+  });
+
+  test("leaves what is kept back for others", () => {
+    const m = memory(at(8, [0xe000]), -257);
+    const block = rowOf(m, 0xe000) >> m.pageblockOrder;
+    m.blockType[block] = HIGHATOMIC;
+    equal(isolateFreePage(m, rowOf(m, 0xe000), 8), true);
+    equal(m.blockType[block], HIGHATOMIC);
   });
 });
 
@@ -179,6 +215,15 @@ describe("the migrate scanner's look", () => {
     equal(cc.migratePfn, 0x6000, "only once");
   });
 
+  test("in vain at first, leaves the scanner where it is", () => {
+    const m = memory(at(3, [0xf000]));
+    const cc = control({ migratePfn: 0x4000 });
+    const search = findMigrateblock(m, cc, noHints(m));
+    ok(search !== null);
+    equal(applySearch(m, cc, noHints(m), search), -1);
+    deepEqual([cc.migratePfn, cc.fastStart], [0x4000, 0]);
+  });
+
   test("is left out within a pageblock, for small requests and for others' pages", () => {
     const m = memory(at(5, [0x3040]));
     const skip = noHints(m);
@@ -203,8 +248,21 @@ describe("hints on pageblocks", () => {
     equal(hint(0x1800), 0);
     equal(hint(0x1c00), 1, "one frame in eight is looked at");
     equal(hint(0x10000), 0);
-    equal(state.initFree, 0x101ff);
+    deepEqual([state.initFree, state.cachedFree], [0x101ff, 0x101ff]);
+    deepEqual([state.initMigrate, state.cachedAsync, state.cachedSync], [0x1800, 0x1800, 0x1800]);
     equal(hint(0x3000), 0, "when both ends are known, either will do");
     equal(hint(0x4000), 1);
+  });
+
+  test("leave the next run no way where there is nothing to find", () => {
+    const m = memory([]);
+    m.state.fill(0, m.firstRow);
+    const skip = new Uint8Array(m.blockType.length).fill(1);
+    const state = zoneState({ initFree: 5, initMigrate: 6 });
+    resetIsolationSuitable(m, ZONE, DMA_END, DMA32_END, skip, state);
+    ok(state.cachedSync >= state.cachedFree);
+    equal(state.cachedAsync, state.cachedSync);
+    deepEqual([state.initFree, state.initMigrate], [5, 6]);
+    ok(skip.every((hint) => hint === 1));
   });
 });

@@ -43,7 +43,7 @@ import {
   zoneScore,
 } from "../../../src/mm/pressure/compact-suitable.ts";
 import { RULES } from "../../../src/mm/rule-eras.ts";
-import { laid } from "../../support/pressure-map.ts";
+import { type Laid, laid } from "../../support/pressure-map.ts";
 
 /** A zone's words as if `blocks` of each order, all movable, were all that is free. */
 function pretend({ m }: Pages, blocks: readonly number[], zone = 0): void {
@@ -119,6 +119,7 @@ describe("a zone is fit for a run", () => {
     marks(pages, 1000, 2000);
     pretend(pages, []);
     equal(suitable(-1), "continue");
+    equal(suitable(0), "skipped", "a single page is no such thing");
   });
 
   test("with CMA's pages, which others may not have", () => {
@@ -324,6 +325,43 @@ describe("who may compact", () => {
     equal(mayCompact(laid(["k"], { era: "2.6" }).pages, 0xd0), false);
     const request = { order: 2, type: 0, highest: 3, list: 0, flags: 0 };
     equal(tryToCompact(pages, { ...request, gfp: 0xc00 }, PRIO_LIGHT), "skipped");
+  });
+
+  const SPARSE = ".k".repeat(32);
+  const wish = ({ m, pages }: Laid, gfp = 0xcc0): CompactRequest => ({
+    ...{ gfp, order: 4, type: 1, flags: 0, highest: (requestOf(m, pages.gfp) >> 4) & 0xf },
+    list: requestOf(m, pages.gfp) >> 8,
+  });
+
+  test("and what for: without a file system its pages stay", () => {
+    for (const [gfp, result, moved] of [
+      [0xc40, "partial_skipped", 0],
+      [0xcc0, "success", 16],
+    ] as const) {
+      const own = laid([`${"f".repeat(16)}k`, "k", SPARSE, SPARSE]);
+      equal(tryToCompact(own.pages, wish(own, gfp), PRIO_LIGHT), result);
+      equal(own.pages.counts.pgmigrateSuccess, moved);
+    }
+  });
+
+  test("how hard: at the full priority nothing that was noted keeps from anything", () => {
+    const own = laid([`${"a".repeat(16)}k`, "k", SPARSE, SPARSE]);
+    const { pages, m } = own;
+    pages.compaction.skip.fill(1);
+    m.blockType.fill(0);
+    deferCompaction(pages.compaction, 0, 4);
+    equal(tryToCompact(pages, wish(own), PRIO_LIGHT), "deferred");
+    equal(tryToCompact(pages, wish(own), PRIO_LIGHT), "partial_skipped");
+    equal(pages.compaction.zone[1], 2, "it was for nothing, and is put off longer");
+    equal(tryToCompact(pages, wish(own), PRIO_FULL), "success");
+    equal(pages.compaction.zone[1], 2, "there may be a block: nobody has it yet");
+    equal(pages.compaction.zone[2], 5);
+    const vain = laid(["k", "k", SPARSE, SPARSE]);
+    equal(tryToCompact(vain.pages, wish(vain), PRIO_ASYNC), "partial_skipped");
+    equal(vain.pages.compaction.zone[1], 0, "the first look is a light one");
+    equal(tryToCompact(vain.pages, wish(vain), PRIO_FULL), "complete");
+    equal(vain.pages.compaction.zone[1], 1);
+    equal(tryToCompact(vain.pages, { ...wish(vain), highest: -1 }, PRIO_FULL), "skipped");
   });
 
   test("what there was of it when", () => {

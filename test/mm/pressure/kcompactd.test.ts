@@ -4,15 +4,26 @@ import { deepEqual, equal } from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   allocPages,
+  bootMemory,
   freePages,
   GFP_KERNEL,
+  managePages,
   NO_PFN,
   runKcompactd,
   runKswapd,
   setProactiveness,
   usePressure,
 } from "../../../src/mm/index.ts";
-import { Z_BOOST, Z_HIGH, Z_INDEX, Z_LOW, Z_MIN } from "../../../src/mm/memory.ts";
+import {
+  Z_BLOCKS,
+  Z_BOOST,
+  Z_HIGH,
+  Z_INDEX,
+  Z_LOW,
+  Z_MIN,
+  Z_ORDERS_OF,
+  ZONE_WORDS,
+} from "../../../src/mm/memory.ts";
 import { D_FLUSH, DAEMON_WORDS, NO_LIMIT } from "../../../src/mm/pressure/compact-state.ts";
 import { wakeKcompactd } from "../../../src/mm/pressure/kcompactd.ts";
 import { wakeKswapd } from "../../../src/mm/pressure/kswapd.ts";
@@ -201,6 +212,27 @@ describe("unasked", () => {
     deepEqual(runKcompactd(old.pages), []);
     equal(old.pages.compaction.daemon.length, DAEMON_WORDS);
   });
+});
+
+test("each node has its own", () => {
+  const m = bootMemory({
+    zones: [
+      { name: "Normal", startPfn: 0, pages: 4096 },
+      { name: "Normal", node: 1, startPfn: 4096, pages: 4096 },
+    ],
+  });
+  const pages = managePages(m);
+  for (const zone of [0, 1]) {
+    // As if all of its free pages were in pieces.
+    m.zone.fill(0, zone * ZONE_WORDS + Z_BLOCKS, zone * ZONE_WORDS + Z_BLOCKS + 11);
+    m.zone[zone * ZONE_WORDS + Z_BLOCKS] = 4096;
+    m.zone.fill(0, zone * ZONE_WORDS + Z_ORDERS_OF, zone * ZONE_WORDS + Z_ORDERS_OF + 6);
+  }
+  wakeKcompactd(pages, 1, 4, 3);
+  const { daemon } = pages.compaction;
+  deepEqual([daemon[0], daemon[DAEMON_WORDS], daemon[DAEMON_WORDS + 2]], [0, 4, 1]);
+  setProactiveness(pages, 30);
+  deepEqual([daemon[4], daemon[DAEMON_WORDS + 4]], [1, 1]);
 });
 
 test("a request that may wait gets its block by moving pages, and says so", () => {

@@ -13,6 +13,7 @@ import {
   NO_PFN,
   usePressure,
 } from "../../../src/mm/index.ts";
+import { Z_HIGH, Z_LOW, Z_MIN } from "../../../src/mm/memory.ts";
 import { deferCompaction } from "../../../src/mm/pressure/compact-defer.ts";
 import { D_SHIFT } from "../../../src/mm/pressure/compact-state.ts";
 import { BLOCK, type Laid, laid } from "../../support/pressure-map.ts";
@@ -60,6 +61,16 @@ test("a costly one tries once, unless it says that it may retry", () => {
   // And if all that can go went there would be no block: that is the end all the same.
   deepEqual(refused(own, GFP_KERNEL | __GFP_RETRY_MAYFAIL, 4), [2, 1]);
   equal(own.pages.compaction.zone[D_SHIFT], 1);
+});
+
+test("a costly one does not go on reclaiming, unless it says that it may retry", () => {
+  for (const retries of [true, false]) {
+    // The block is there; all that can go would just not be enough, and some of it goes only later.
+    const own = laid(["c", "c", "c", `${".".repeat(16)}k`]);
+    for (const mark of [Z_MIN, Z_LOW, Z_HIGH]) own.m.zone[mark] = 193;
+    const [, reclaims] = refused(own, GFP_KERNEL | (retries ? __GFP_RETRY_MAYFAIL : 0), 4);
+    equal(reclaims > 1, retries);
+  }
 });
 
 test("who may not start I/O never compacts, nor tries again for a costly block", () => {
