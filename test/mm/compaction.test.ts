@@ -254,6 +254,21 @@ describe("hints on pageblocks", () => {
     equal(hint(0x4000), 1);
   });
 
+  test("stay on huge pages and on others' pageblocks", () => {
+    const m = memory(at(3, [0x10008]));
+    const skip = new Uint8Array(m.blockType.length).fill(1);
+    m.state.fill(0, rowOf(m, DMA_END), rowOf(m, DMA_END) + 512);
+    m.state[rowOf(m, DMA_END)] = MOBILE | 9;
+    m.state[rowOf(m, DMA_END + 512)] = MOBILE;
+    const state = zoneState();
+    resetIsolationSuitable(m, ZONE, DMA_END, DMA32_END, skip, state);
+    equal(state.initMigrate, DMA_END + 512);
+    equal(skip[rowOf(m, DMA_END) >> m.pageblockOrder], 1);
+    const other = zoneState({ initMigrate: 7 });
+    resetIsolationSuitable(m, 0, DMA_END, DMA32_END, skip, other);
+    equal(other.initMigrate, 7);
+  });
+
   test("leave the next run no way where there is nothing to find", () => {
     const m = memory([]);
     m.state.fill(0, m.firstRow);

@@ -112,6 +112,10 @@ describe("who moves, and where to", () => {
     equal(own.map().join("").replaceAll(/[^.,]/g, "").length, BLOCK + 8, "no place is lost");
   });
 
+  test("for single pages there is nothing to do where one is free", () => {
+    equal(compactZone(laid(["a.k", "k", ".k"]).pages, 0, 0), "success");
+  });
+
   test("nothing in a memory without migration", () => {
     const own = laid(["aak", "k", "........k", "."], { migration: false });
     equal(compactZone(own.pages, 0, -1), "skipped");
@@ -340,6 +344,22 @@ describe("what the next run knows", () => {
     own2.cachedAsync = FIRST + BLOCK;
     equal(run(other, LIGHT).result, "success");
     equal(state(other).async, 1);
+  });
+
+  test("a run that never waits and finds nothing tells others only what they knew as well", () => {
+    for (const [sync, then] of [
+      [0, 2],
+      [1, 1],
+    ] as const) {
+      const own = laid(["k", "aaaak", "k", SPARSE, SPARSE]);
+      const zone = own.pages.compaction.zones[0];
+      ok(zone !== undefined);
+      zone.cachedAsync = FIRST;
+      zone.cachedSync = FIRST + sync * BLOCK;
+      zone.cachedFree = FIRST + 4 * BLOCK;
+      equal(run(own, { ...ASYNC, order: 2 }).result, "success");
+      equal(state(own).sync, then);
+    }
   });
 
   test("a run from where scanners begin after a reset is one of the whole zone", () => {

@@ -121,6 +121,7 @@ describe("kcompactd works", () => {
     equal(own.pages.compaction.zone[2], 5, "no smaller order is put off now");
     const { counts } = own.pages;
     deepEqual([counts.compactDaemonWake, counts.pgmigrateSuccess], [1, 16]);
+    equal(counts.compactIsolated, 32, "16 pages and 16 places");
     deepEqual(
       [counts.compactDaemonMigrateScanned, counts.compactDaemonFreeScanned],
       [counts.compactMigrateScanned, counts.compactFreeScanned],
@@ -196,6 +197,17 @@ describe("unasked", () => {
     setProactiveness(own.pages, 50);
     equal(rounds(), 1, "the one who sets it is heard");
     equal(own.pages.compaction.daemon[4], 0);
+  });
+
+  test("who sets it goes before who asked for a block", () => {
+    const own = pieces();
+    own.pages.compaction.daemon[0] = 5;
+    setProactiveness(own.pages, 20);
+    deepEqual(
+      runKcompactd(own.pages).map(({ order }) => order),
+      [-1],
+    );
+    equal(own.pages.compaction.daemon[0], 5);
   });
 
   test("not at 0, not while kswapd runs, not in kernels without", () => {

@@ -19,7 +19,7 @@ import {
 } from "../../../src/mm/index.ts";
 import { rowOf, TAKEN } from "../../../src/mm/memory.ts";
 import { heldInRange } from "../../../src/mm/pressure/move-range.ts";
-import { ISOLATE, MOVABLE } from "../../../src/mm/rule.ts";
+import { CMA, ISOLATE, MOVABLE } from "../../../src/mm/rule.ts";
 import { verify } from "../../../src/mm/verify.ts";
 import { BLOCK, FIRST, type Laid, laid } from "../../support/pressure-map.ts";
 
@@ -64,6 +64,12 @@ describe("a range", () => {
     }
     // The kernel's page is in neither: only the pageblocks of the range count.
     equal(take(laid(["k.", "aa.", "k.", ...ROOM]), BLOCK, BLOCK), null);
+  });
+
+  test("of pageblocks that are lent to somebody is not for others", () => {
+    const own = laid([".", ...ROOM]);
+    own.m.blockType[rowOf(own.m, FIRST) >> 6] = CMA;
+    equal(takeRange(own.pages, FIRST, BLOCK, MOVABLE), "-EBUSY");
   });
 
   test("in a zone for movable pages anything may leave, and in a hole nothing", () => {
