@@ -3,7 +3,7 @@
 // freed, wrote and left behind.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runKswapd } from "../../../src/mm/index.ts";
+import { addOwner, allocPages, ownPages, runKswapd } from "../../../src/mm/index.ts";
 import { wakeKswapd } from "../../../src/mm/pressure/kswapd.ts";
 import {
   L_ACTIVE,
@@ -176,4 +176,23 @@ test("awake with nothing to do, it looks at nothing", () => {
   const [run] = runKswapd(pages);
   assert.deepEqual([run?.sleeps, run?.reclaimed, pages.counts.pgscanKswapd], [true, 0, 0]);
   assert.equal(pages.node[N_FAILURES], 0);
+});
+
+test("where the marks come before a boost, kswapd starts again at priority 12", () => {
+  const pages = small("6.1", { slots: 0 });
+  // The first page that goes is the last that can, and takes the balance with it.
+  const mayFree = (): boolean => {
+    free(pages, Z_HIGH, 0);
+    pages.pins.fill(1);
+    return true;
+  };
+  const owner = addOwner(pages, { name: "first", mayFree });
+  for (let i = 0; i < 5000; i++) ownPages(pages, allocPages(pages.m, pages.gfp, 0), owner);
+  setWord(pages.m, NORMAL, Z_BOOST, 50);
+  wake(pages);
+  const [run] = runKswapd(pages);
+  assert.deepEqual([run?.reclaimed, run?.balanced], [1, false]);
+  // One, and of the 4999 others a 4096th, a 2048th, … a half.
+  const looks = Array.from({ length: 12 }, (_, i) => 4999 >> (12 - i));
+  assert.equal(pages.counts.pgscanKswapd, 1 + looks.reduce((sum, own) => sum + own, 0));
 });
