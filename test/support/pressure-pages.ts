@@ -1,5 +1,6 @@
 // A small machine of two zones for rules of reclaim, in any era, and hands for its counts.
 import {
+  addOwner,
   allocPages,
   bootMemory,
   type Memory,
@@ -7,10 +8,12 @@ import {
   managePages,
   NO_PFN,
   newPage,
+  ownPages,
   type PageOptions,
   type Pages,
 } from "../../src/mm/index.ts";
-import { Z_FREE, ZONE_WORDS } from "../../src/mm/words.ts";
+import { wakeKswapd } from "../../src/mm/pressure/kswapd.ts";
+import { LRU_LISTS, Z_FREE, Z_INDEX, ZONE_WORDS } from "../../src/mm/words.ts";
 
 export const DMA = 0;
 export const NORMAL = 1;
@@ -60,4 +63,35 @@ export function takeDownTo(pages: Pages, zone: number, left: number, gfp = pages
 /** Makes `count` pages; their handles. */
 export function make(pages: Pages, kind: "anon" | "file", count: number): number[] {
   return Array.from({ length: count }, () => newPage(pages, pages.gfp, kind));
+}
+
+export function index(pages: Pages, zone: number): number {
+  return word(pages.m, zone, Z_INDEX);
+}
+
+export function wake(pages: Pages, order = 0, zone = NORMAL): void {
+  wakeKswapd(pages, zone, order, index(pages, zone), true);
+}
+
+/** Blocks of an owner who gives up all of them; the pfns that it gave, in order. */
+export function owned(pages: Pages, count: number): number[] {
+  const gone: number[] = [];
+  const owner = addOwner(pages, { name: "cache", mayFree: (pfn) => gone.push(pfn) > 0 });
+  for (let i = 0; i < count; i++) {
+    const pfn = allocPages(pages.m, pages.gfp, 0);
+    if (pfn === NO_PFN) break;
+    ownPages(pages, pfn, owner);
+  }
+  return gone;
+}
+
+export function listed(pages: Pages, list: number): number {
+  return [DMA, NORMAL].reduce((sum, zone) => sum + (pages.lru[zone * LRU_LISTS + list] ?? 0), 0);
+}
+
+/** Both zones get so many free pages, as far as counts tell. */
+export function free(pages: Pages, mark: number, more: number): void {
+  for (const zone of [DMA, NORMAL]) {
+    setWord(pages.m, zone, Z_FREE, word(pages.m, zone, mark) + more);
+  }
 }

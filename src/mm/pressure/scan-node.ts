@@ -106,8 +106,9 @@ function lowKinds(
   const isLow = (kind: number): boolean =>
     control.forceDeactivate || inactiveIsLow(pages, zones, kind, control.reclaimIdx);
   if (ratioOf !== "all") return isLow;
-  const low = [isLow(0), false, isLow(L_ANON)];
-  return (kind) => low[kind] ?? false;
+  const isFileLow = isLow(0);
+  const isAnonLow = isLow(L_ANON);
+  return (kind) => (kind === L_ANON ? isAnonLow : isFileLow);
 }
 
 /** Linux: shrink_list() */
