@@ -58,7 +58,7 @@ export async function loadSizeInput(paths: TracePaths, stdin: InputStream): Prom
 const SNAPSHOT = /^snap\/freelists$|kpageflags\.rle$/;
 const FACTS = /^(?:version|zoneinfo)$/;
 
-/** A recording of DMA calls alone: its names are known now. */
+/** A recording of calls alone. */
 async function loadCalls(
   path: string,
   paths: TracePaths,
@@ -85,6 +85,5 @@ async function loadCalls(
   const to = endPath(paths, trace);
   const dma = await loadDmaFacts({ path, to, trace, upstream: kernel, zones });
   const recording = new TraceRecording(trace, paths, async () => []);
-  await recording.survey();
   return { recording, kernel, dma, pages: null, areas, issues: placed };
 }

@@ -215,6 +215,7 @@ export class TraceRecording implements Recording {
   /** Sees which events there are. */
   readonly #names: DmaCollector = new DmaCollector(null, null, null);
   #first: WindowCollector | null = null;
+  #surveyed: readonly Issue[] = [];
 
   /** `areas` tells the machine's CMA areas, in bytes. */
   constructor(trace: TraceFile, paths: TracePaths, areas: () => Promise<readonly Range[]>) {
@@ -229,7 +230,8 @@ export class TraceRecording implements Recording {
   }
 
   get issues(): readonly Issue[] {
-    return this.#issues;
+    // A reading between two moments says the same, and more.
+    return this.#first === null ? this.#surveyed : this.#issues;
   }
 
   async *blocks(): AsyncIterable<readonly ReplayEvent[]> {
@@ -253,13 +255,17 @@ export class TraceRecording implements Recording {
     return dmaSources(this.#names.names);
   }
 
-  /** Reads the names of its events only, for a recording of DMA calls alone. */
-  async survey(): Promise<void> {
-    const reader = await this.#reader(this.#names.sink);
+  /** What needs no snapshot, from its first event on: names of events, calls to CMA areas, which begin empty. */
+  async survey(): Promise<readonly CmaCall[]> {
+    const { calls, sink } = new CmaCalls();
+    const reader = await this.#reader((e) => {
+      sink(e);
+      this.#names.sink(e);
+    });
     const none = { waiting: 0, ended: false, take: (): never[] => [] };
     for await (const _block of this.#take(reader, none, false));
-    const source = this.#trace.path;
-    this.#issues.push(...reader.end().issues.map((issue) => ({ ...issue, source })));
+    this.#surveyed = reader.end().issues.map((own) => ({ ...own, source: this.#trace.path }));
+    return calls;
   }
 
   /** Calls of drivers, in the same window. */
@@ -276,14 +282,6 @@ export class TraceRecording implements Recording {
     const none = { waiting: 0, ended: false, take: (): never[] => [] };
     const blocks = this.#take(await this.#reader(calls.sink), none, false);
     for await (const _block of blocks);
-    return calls;
-  }
-
-  /** What was asked of CMA areas, from its first event on: areas begin empty. */
-  async cmaCalls(): Promise<readonly CmaCall[]> {
-    const { calls, sink } = new CmaCalls();
-    const none = { waiting: 0, ended: false, take: (): never[] => [] };
-    for await (const _block of this.#take(await this.#reader(sink), none, false));
     return calls;
   }
 

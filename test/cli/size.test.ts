@@ -5,6 +5,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters } from "node:util";
@@ -150,6 +151,29 @@ describe("zones and reserves", () => {
     match(out, /lowmem_reserve_ratio: nothing to go by/);
     match(out, /min_free_kbytes: nothing to go by/);
   });
+});
+
+test("Ctrl-C: what is known by then is printed, the rest says that it was stopped, exit code 1", async () => {
+  const path = fileURLToPath(
+    new URL("../../corpus/traces/a-boot-512M-smp2.tar.zst", import.meta.url),
+  );
+  const before = process.listenerCount("SIGINT");
+  const size = run(["size", path, "--for", "dma,dma32", "--json"]);
+  // As soon as it listens, it is asked to stop.
+  const timer = setInterval(() => {
+    if (process.listenerCount("SIGINT") > before) process.emit("SIGINT");
+  }, 5);
+  const { code, out } = await size;
+  clearInterval(timer);
+  equal(code, 1);
+  const document = sizeSchema.parse(JSON.parse(out));
+  equal(document.stopped, true);
+  deepEqual(
+    document.sizings.map(({ name }) => name),
+    ["dma", "dma32"],
+  );
+  ok(document.sizings.some(({ status }) => status === "stopped"));
+  equal(process.listenerCount("SIGINT"), before, "Ctrl-C ends the program again");
 });
 
 describe("what cannot be asked", () => {

@@ -4,6 +4,7 @@ import type { Issue } from "../../base/issue.ts";
 import { sizeDocument } from "../../documents/index.ts";
 import { type Interruption, interruption, yieldTurn } from "../../host/index.ts";
 import {
+  type CmaCall,
   cmaWorkload,
   type DmaCall,
   dmaWorkload,
@@ -155,9 +156,10 @@ async function sizeAll(
   const all = asked.names.length === 0;
   const wants = (name: SizeName): boolean => all || asked.names.includes(name);
   const parts: Sized[] = [];
-  if (input.pages !== null) await input.recording.survey();
+  const isSurveyed = wants("swiotlb") || wants("cma");
+  const ranges = isSurveyed ? await input.recording.survey() : [];
   if (wants("swiotlb")) parts.push(await sizedCalls(input, asked, pause));
-  if (wants("cma")) parts.push(await sizedRanges(input, asked.margin, pause));
+  if (wants("cma")) parts.push(await sizedRanges(input, ranges, asked.margin, pause));
   const names = PAGE_NAMES.filter(wants);
   if (names.length > 0) parts.push(await sizedPages(input, names, asked, pause));
   const sizings = parts.flatMap((part) => part.sizings);
@@ -178,20 +180,22 @@ async function sizedCalls(
   if (areas !== null && areas > 1 && !facts.rule.areas) {
     throw usage("--areas", `kernel ${kernel} has no areas`, "they came with 6.0");
   }
-  const calls: DmaCall[] = [];
-  for await (const block of recording.dmaCalls()) for (const call of block) calls.push(call);
   const sources = recording.dmaSources;
+  const calls: DmaCall[] = [];
+  if (sources.any) {
+    for await (const block of recording.dmaCalls()) for (const call of block) calls.push(call);
+  }
   const sizing = await sizeSwiotlb({ facts, sources, calls, areas, force, margin, pause });
   const workload = dmaWorkload(calls);
   return { sizings: [sizing], workloads: workload.length > 0 ? [workload] : [] };
 }
 
 async function sizedRanges(
-  { recording, kernel, areas }: SizeInput,
+  { kernel, areas }: SizeInput,
+  calls: readonly CmaCall[],
   margin: number | null,
   pause: SizePause,
 ): Promise<Sized> {
-  const calls = await recording.cmaCalls();
   const sizing = await sizeCma({ calls, kernel, areas, margin, pause });
   return { sizings: [sizing], workloads: calls.length > 0 ? [cmaWorkload(calls)] : [] };
 }

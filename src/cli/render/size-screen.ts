@@ -51,12 +51,12 @@ function sizingSections(style: Style, sizing: Sizing): string[][] {
   ];
 }
 
-function titleWords({ status, answer }: Sizing): string {
+function titleWords({ status, answer, where }: Sizing): string {
   switch (status) {
     case "sized":
       return answer === null ? "" : `${answer.set} is the smallest that carries it`;
     case "zero":
-      return "none is needed";
+      return where === "sysctl" ? "this workload needs none of it" : "none is needed";
     case "none":
       return "no value carries it";
     case "untold":

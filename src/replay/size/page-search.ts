@@ -24,6 +24,8 @@ export interface PageQuestion {
   /** Requests that the parameter is for. */
   readonly isOwn: (gfp: number) => boolean;
   readonly carries: (unserved: Unserved) => boolean;
+  /** Of those that the recorded machine refused, too, how many the parameter is for. */
+  readonly still: (unserved: Unserved) => number;
   /** Whether nobody has to reclaim either who was served at once in the recording. */
   readonly carriesAll: (unserved: Unserved) => boolean;
   readonly peak: SizePeak | null;
@@ -99,7 +101,7 @@ const NONE = "some go without whatever its value: what they ask for is not there
 
 async function searchRungs(
   trials: PageTrials,
-  { ladder, recorded, changeOf, isOwn }: PageQuestion,
+  { ladder, recorded, changeOf, isOwn, still }: PageQuestion,
   known: Map<number, Unserved>,
   carries: PageQuestion["carries"],
   tried: (count: number) => void,
@@ -118,23 +120,27 @@ async function searchRungs(
       if (results === null) return null;
       for (const [i, result] of results.entries()) known.set(open[i], result);
       tried(known.size);
-      return rungs.map((rung) => triedOf(known.get(rung), carries));
+      return rungs.map((rung) => triedOf(known.get(rung), carries, still));
     },
     carries: (own) => own.carries,
   });
 }
 
-function triedOf(unserved: Unserved | undefined, carries: PageQuestion["carries"]): Tried {
+function triedOf(
+  unserved: Unserved | undefined,
+  carries: PageQuestion["carries"],
+  still: PageQuestion["still"],
+): Tried {
   if (unserved === undefined || unserved.broken !== null) {
     const because = unserved?.broken?.message ?? "";
     const first = { line: 0, time: 0, by: "", bytes: 0, because: [because], never: true };
     return { carries: false, refused: 0, mayWait: 0, first, peak: null };
   }
-  const { lost, lostAtOnce, stillAtOnce, stillOwn, firstAtOnce, firstLost, firstOwn } = unserved;
+  const { lost, lostAtOnce, firstAtOnce, firstLost, firstOwn } = unserved;
   const isCarried = carries(unserved);
   return {
     carries: isCarried,
-    refused: lost + Math.max(stillAtOnce, stillOwn),
+    refused: lost + still(unserved),
     mayWait: lost - lostAtOnce,
     first: isCarried ? null : (firstOwn ?? firstAtOnce ?? firstLost),
     peak: null,

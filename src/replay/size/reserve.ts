@@ -66,6 +66,7 @@ export function minFreeQuestion(
     isOwn: () => false,
     carries: ({ broken, lostAtOnce, stillAtOnce }) =>
       broken === null && lostAtOnce === 0 && stillAtOnce === 0,
+    still: ({ stillAtOnce }) => stillAtOnce,
     carriesAll: ({ broken, lost, stillAtOnce }) =>
       broken === null && lost === 0 && stillAtOnce === 0,
     peak: null,
@@ -74,7 +75,7 @@ export function minFreeQuestion(
       "below the recorded value as many pages count as in use as each zone's high mark falls: reclaim would have left them so. What it then does is the recording's",
       "requests that may wait and go without are what reclaim would have to find in time: the more of them, the slower",
     ],
-    zero: "who must not wait never needed what the marks keep",
+    zero: "who must not wait never needed what the marks keep. That proves no value: keep the kernel's own, which is also for reclaim itself; its documentation warns of less than 1024",
     margin,
   };
 }
@@ -126,6 +127,7 @@ export function reserveRatioQuestion(
     isOwn: (gfp) => evidence.zoneOf(gfp) <= index,
     carries: ({ broken, lostOwn, lostAtOnce, stillOwn }) =>
       broken === null && lostOwn === 0 && lostAtOnce === 0 && stillOwn === 0,
+    still: ({ stillOwn }) => stillOwn,
     carriesAll: ({ broken, lost, stillOwn }) => broken === null && lost === 0 && stillOwn === 0,
     peak: demand.peak,
     notes: [

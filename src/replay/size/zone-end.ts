@@ -52,6 +52,7 @@ export function zoneEndQuestion(
     isOwn: (gfp) => evidence.zoneOf(gfp) === index,
     carries: ({ broken, lostOwn, lostAtOnce, stillOwn }) =>
       broken === null && lostOwn === 0 && lostAtOnce === 0 && stillOwn === 0,
+    still: ({ stillOwn }) => stillOwn,
     carriesAll: ({ broken, lost, stillOwn }) => broken === null && lost === 0 && stillOwn === 0,
     peak: demand.peak,
     notes: [demandWords(zone, demand), ...NOTES],

@@ -99,6 +99,18 @@ async function refusedAt({ from, facts, recording }: Machine, set: string): Prom
   return value.whatIf.refused.requests;
 }
 
+async function allOf(recording: Recording): Promise<ReplayEvent[]> {
+  const events: ReplayEvent[] = [];
+  for await (const block of recording.blocks()) events.push(...block);
+  return events;
+}
+
+async function firstOf(recording: Recording): Promise<ReplayEvent> {
+  const [first] = await allOf(recording);
+  ok(first !== undefined);
+  return first;
+}
+
 describe("zone ends", () => {
   const block = (gfp: string): fc.Arbitrary<Block> =>
     fc.record({
@@ -171,6 +183,31 @@ describe("zone ends", () => {
     ok((sizing?.below?.first?.bytes ?? 0) === 4 * MIB);
   });
 
+  test("who asks for the zone is served at once, also where waiting would be allowed", async () => {
+    const blocks = [{ order: 6, for: 9, gfp: "GFP_KERNEL|GFP_DMA" }];
+    const [sizing] = await sizes(recordedBy(told(allFree()), blocks), ["dma"]);
+    const none = sizing?.trials[0];
+    deepEqual([none?.value, none?.carries, none?.refused, none?.mayWait], [0, false, 1, 1]);
+    equal(sizing?.status, "sized");
+  });
+
+  test("the recorded end is the recording itself, with marks as they were and not as computed anew", async () => {
+    const filling = Array.from({ length: 1200 }, () => ({
+      order: 6,
+      for: 9999,
+      gfp: "GFP_ATOMIC",
+    }));
+    const machine = recordedBy(told(allFree()), [
+      { order: 6, for: 9999, gfp: "GFP_KERNEL|GFP_DMA" },
+      ...filling,
+    ]);
+    // The snapshot's marks are of 1000.
+    const facts = { ...machine.facts, sysctls: new Map([["min_free_kbytes", [60_000]]]) };
+    ok((await refusedAt({ ...machine, facts }, "dma=16M")) > 0);
+    const [sizing] = await sizes({ ...machine, facts }, ["dma"]);
+    deepEqual([sizing?.recorded?.value, sizing?.recorded?.refused], [16 * MIB, 0]);
+  });
+
   test("nobody asks for it: none is needed where it was named, and nothing is said where not", async () => {
     const machine = recordedBy(told(allFree()), [{ order: 0, for: 1, gfp: "GFP_KERNEL" }]);
     const [named] = await sizes(machine, ["dma"]);
@@ -219,6 +256,37 @@ describe("reserves", () => {
     ok((margin?.value ?? 0) >= with50 && (margin?.value ?? 0) < 1.03 * with50);
     const at = sizing.trials.find(({ set }) => set === answer?.set);
     ok((at?.mayWait ?? 0) > 0, "somebody has to reclaim first");
+  });
+
+  test("a smaller reserve is not free: what reclaim would have left in use is not there for a burst", async () => {
+    const held = burst(20);
+    const wake: ReplayEvent = { ...(await firstOf(held.recording)), kind: "kswapd", a: 0 };
+    const events = [wake, ...(await allOf(held.recording))];
+    const machine = { ...held, recording: recordingOf(events, null) };
+    const [sizing] = await sizes(machine, ["min_free_kbytes"]);
+    ok(sizing !== undefined);
+    const { status, answer, recorded: own, trials } = sizing;
+    deepEqual([status, own?.carries, own?.refused], ["sized", true, 0]);
+    ok((answer?.value ?? 0) > 0 && (answer?.value ?? 0) < 1000, answer?.set);
+    const none = trials.find(({ value }) => value === 0);
+    ok(none?.carries === false && none.refused > none.mayWait);
+    // By itself `replay --set` leaves the pages free, and would have it that nobody needs the marks.
+    const { value: change } = parseChange(["min_free_kbytes=0"], machine.facts);
+    ok(change !== null);
+    const { value } = await replay({ ...machine, whatIf: change });
+    equal(value?.whatIf?.refused.requests, 0);
+  });
+
+  test("who asks without a warning has another way, and is no reason for a reserve", async () => {
+    const quiet = Array.from({ length: 2000 }, () => ({
+      order: 6,
+      for: 9999,
+      gfp: "GFP_NOWAIT|__GFP_NOWARN",
+    }));
+    const machine = recordedBy(told(allFree()), quiet);
+    ok(machine.events.some(({ kind, pfn }) => kind === "alloc" && pfn < 0));
+    const [sizing] = await sizes(machine, ["min_free_kbytes"]);
+    equal(sizing?.status, "untold");
   });
 
   test("memory was never short: a recording says nothing of the reserve", async () => {

@@ -115,6 +115,13 @@ describe("where more is not always better", () => {
   });
 });
 
+test("where the largest fails and a run below it carries, the run is found, and that it ends", async () => {
+  const ladder = Array.from({ length: 512 }, (_, rung) => rung >= 100 && rung < 300);
+  const { rung, holdsTo, monotonic } = await search(ladder);
+  deepEqual([rung, monotonic], [100, false]);
+  ok(holdsTo >= 256 && holdsTo < 300);
+});
+
 test("stopped, it says what is known so far", async () => {
   let left = 4;
   const found = await searchSmallest<boolean>({
