@@ -174,9 +174,9 @@ export function lendCma(m: Memory, pfn: number, pages: number): void {
     lockZone(m, zone);
     m.touched[row >> m.sectionShift] = 1;
     m.blockType[row >> m.pageblockOrder] = CMA;
+    plugLent(m, row);
     if (m.cpus !== null) m.owner[row] = ((m.cpu + 1) << 8) | m.pageblockOrder;
     m.state[row] = TAKEN | m.pageblockOrder;
-    plugLent(m, row);
     // A hole until now, as all that nobody may allocate.
     m.zone[words + Z_PRESENT] += size;
     m.zone[words + Z_MANAGED] += size;

@@ -82,9 +82,10 @@ export function onlinePages(pages: Pages, pfn: number, count: number): void {
     const zone = zoneOf(m, row);
     lockZone(m, zone);
     m.touched[row >> m.sectionShift] = 1;
+    // RAM first: what a worker that dies leaves between is a gap in it.
+    plug(m, row, true);
     if (m.cpus !== null) m.owner[row] = ((m.cpu + 1) << 8) | m.pageblockOrder;
     m.state[row] = TAKEN | m.pageblockOrder;
-    plug(m, row, true);
     countIn(m, zone * ZONE_WORDS, size);
     unlockZone(m, zone);
     freePagesPastPcp(m, at, m.pageblockOrder);

@@ -117,6 +117,8 @@ function verifyLists(pages: Pages, broken: string[]): void {
       broken.push(`R3: zone ${zone} has ${size} anonymous pages on lists, ${known} are counted`);
   });
   for (let row = m.firstRow; row < m.rows; row++) {
+    if (handleOf[row] > 0 && pages.place[handleOf[row]] !== row)
+      broken.push(`W1: row ${row} has handle ${handleOf[row]}, which is elsewhere`);
     if ((flags[row] & PG_LRU) !== 0 && !listed.has(row))
       broken.push(`R2: row ${row} is on no list`);
   }

@@ -383,7 +383,83 @@ describe("a CPU that dies before a write", () => {
       });
     }
   }
+
+  // One after the other, so that no point is left to chance; of long work every so many.
+  type Work = (pages: Pages, handle: number, out: number) => unknown;
+  const works: readonly (readonly [string, number, Work])[] = [
+    ["makes a page", 1, (pages) => newPage(pages, pages.gfp, "anon")],
+    ["drops another's page", 1, (pages, handle) => dropPage(pages, handle)],
+    ["drops one that is out", 1, (pages, _, out) => dropPage(pages, out)],
+    ["brings one back", 1, (pages, _, out) => touchPage(pages, out, false)],
+    ["brings one back to write", 1, (pages, _, out) => touchPage(pages, out, true)],
+    ["moves one", 1, (pages, handle) => move(pages, handle)],
+    ["pins one, and lets it go", 1, pinOnce],
+    ["locks one in", 1, lockOnce],
+    ["reclaims", 23, (pages) => reclaim(pages)],
+    ["claims and releases a range", 7, (pages) => claimOnce(pages)],
+    ["takes a pageblock out, and back", 11, (pages) => plugOnce(pages)],
+  ];
+  for (const [what, step, act] of works) {
+    test(`at each write while it ${what}`, () => {
+      for (let writes = 0, done = false; !done; writes += step) done = crashIn(act, writes);
+    });
+  }
 });
+
+function pinOnce(pages: Pages, handle: number): void {
+  pinPage(pages, handle);
+  unpinPage(pages, handle);
+}
+
+function lockOnce(pages: Pages, handle: number): void {
+  lockPage(pages, handle);
+  unlockPage(pages, handle);
+}
+
+function claimOnce(pages: Pages): void {
+  const area = cmaNamed(pages, "test");
+  if (area === undefined) return;
+  const { pfn } = cmaAlloc(area, 3, 0);
+  if (pfn >= 0) cmaRelease(area, pfn, 3);
+}
+
+function plugOnce(pages: Pages): void {
+  if (offlinePages(pages, 128, BLOCK).done) onlinePages(pages, 128, BLOCK);
+}
+
+/** Whether a CPU came to the end of one piece of work; it died before its write number `writes` otherwise. */
+function crashIn(
+  act: (pages: Pages, handle: number, out: number) => unknown,
+  writes: number,
+): boolean {
+  const life = machine("6.1", 3, "shared");
+  const handles = Array.from({ length: 560 }, (_, i) => make(life.pages, i));
+  for (let i = 0; i < 3; i++) reclaim(life.pages);
+  const out = handles.find((handle) => life.pages.place[handle] === 0) ?? 0;
+  const here = handles.find((handle) => life.pages.place[handle] !== 0) ?? 0;
+  // In memory as well as in the store.
+  const both = handles.findLast((handle) => life.pages.place[handle] === 0) ?? 0;
+  read(life.pages, both);
+  const dying = mortal(() => attach(life, 1));
+  lifetime.left = writes;
+  let isDone = false;
+  try {
+    touchPage(dying, both, true);
+    act(dying, here, out);
+    isDone = true;
+  } catch (error) {
+    if (!(error instanceof Crash)) throw error;
+  } finally {
+    lifetime.left = Number.POSITIVE_INFINITY;
+  }
+  recoverPages(life.pages, [1]);
+  expectWhole(life);
+  const left = handles.filter((handle) => life.pages.kind[handle] !== 0);
+  expect.ok(left.length >= handles.length - 1);
+  for (const handle of left) expect.equal(read(life.pages, handle), handles.indexOf(handle));
+  expectNothingLeft(life, left);
+  return isDone;
+}
 
 type Step = Record<string, unknown> | string;
 

@@ -7,7 +7,7 @@ import { endOf, herd, killRound, settle, start } from "../../support/share-pages
 
 for (const era of ["2.6", "5.10", "6.1", "6.12"]) {
   test(`${era}: four workers, every page reads back what was written last`, async () => {
-    const own = herd(era, 5, 12_000, 17, false);
+    const own = herd(era, 5, 8_000, 17, false);
     const counts = await Promise.all(own.plans.map((plan) => endOf(start(plan))));
     const sum = (name: "pswpout" | "pgmigrateSuccess"): number =>
       counts.reduce((all, one) => all + (one?.[name] ?? 0), 0);
@@ -17,7 +17,7 @@ for (const era of ["2.6", "5.10", "6.1", "6.12"]) {
 }
 
 test("workers that are terminated in the middle of it", async () => {
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 6; round++) {
     await killRound(["2.6", "5.10", "6.1", "6.12"][round % 4] ?? "6.1", round);
   }
 });
