@@ -13,6 +13,7 @@
  * requests that find nothing ask every CPU for its lists. `recoverPages` is for workers that died.
  */
 import { assert } from "../../base/assert.ts";
+import { detach } from "../drain-all.ts";
 import { attachMemory, type SharedMemory, shareMemory } from "../share.ts";
 import { attachCma, type CmaPlace } from "./cma.ts";
 import { layPages, type PageStore, type Pages, W_STORE } from "./pages.ts";
@@ -68,6 +69,7 @@ export function attachPages(shared: SharedPages, cpu: number, store?: PageStore)
   if (store !== undefined) {
     const { words } = pages.shared;
     const isOnly = common === null && Atomics.compareExchange(words, W_STORE, 0, cpu + 1) === 0;
+    if (!isOnly) detach(m);
     assert(isOnly, "the pages have a store already");
   }
   for (const place of shared.areas) attachCma(pages, place);
