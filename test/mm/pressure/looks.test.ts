@@ -230,7 +230,6 @@ test("pages that were found used count by kind", () => {
   shrinkInactive(pages, lruHead(pages, NORMAL, L_INACTIVE), 32, newControl(0, 15, null));
   assert.deepEqual(rotated(), [0, 1], "it stays, but not because it was used");
   pages.pins.fill(0);
-  pages.store?.write(null);
   pages.flags[pages.place[kept] ?? 0] = PG_LRU | PG_YOUNG | PG_REFERENCED;
   shrinkInactive(pages, lruHead(pages, NORMAL, L_INACTIVE), 32, newControl(0, 15, null));
   assert.deepEqual(rotated(), [1, 1]);
