@@ -25,6 +25,8 @@ import {
   PG_ANON,
   PG_DIRTY,
   PG_LRU,
+  PG_REFERENCED,
+  PG_YOUNG,
   R_ROTATED,
 } from "../../../src/mm/pressure/pages.ts";
 import { newControl, shrinkInactive } from "../../../src/mm/pressure/scan.ts";
@@ -227,4 +229,8 @@ test("pages that were found used count by kind", () => {
   pages.flags[pages.place[kept] ?? 0] = PG_LRU;
   shrinkInactive(pages, lruHead(pages, NORMAL, L_INACTIVE), 32, newControl(0, 15, null));
   assert.deepEqual(rotated(), [0, 1], "it stays, but not because it was used");
+  pages.pins.fill(0);
+  pages.flags[pages.place[kept] ?? 0] = PG_LRU | PG_YOUNG | PG_REFERENCED;
+  shrinkInactive(pages, lruHead(pages, NORMAL, L_INACTIVE), 32, newControl(0, 15, null));
+  assert.deepEqual(rotated(), [1, 1]);
 });

@@ -9,10 +9,12 @@ import {
   ownPages,
   type Pages,
   pinPage,
+  runKswapd,
+  touchPage,
   usePages,
 } from "../../../src/mm/index.ts";
-import { throttleDirectReclaim } from "../../../src/mm/pressure/kswapd.ts";
-import { addLru, removeLru } from "../../../src/mm/pressure/lru.ts";
+import { throttleDirectReclaim, wakeKswapd } from "../../../src/mm/pressure/kswapd.ts";
+import { addLru, lruHead, removeLru } from "../../../src/mm/pressure/lru.ts";
 import {
   L_ACTIVE,
   L_ANON,
@@ -20,14 +22,16 @@ import {
   N_ANON_COST,
   N_FAILURES,
   N_KSWAPD_HIGHEST,
+  N_KSWAPD_LAST,
   PG_ACTIVE,
   PG_DIRTY,
 } from "../../../src/mm/pressure/pages.ts";
 import { reclaimRule } from "../../../src/mm/pressure/rule.ts";
-import { newControl, type ScanControl } from "../../../src/mm/pressure/scan.ts";
+import { newControl, type ScanControl, shrinkActive } from "../../../src/mm/pressure/scan.ts";
 import { shrinkNode } from "../../../src/mm/pressure/scan-node.ts";
 import {
   LRU_LISTS,
+  Z_BOOST,
   Z_FREE,
   Z_HIGH,
   Z_INDEX,
@@ -288,6 +292,7 @@ test("who waits has kswapd look at what it may use, up to Normal", () => {
   pages.node[N_KSWAPD_HIGHEST] = 15;
   throttleDirectReclaim(pages, [NORMAL, DMA]);
   assert.equal(pages.counts.kswapdWakes, 1);
+  assert.equal(pages.node[N_KSWAPD_LAST], word(pages.m, NORMAL, Z_INDEX));
   // In vain: sixteen runs, and it is given up.
   assert.equal(pages.node[N_FAILURES], 16);
   throttleDirectReclaim(pages, [NORMAL, DMA]);
@@ -299,4 +304,29 @@ test("kernels whose reclaim is not there are refused by name", () => {
   assert.equal(reclaimRule("2.6.11").lists, "zone");
   assert.equal(word(small("6.1").m, NORMAL, Z_INDEX) > word(small("6.1").m, DMA, Z_INDEX), true);
   assert.ok(word(small("6.1").m, NORMAL, Z_HIGH) > 0);
+});
+
+test("a boost takes no anonymous page, clean or not", () => {
+  const pages = small("6.1");
+  anons(pages, 5000);
+  setWord(pages.m, NORMAL, Z_BOOST, 50);
+  wakeKswapd(pages, NORMAL, 0, word(pages.m, NORMAL, Z_INDEX), true);
+  assert.equal(runKswapd(pages)[0]?.reclaimed, 0);
+  assert.equal(pages.counts.pgscanKswapd, 0);
+});
+
+test("a block that is not costly is gone on for below priority 10 only", () => {
+  const pages = small("6.1", { slots: 0 });
+  files(pages, 3000);
+  unfit(pages);
+  assert.equal(shrink(pages, { priority: 10, order: 3 }).reclaimed, 2);
+});
+
+test("5.4: looks at active pages count, and those that were used", () => {
+  const pages = small("5.4");
+  const handles = Array.from({ length: 40 }, () => newPage(pages, pages.gfp, "anon"));
+  for (const handle of handles.slice(0, 10)) touchPage(pages, handle, false);
+  const head = lruHead(pages, NORMAL, L_ANON + L_ACTIVE);
+  const look = shrinkActive(pages, head, 32, 15, () => false);
+  assert.deepEqual(look, { scanned: 32, taken: 32, rotated: 10 });
 });

@@ -11,6 +11,7 @@ import {
   runKswapd,
 } from "../../../src/mm/index.ts";
 import { requestOf } from "../../../src/mm/memory.ts";
+import { isSplitBalanced } from "../../../src/mm/pressure/balance-zones.ts";
 import { tryToFreePages } from "../../../src/mm/pressure/direct.ts";
 import { wakeKswapd } from "../../../src/mm/pressure/kswapd.ts";
 import { addLru, removeLru } from "../../../src/mm/pressure/lru.ts";
@@ -199,4 +200,22 @@ test("2.6: a scan takes a share of each list, and what is owed; its looks count,
   control.priority = 0;
   shrinkZone(stuck, NORMAL, control);
   assert.equal(word(stuck.m, NORMAL, Z_PAGES_SCANNED), 2 * (32 + 1));
+});
+
+test("3.10: for a larger block zones of a quarter of the memory are enough, for single pages all", () => {
+  const balanced = (order: number, dma: boolean, normal: boolean): boolean => {
+    const pages = small("3.10");
+    if (!dma) setWord(pages.m, DMA, Z_FREE, 0);
+    if (!normal) setWord(pages.m, NORMAL, Z_FREE, 0);
+    return isSplitBalanced(pages, [DMA, NORMAL], order, index(pages, NORMAL));
+  };
+  assert.deepEqual(
+    [balanced(0, true, true), balanced(0, false, true), balanced(0, true, false)],
+    [true, false, false],
+  );
+  // DMA has an eighth.
+  assert.deepEqual(
+    [balanced(1, true, true), balanced(1, false, true), balanced(1, true, false)],
+    [true, true, false],
+  );
 });
