@@ -70,6 +70,8 @@ export interface SizeDocument {
   readonly schema: "zonewright/size/1";
   readonly trace: string;
   readonly kernel: string;
+  /** Name of the rules that it was replayed by; null where none are known. */
+  readonly era: string | null;
   readonly workloads: readonly SizeWorkload[];
   readonly sizings: readonly Sizing[];
   readonly stopped: boolean;
@@ -80,6 +82,7 @@ export const sizeSchema: z.ZodType<SizeDocument> = z.object({
   schema: z.literal("zonewright/size/1"),
   trace: z.string(),
   kernel: z.string(),
+  era: z.string().nullable().describe("the rules that it was replayed by"),
   workloads: z
     .array(z.object({ length: z.number().describe("microseconds"), words: z.string() }))
     .describe("what was replayed: drivers' calls, requests for pages"),
@@ -91,13 +94,15 @@ export const sizeSchema: z.ZodType<SizeDocument> = z.object({
 export interface SizeOrigin {
   readonly trace: string;
   readonly kernel: string;
+  /** Name of the rules that it was replayed by; null where none are known. */
+  readonly era: string | null;
   readonly workloads: readonly SizeWorkload[];
   readonly stopped: boolean;
   readonly issues: readonly Issue[];
 }
 
 export function sizeDocument(sizings: readonly Sizing[], origin: SizeOrigin): SizeDocument {
-  const { trace, kernel, workloads, stopped } = origin;
+  const { trace, kernel, era, workloads, stopped } = origin;
   const issues = issueList(origin.issues);
-  return { schema: "zonewright/size/1", trace, kernel, workloads, sizings, stopped, issues };
+  return { schema: "zonewright/size/1", trace, kernel, era, workloads, sizings, stopped, issues };
 }

@@ -52,7 +52,8 @@ describe("the document", () => {
       ],
       ["swiotlb", "sized", "swiotlb=1024,force", "swiotlb=2048,force", 512],
     );
-    deepEqual([document.kernel, document.stopped, document.issues], ["6.12.95", false, []]);
+    deepEqual([document.kernel, document.era], ["6.12.95", "6.12"]);
+    deepEqual([document.stopped, document.issues], [false, []]);
     const [{ length } = { length: 0 }] = document.workloads;
     ok(length > 12e6 && length < 13e6);
     const values = sizing?.trials.map(({ value }) => value) ?? [];

@@ -127,7 +127,9 @@ async function run(path: string, flags: SizeFlags, context: Context): Promise<nu
     hideProgress(context);
     const issues: Issue[] = [...input.issues, ...input.recording.issues];
     const stopped = sizings.some(({ status }) => status === "stopped");
-    const origin = { trace: path, kernel: input.kernel, workloads, stopped, issues };
+    const { kernel, pages, dma } = input;
+    const era = pages?.facts.era ?? dma?.rule.name ?? null;
+    const origin = { trace: path, kernel, era, workloads, stopped, issues };
     const screen = (): string => sizeScreen(context.style(), sizings, origin);
     context.print(flags.json === true ? sizeDocument(sizings, origin) : screen());
     return exitOf(sizings);

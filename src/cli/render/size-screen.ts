@@ -19,9 +19,13 @@ import { seconds } from "./replay-timeline.ts";
 import { type Column, table } from "./table.ts";
 
 export function sizeScreen(style: Style, sizings: readonly Sizing[], origin: SizeOrigin): string {
-  const { trace, kernel, workloads, issues, stopped } = origin;
+  const { trace, kernel, era, workloads, issues, stopped } = origin;
   const facts = [
-    [`kernel ${kernel}`, ...workloads.map(workloadWords)].join(", "),
+    [
+      `kernel ${kernel}`,
+      ...(era === null ? [] : [`rules of ${era}`]),
+      ...workloads.map(workloadWords),
+    ].join(", "),
     "sized for this recording: a longer or heavier one may need more",
   ];
   if (stopped) facts.push("stopped: what follows is what was known by then");
