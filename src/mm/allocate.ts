@@ -10,6 +10,7 @@
  * __alloc_pages_slowpath(), free_unref_page(), mm/page_alloc.c
  */
 import { assert } from "../base/assert.ts";
+import { assertOrder } from "./arguments.ts";
 import { takeSmallest } from "./buddy.ts";
 import { assertAttached, drainAllPages } from "./drain-all.ts";
 import {
@@ -58,7 +59,7 @@ export const NO_PFN = -1;
  * Linux: __alloc_pages(), mm/page_alloc.c
  */
 export function allocPages(m: Memory, gfp: number, order: number): number {
-  assert(order >= 0 && order <= m.maxOrder, "order out of range", order);
+  assertOrder(m, order);
   const request = requestOf(m, gfp);
   const type = request & 0xf;
   const row = takeByPasses(m, gfp, order, request);
@@ -101,11 +102,12 @@ function takeByPasses(m: Memory, gfp: number, order: number, request: number): n
 /**
  * One pass over the request's zones with ALLOC_* flags of the caller's choice,
  * for those who decide on passes themselves: a replay knows which one the
- * kernel was in. Returns a pfn, or NO_PFN with nothing changed.
+ * kernel was in. Returns a pfn, or NO_PFN with nothing changed. Asserts the order.
  *
  * Linux: get_page_from_freelist(), mm/page_alloc.c
  */
 export function allocPass(m: Memory, gfp: number, order: number, allocFlags: number): number {
+  assertOrder(m, order);
   const request = requestOf(m, gfp);
   const type = request & 0xf;
   const row = takeFromList(m, order, (request >> 4) & 0xf, type, request >> 8, allocFlags);
@@ -287,7 +289,8 @@ export function freePages(m: Memory, pfn: number, order: number): void {
  */
 export function freePagesPastPcp(m: Memory, pfn: number, order: number): void {
   const row = rowOf(m, pfn);
-  if ((m.state[row] | (TAKEN ^ MOBILE)) !== (MOBILE | order)) refuseFree(m, row, pfn, order);
+  const kind = m.state[row] | (TAKEN ^ MOBILE);
+  if (order < 0 || kind !== MOBILE + order) refuseFree(m, row, pfn, order);
   giveToBuddy(m, zoneOf(m, row), row, order);
 }
 

@@ -16,6 +16,7 @@
  * Linux: bringup and offlining of a CPU as its pagesets see it: page_alloc_cpu_dead(), mm/page_alloc.c
  */
 import { assert } from "../base/assert.ts";
+import { assertCpu } from "./arguments.ts";
 import { enterCpu } from "./drain-all.ts";
 import { layMemory } from "./lay-memory.ts";
 import { type Memory, type MemorySpec, rowOf } from "./memory.ts";
@@ -74,7 +75,7 @@ export function attachMemory(shared: SharedMemory, cpu: number): Memory {
  * one does not. To be called before the pfn is sent. Asserts that the block is taken, and the CPU exists.
  */
 export function passTo(m: Memory, pfn: number, cpu: number): void {
-  assert(Number.isInteger(cpu) && cpu >= 0 && cpu < m.cpuCount, "no such CPU", cpu);
+  assertCpu(m, cpu);
   const row = rowOf(m, pfn);
   const state = m.state[row] | (TAKEN ^ MOBILE);
   assert((state & KIND_MASK) === MOBILE, "this does not head an allocated block", pfn);

@@ -23,6 +23,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import { allocPages, freePages, NO_PFN } from "../allocate.ts";
+import { assertCpu } from "../arguments.ts";
 import { pageBytes } from "../bytes.ts";
 import { type Memory, ORDER_MASK, pfnOf, rowOf } from "../memory.ts";
 import { giveTo, lockHandle, tryFreeHandle, unlockHandle } from "./handle-lock.ts";
@@ -298,7 +299,7 @@ export function usePinned<T>(
 /** The handle goes with `cpu` from now on: before its number is sent there. Asserts that the CPU exists. */
 export function passHandle(pages: Pages, handle: number, cpu: number): void {
   const { m, shared } = pages;
-  assert(cpu >= 0 && cpu < m.cpuCount, "no such CPU", cpu);
+  assertCpu(m, cpu);
   if (shared === null) return;
   enter(pages, handle);
   shared.owner[handle] = cpu + 1;

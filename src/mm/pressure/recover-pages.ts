@@ -13,7 +13,7 @@
 import { assert } from "../../base/assert.ts";
 import { holderOf, inheritWord, lockWord, unlockWord } from "../lock.ts";
 import { type Memory, Z_ROW, Z_ROW_END, ZONE_WORDS, zoneOf } from "../memory.ts";
-import { mendLocks, type Recovered, recoverFrames } from "../recover.ts";
+import { assertOthers, mendLocks, type Recovered, recoverFrames } from "../recover.ts";
 import { LRU_LISTS, Z_ACTIVE, Z_INACTIVE, Z_LRU_LOCK } from "../words.ts";
 import { setReclaimActive } from "./balance-node.ts";
 import { DAEMON_WORDS, K_LOCK, K_ORDER, K_WOKEN } from "./compact-state.ts";
@@ -64,7 +64,7 @@ interface Wake {
 export function recoverPages(pages: Pages, dead: readonly number[]): RecoveredPages {
   const { m, shared } = pages;
   assert(shared !== null, "this memory was not made with shared: true");
-  assert(!dead.includes(m.cpu), "no other CPU", m.cpu);
+  assertOthers(m, dead);
   // Whoever is alive and has what is wanted below may be waiting for a zone.
   const inFlight = mendLocks(m, dead);
   takeWord(shared.words, W_RECOVER_LOCK, dead, m.cpu);
