@@ -33,6 +33,7 @@ import {
   MIXED,
   MOBILE,
   ORDER_MASK,
+  OWNED,
   pfnOf,
   requestOf,
   rowOf,
@@ -262,7 +263,8 @@ export function wakeAll(
 
 /**
  * Gives back 2^order pages. The order must be the one they were taken with;
- * giving pages back twice, or a page in the middle of a block, is a bug.
+ * giving pages back twice, a page in the middle of a block, or one that a handle
+ * or an owner has is a bug: asserted.
  *
  * Linux: __free_pages(), mm/page_alloc.c
  */
@@ -304,6 +306,8 @@ function giveToBuddy(m: Memory, zone: number, row: number, order: number): void 
 /** Says which mistake of the caller it was. */
 function refuseFree(m: Memory, row: number, pfn: number, order: number): void {
   assert(row >= 0, "pfn is not in this memory", pfn);
+  const isOwned = (m.state[row] & OWNED) !== 0;
+  assert(!isOwned, "freed, but it has a handle or an owner: dropPage() or disownPages()", pfn);
   const kind = m.state[row] & KIND_MASK;
   assert(kind === TAKEN || kind === MOBILE, "freed, but it does not head an allocated block", pfn);
   const own = m.state[row] & ORDER_MASK;

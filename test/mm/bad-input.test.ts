@@ -8,18 +8,21 @@ import { test } from "node:test";
 import { AssertionError } from "../../src/base/assert.ts";
 import { SwapFile } from "../../src/host/index.ts";
 import {
+  addOwner,
   allocContigRange,
   allocPages,
   allocPagesBulk,
   allocPass,
   attachMemory,
   type BootOptions,
+  bindMemory,
   bootMemory,
   cmaAlloc,
   cmaRelease,
   compactZone,
   createCma,
   decayPcp,
+  disownPages,
   drainCpu,
   dropPage,
   explainRefusal,
@@ -35,6 +38,7 @@ import {
   offlinePages,
   onlinePages,
   oomVerdict,
+  ownPages,
   type Pages,
   passHandle,
   passTo,
@@ -296,4 +300,46 @@ test("workers that there are not", () => {
   }
   refuses([["unlockFrame", () => unlockFrame(pages.m, -1), /not in this memory \(-1\)/]]);
   expect.deepEqual([...verify(pages.m), ...verifyPages(pages)], []);
+});
+
+test("a page that a handle or an owner has is not freed, or passed on, by its pfn", () => {
+  for (const options of [{}, { shared: true, cpus: 2 }]) {
+    const m = bootMemory({ zones: [zone], ...options });
+    const pages = managePages(m);
+    const bound = bindMemory(m);
+    const handle = newPage(pages, pages.gfp, "anon");
+    const pfn = pinPage(pages, handle);
+    const own = allocPages(m, GFP_KERNEL, 2);
+    ownPages(pages, own, addOwner(pages, { name: "cache" }));
+    for (const [at, order] of [
+      [pfn, 0],
+      [own, 2],
+    ] as const) {
+      refuses([
+        ["freePages", () => freePages(m, at, order), /has a handle or an owner/],
+        ["of a bound memory", () => bound.freePages(at, order), /has a handle or an owner/],
+        ["freePagesPastPcp", () => freePagesPastPcp(m, at, order), /has a handle or an owner/],
+        ["passTo", () => passTo(m, at, 0), /has a handle or an owner/],
+      ]);
+    }
+    expect.deepEqual([...verify(m), ...verifyPages(pages)], []);
+    disownPages(pages, own);
+    bound.freePages(own, 2);
+    unpinPage(pages, handle);
+    dropPage(pages, handle);
+    expect.deepEqual([...verify(m), ...verifyPages(pages)], []);
+  }
+});
+
+test("a page that moved is as much its handle's as before", () => {
+  const m = bootMemory({ zones: [{ ...zone, pages: 4096 }], cpus: 1 });
+  const pages = managePages(m);
+  const handle = newPage(pages, pages.gfp, "anon");
+  const before = touchPage(pages, handle, true);
+  const block = before - (before % 512);
+  expect.deepEqual(offlinePages(pages, block, 512), { done: true });
+  const after = touchPage(pages, handle, true);
+  expect.notEqual(after, before);
+  refuses([["freePages", () => freePages(m, after, 0), /has a handle or an owner/]]);
+  expect.deepEqual([...verify(m), ...verifyPages(pages)], []);
 });
