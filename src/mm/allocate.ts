@@ -10,6 +10,7 @@
  * __alloc_pages_slowpath(), free_unref_page(), mm/page_alloc.c
  */
 import { assert } from "../base/assert.ts";
+import { assertOrder } from "./arguments.ts";
 import { takeSmallest } from "./buddy.ts";
 import { assertAttached, drainAllPages } from "./drain-all.ts";
 import {
@@ -32,6 +33,7 @@ import {
   MIXED,
   MOBILE,
   ORDER_MASK,
+  OWNED,
   pfnOf,
   requestOf,
   rowOf,
@@ -58,7 +60,7 @@ export const NO_PFN = -1;
  * Linux: __alloc_pages(), mm/page_alloc.c
  */
 export function allocPages(m: Memory, gfp: number, order: number): number {
-  assert(order >= 0 && order <= m.maxOrder, "order out of range", order);
+  assertOrder(m, order);
   const request = requestOf(m, gfp);
   const type = request & 0xf;
   const row = takeByPasses(m, gfp, order, request);
@@ -101,11 +103,12 @@ function takeByPasses(m: Memory, gfp: number, order: number, request: number): n
 /**
  * One pass over the request's zones with ALLOC_* flags of the caller's choice,
  * for those who decide on passes themselves: a replay knows which one the
- * kernel was in. Returns a pfn, or NO_PFN with nothing changed.
+ * kernel was in. Returns a pfn, or NO_PFN with nothing changed. Asserts the order.
  *
  * Linux: get_page_from_freelist(), mm/page_alloc.c
  */
 export function allocPass(m: Memory, gfp: number, order: number, allocFlags: number): number {
+  assertOrder(m, order);
   const request = requestOf(m, gfp);
   const type = request & 0xf;
   const row = takeFromList(m, order, (request >> 4) & 0xf, type, request >> 8, allocFlags);
@@ -260,7 +263,8 @@ export function wakeAll(
 
 /**
  * Gives back 2^order pages. The order must be the one they were taken with;
- * giving pages back twice, or a page in the middle of a block, is a bug.
+ * giving pages back twice, a page in the middle of a block, or one that a handle
+ * or an owner has is a bug: asserted.
  *
  * Linux: __free_pages(), mm/page_alloc.c
  */
@@ -287,7 +291,8 @@ export function freePages(m: Memory, pfn: number, order: number): void {
  */
 export function freePagesPastPcp(m: Memory, pfn: number, order: number): void {
   const row = rowOf(m, pfn);
-  if ((m.state[row] | (TAKEN ^ MOBILE)) !== (MOBILE | order)) refuseFree(m, row, pfn, order);
+  const kind = m.state[row] | (TAKEN ^ MOBILE);
+  if (order < 0 || kind !== MOBILE + order) refuseFree(m, row, pfn, order);
   giveToBuddy(m, zoneOf(m, row), row, order);
 }
 
@@ -301,6 +306,8 @@ function giveToBuddy(m: Memory, zone: number, row: number, order: number): void 
 /** Says which mistake of the caller it was. */
 function refuseFree(m: Memory, row: number, pfn: number, order: number): void {
   assert(row >= 0, "pfn is not in this memory", pfn);
+  const isOwned = (m.state[row] & OWNED) !== 0;
+  assert(!isOwned, "freed, but it has a handle or an owner: dropPage() or disownPages()", pfn);
   const kind = m.state[row] & KIND_MASK;
   assert(kind === TAKEN || kind === MOBILE, "freed, but it does not head an allocated block", pfn);
   const own = m.state[row] & ORDER_MASK;

@@ -4,6 +4,7 @@
  *
  * Linux: __alloc_pages_bulk(), mm/page_alloc.c
  */
+import { assert } from "../base/assert.ts";
 import { ALLOC_CMA, ALLOC_KSWAPD, ALLOC_WMARK_LOW } from "./gfp-alloc.ts";
 import { type Memory, MOBILE, pfnOf, requestOf, TAKEN, Z_NODE, ZONE_WORDS } from "./memory.ts";
 import { popFromPcp } from "./pcp.ts";
@@ -13,9 +14,10 @@ import { markOf, watermarkOk } from "./zone-watermark.ts";
 /**
  * Allocates up to `count` single pages and writes their pfns to `pfns`, in the
  * order they were taken. Returns how many: fewer than asked when no zone of the
- * node has room for all, or when its lists ran dry; the rest is for `allocPages`.
+ * node has room for all, or when its lists ran dry; the rest is for `allocPages`. Asserts the count.
  */
 export function allocPagesBulk(m: Memory, gfp: number, count: number, pfns: number[]): number {
+  assert(count >>> 0 === count, "a number of pages", count);
   const request = requestOf(m, gfp);
   const list = request >> 8;
   const type = request & 0xf;

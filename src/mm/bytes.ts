@@ -10,6 +10,7 @@
  * Linux: page_address(), mm/highmem.c; lowmem_page_address(), include/linux/mm.h
  */
 import { assert } from "../base/assert.ts";
+import { assertOrder } from "./arguments.ts";
 import { type Memory, rowOf, zoneOf } from "./memory.ts";
 
 /** What holds bytes: a buffer, a view of one, or a WebAssembly.Memory, whose buffer changes. */
@@ -64,7 +65,7 @@ export function bytesOf(m: Memory, pfn: number, order: number): Uint8Array {
 export function pageBytes(m: Memory, pfn: number, order: number): Uint8Array {
   const { bytes, pageSize } = m;
   assert(bytes !== null, "this memory has no bytes: give it some when it is made");
-  assert(order >= 0 && order <= m.maxOrder, "order out of range", order);
+  assertOrder(m, order);
   const start = (pfn - m.bytesPfn) * pageSize;
   const end = start + pageSize * 2 ** order;
   assert(start >= 0 && end <= bytes.byteLength, "no bytes behind this pfn", pfn);

@@ -58,7 +58,7 @@ export function allocContigRange(m: Memory, pfn: number, pages: number, type: nu
 
 /**
  * Returns false, with nothing isolated, when the range is isolated already or reaches out of its zone,
- * or `isFit` refuses the rows of a pageblock.
+ * or `isFit` refuses the rows of a pageblock. Asserts that range and type are such.
  */
 export function beginContig(
   m: Memory,
@@ -67,6 +67,9 @@ export function beginContig(
   type: number,
   isFit: IsFit | null = null,
 ): boolean {
+  assert(Number.isSafeInteger(pfn), "a range starts at a pfn", pfn);
+  assert(Number.isSafeInteger(pages) && pages > 0, "a range has pages", pages);
+  assert(type >>> 0 === type && type <= CMA, "no mobility type of a pageblock", type);
   const { from, to } = blocksOf(m, pfn, pages);
   if (from < m.firstRow || to > m.rows) return false;
   const zone = zoneOf(m, from);
@@ -162,14 +165,23 @@ function blocksOf(m: Memory, pfn: number, pages: number): { from: number; to: nu
 
 /**
  * Makes whole pageblocks a CMA area, lent to movable requests from now on. They must lie in a hole
- * between a zone's pages: asserted. Linux: init_cma_reserved_pageblock(), mm/mm_init.c
+ * between a zone's pages: asserted, before any is lent. Linux: init_cma_reserved_pageblock(), mm/mm_init.c
  */
 export function lendCma(m: Memory, pfn: number, pages: number): void {
   const size = 1 << m.pageblockOrder;
+  assert(
+    pages > 0 && pfn % size === 0 && pages % size === 0,
+    "a CMA area is whole pageblocks",
+    pfn,
+  );
   for (let at = pfn; at < pfn + pages; at += size) {
     const row = rowOf(m, at);
-    const zone = row < 0 ? -1 : zoneOf(m, row);
-    assert(zone >= 0 && m.state[row] === 0, "a CMA area lies in a hole within a zone's RAM", at);
+    const isHole = row >= 0 && zoneOf(m, row) >= 0 && m.state[row] === 0;
+    assert(isHole, "a CMA area lies in a hole within a zone's RAM", at);
+  }
+  for (let at = pfn; at < pfn + pages; at += size) {
+    const row = rowOf(m, at);
+    const zone = zoneOf(m, row);
     const words = zone * ZONE_WORDS;
     lockZone(m, zone);
     m.touched[row >> m.sectionShift] = 1;

@@ -4,6 +4,7 @@
  * Linux: free_pcppages_bulk(), drain_pages(), decay_pcp_high(), mm/page_alloc.c
  */
 import { assert } from "../base/assert.ts";
+import { assertCpu, assertZone } from "./arguments.ts";
 import { giveBlock } from "./buddy.ts";
 import { lockZone, unlockZone } from "./lock.ts";
 import {
@@ -117,6 +118,7 @@ export function drainCpu(m: Memory, cpu: number): void {
 
 /** Lists of a CPU that runs are touched by nobody else. */
 function assertOwn(m: Memory, cpu: number): void {
+  assertCpu(m, cpu);
   if (m.cpus === null || cpu === m.cpu) return;
   const state = Atomics.load(m.cpus, lineOf(cpu) + C_STATE);
   const isLent = isBorrowed(state) && borrowerOf(state) === m.cpu;
@@ -131,7 +133,9 @@ function assertOwn(m: Memory, cpu: number): void {
  * Linux: decay_pcp_high(), mm/page_alloc.c
  */
 export function decayPcp(m: Memory, zone: number, cpu: number, pages: number = 0): void {
+  assertZone(m, zone);
   assertOwn(m, cpu);
+  assert(pages >>> 0 === pages, "a number of pages", pages);
   const { pcp } = m;
   const words = (zone * m.cpuCount + cpu) * PCP_WORDS;
   const batch = pcp[words + P_BATCH];

@@ -3,6 +3,7 @@
  *
  * Linux: setup_per_zone_wmarks(), setup_per_zone_lowmem_reserve(), zone_pcp_update(), mm/page_alloc.c
  */
+import { assert } from "../base/assert.ts";
 import {
   type Memory,
   P_BATCH,
@@ -36,15 +37,19 @@ export interface MarkOptions {
   readonly drift?: boolean;
 }
 
-/** Computes marks, reserves and pageset sizes anew from what the zones manage. */
+/** Computes marks, reserves and pageset sizes anew from what the zones manage. Asserts its numbers. */
 export function setMarks(m: Memory, options: MarkOptions): void {
+  const { minFreeKbytes: given = 0, watermarkScaleFactor = 10, lowmemReserveRatio = [] } = options;
+  for (const value of [given, watermarkScaleFactor, ...lowmemReserveRatio]) {
+    assert(Number.isSafeInteger(value) && value >= 0, "marks follow from whole numbers", value);
+  }
   const managed = Array.from(m.names, (_, z) => m.zone[z * ZONE_WORDS + Z_MANAGED]);
   const special = specialZones(m, managed);
   const lowmem = managed.reduce((sum, pages, z) => sum + (special[z] ? 0 : pages), 0);
   const minFreeKbytes =
     options.minFreeKbytes ??
     defaultMinFreeKbytes(lowmem, m.pageSize, m.rule.minFreeKbytesMax, m.rule.minFreeFactor);
-  writeMinFree(m, minFreeKbytes, options.watermarkScaleFactor ?? 10);
+  writeMinFree(m, minFreeKbytes, watermarkScaleFactor);
   for (let z = 0; z < m.zoneCount; z++) {
     const words = z * ZONE_WORDS;
     // A memory without a reserve has none at all: not even the gap above min.

@@ -16,7 +16,8 @@
  *   FREE    heads a free block of `order` on a free list
  *   EXTENT  heads a run of untouched largest blocks; its end is next[row + 1]
  *   PCP     on a per-CPU list; the low bits are the type it was freed with
- *   TAKEN   allocated, order in the low bits; MOBILE when its owner lets it move
+ *   TAKEN   allocated, order in the low bits; MOBILE when its owner lets it move;
+ *           with OWNED when a handle or an owner has it
  *
  * Zones, per-CPU lists and pageblocks are rows of words in regions of their own;
  * the constants below name the words.

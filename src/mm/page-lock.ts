@@ -70,6 +70,7 @@ export function tryLockFrame(m: Memory, pfn: number): boolean {
 export function unlockFrame(m: Memory, pfn: number): void {
   if (m.cpus === null) return;
   const row = rowOf(m, pfn);
+  assert(row >= 0, "pfn is not in this memory", pfn);
   const holder = Atomics.compareExchange(m.pageLock, row, m.cpu + 1, 0);
   assert(holder === m.cpu + 1, "not locked by this CPU", pfn);
   wakeSleepers(m, row);

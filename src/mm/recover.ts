@@ -100,14 +100,19 @@ export function recover(m: Memory, dead: readonly number[]): Recovered {
   return recoverFrames(m, dead);
 }
 
-/** The same, after whoever knows the pages' owners has done his part. */
-export function recoverFrames(m: Memory, dead: readonly number[]): Recovered {
-  const { cpus } = m;
-  assert(cpus !== null, "this memory was not made with shared: true");
+/** Nobody recovers itself. */
+export function assertOthers(m: Memory, dead: readonly number[]): void {
   for (const cpu of dead) {
     const isOther = Number.isInteger(cpu) && cpu !== m.cpu && cpu >= 0 && cpu < m.cpuCount;
     assert(isOther, "no other CPU", cpu);
   }
+}
+
+/** The same, after whoever knows the pages' owners has done his part. */
+export function recoverFrames(m: Memory, dead: readonly number[]): Recovered {
+  const { cpus } = m;
+  assert(cpus !== null, "this memory was not made with shared: true");
+  assertOthers(m, dead);
   const gone = deadOf(cpus, dead);
   const left: Left = { held: [], stocked: 0, inFlight: mendLocks(m, dead) };
   const claims: Claim[] = [];

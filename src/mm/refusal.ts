@@ -17,6 +17,7 @@
  * Linux: get_page_from_freelist(), __alloc_pages_slowpath(), mm/page_alloc.c
  */
 import { assert } from "../base/assert.ts";
+import { assertOrder } from "./arguments.ts";
 import { drainAllPages } from "./drain-all.ts";
 import {
   ALLOC_CMA,
@@ -79,7 +80,7 @@ interface Request {
  * Linux: get_page_from_freelist(), mm/page_alloc.c
  */
 export function explainRefusal(m: Memory, gfp: number, order: number): ZoneVerdict[] {
-  assert(order >= 0 && order <= m.maxOrder, "order out of range", order);
+  assertOrder(m, order);
   const word = requestOf(m, gfp);
   const request = { order, type: word & 0xf, highest: (word >> 4) & 0xf, list: word >> 8 };
   const { era, rule, direct, kswapd } = m.gfp;

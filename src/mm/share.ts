@@ -16,10 +16,20 @@
  * Linux: bringup and offlining of a CPU as its pagesets see it: page_alloc_cpu_dead(), mm/page_alloc.c
  */
 import { assert } from "../base/assert.ts";
+import { assertCpu } from "./arguments.ts";
 import { enterCpu } from "./drain-all.ts";
 import { layMemory } from "./lay-memory.ts";
 import { type Memory, type MemorySpec, rowOf } from "./memory.ts";
-import { KIND_MASK, MOBILE, ORDER_MASK, TAKEN, Z_MANAGED, Z_PRESENT, ZONE_WORDS } from "./words.ts";
+import {
+  KIND_MASK,
+  MOBILE,
+  ORDER_MASK,
+  OWNED,
+  TAKEN,
+  Z_MANAGED,
+  Z_PRESENT,
+  ZONE_WORDS,
+} from "./words.ts";
 
 /** What a worker needs to attach: plain data for postMessage. The buffers are shared, not copied. */
 export interface SharedMemory {
@@ -71,12 +81,19 @@ export function attachMemory(shared: SharedMemory, cpu: number): Memory {
 
 /**
  * The block at `pfn` is another CPU's from now on: `recover` of that CPU gives it back, that of this
- * one does not. To be called before the pfn is sent. Asserts that the block is taken, and the CPU exists.
+ * one does not. To be called before the pfn is sent. Asserts that the block is taken and has no owner, and
+ * that the CPU exists.
  */
 export function passTo(m: Memory, pfn: number, cpu: number): void {
-  assert(Number.isInteger(cpu) && cpu >= 0 && cpu < m.cpuCount, "no such CPU", cpu);
+  assertCpu(m, cpu);
   const row = rowOf(m, pfn);
   const state = m.state[row] | (TAKEN ^ MOBILE);
   assert((state & KIND_MASK) === MOBILE, "this does not head an allocated block", pfn);
+  const isOwned = (state & OWNED) !== 0;
+  assert(
+    !isOwned,
+    "passed on, but it has a handle or an owner: passHandle() or disownPages()",
+    pfn,
+  );
   if (m.cpus !== null) m.owner[row] = ((cpu + 1) << 8) | (state & ORDER_MASK);
 }

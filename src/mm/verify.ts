@@ -24,12 +24,15 @@ import {
   KIND_MASK,
   type Memory,
   MIXED,
+  MOBILE,
   ORDER_MASK,
+  OWNED,
   P_DRIFT,
   P_DRIFT_CMA,
   PCP,
   PCP_WORDS,
   pfnOf,
+  TAKEN,
   Z_FREE,
   Z_FREE_CMA,
   Z_HIGHATOMIC,
@@ -130,7 +133,8 @@ function blockEnd(walk: Walk, row: number, kind: number): number {
     report(walk, `P2: row ${row} is PCP and on no per-CPU list`);
     return -1;
   }
-  if (kind > 0x50 || kind < FREE || low > m.maxOrder) {
+  const isOwnedFree = kind < TAKEN && (m.state[row] & OWNED) !== 0;
+  if (kind > MOBILE || kind < FREE || low > m.maxOrder || isOwnedFree) {
     report(walk, `F1: row ${row} has state 0x${m.state[row].toString(16)}, which is none`);
     return -1;
   }

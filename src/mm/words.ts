@@ -5,7 +5,7 @@
  * Linux: struct zone, struct per_cpu_pages, include/linux/mmzone.h
  */
 
-export const KIND_MASK = 0xf0;
+export const KIND_MASK = 0x70;
 export const ORDER_MASK = 0x0f;
 export const FREE = 0x10;
 export const EXTENT = 0x20;
@@ -13,6 +13,8 @@ export const PCP = 0x30;
 export const TAKEN = 0x40;
 /** TAKEN, and the owner agrees to the frame being moved (LRU pages and the like). */
 export const MOBILE = 0x50;
+/** Beside TAKEN and MOBILE: a handle or an owner has the block, so no free by its pfn matches it. */
+export const OWNED = 0x80;
 
 /** Orders are 0 to 15 at most: 64 KiB pages have 13. */
 export const ORDERS = 16;

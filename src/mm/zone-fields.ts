@@ -15,7 +15,7 @@
  *
  * Linux: struct zone, include/linux/mmzone.h (2.6.9 to 6.12)
  */
-import { assert } from "../base/assert.ts";
+import { assertZone } from "./arguments.ts";
 import {
   freeHead,
   LRU_LISTS,
@@ -86,7 +86,7 @@ export interface Pageset {
 
 /** A live view of zone number `zone`. Asserts that there is one. */
 export function zoneFields(m: Memory, zone: number): ZoneFields {
-  assert(zone >= 0 && zone < m.zoneCount, "no zone of this number", zone);
+  assertZone(m, zone);
   return new ZoneFields(m, zone);
 }
 

@@ -8,23 +8,49 @@ import { test } from "node:test";
 import { AssertionError } from "../../src/base/assert.ts";
 import { SwapFile } from "../../src/host/index.ts";
 import {
+  addOwner,
+  allocContigRange,
+  allocPages,
+  allocPagesBulk,
+  allocPass,
   attachMemory,
   type BootOptions,
+  bindMemory,
   bootMemory,
   cmaAlloc,
   cmaRelease,
+  compactZone,
   createCma,
+  decayPcp,
+  disownPages,
+  drainCpu,
   dropPage,
+  explainRefusal,
+  freePages,
+  freePagesPastPcp,
   GFP_KERNEL,
+  lendCma,
   lockPage,
   MemoryStore,
   managePages,
   NO_HANDLE,
   newPage,
+  offlinePages,
+  onlinePages,
+  oomVerdict,
+  ownPages,
   type Pages,
+  passHandle,
+  passTo,
   pinPage,
+  recover,
+  recoverPages,
+  setMarks,
+  setProactiveness,
   shareMemory,
+  takeRange,
   touchPage,
+  unlockFrame,
   unlockPage,
   unpinPage,
   usePressure,
@@ -98,6 +124,7 @@ test("pages that cannot be managed", () => {
     ],
     ["swappiness 201", managed({ swappiness: 201 }), /0 to 200 \(201\)/],
     ["no swappiness", managed({ swappiness: Number.NaN }), /0 to 200 \(NaN\)/],
+    ["proactiveness 101", managed({ compactionProactiveness: 101 }), /0 to 100 \(101\)/],
     ["handles below 0", managed({ handles: -1 }), /\(-1\)/],
     ["half a handle", managed({ handles: 1.5 }), /\(1\.5\)/],
   ]);
@@ -182,4 +209,137 @@ test("as many handles as memory and store hold together: a refusal is memory's",
   for (let i = 0; i < 4096; i++) expect.notEqual(newPage(pages, GFP_KERNEL, "anon"), NO_HANDLE);
   expect.ok(pages.counts.pswpout >= 3072, `${pages.counts.pswpout} pages written out`);
   expect.deepEqual(verifyPages(pages), []);
+});
+
+test("orders, zones, CPUs and counts that there are not", () => {
+  const pages = withPages();
+  const { m } = pages;
+  const taken = allocPages(m, GFP_KERNEL, 0);
+  const handle = newPage(pages, pages.gfp, "anon");
+  for (const order of [-1, 1.5, 99, Number.NaN]) {
+    const bad = new RegExp(`out of range \\(${order}\\)`);
+    refuses([
+      ["allocPages", () => allocPages(m, GFP_KERNEL, order), bad],
+      ["allocPass", () => allocPass(m, GFP_KERNEL, order, 0), bad],
+      ["explainRefusal", () => explainRefusal(m, GFP_KERNEL, order), bad],
+      ["oomVerdict", () => oomVerdict(pages, GFP_KERNEL, order), bad],
+      ["freePages", () => freePages(m, taken, order), /another order/],
+      ["freePagesPastPcp", () => freePagesPastPcp(m, taken, order), /another order/],
+    ]);
+  }
+  for (const order of [-2, 1.5, 99, Number.NaN]) {
+    refuses([["compactZone", () => compactZone(pages, 0, order), /order out of range/]]);
+  }
+  for (const own of [-1, 0.5, 99, Number.NaN]) {
+    refuses([
+      ["compactZone", () => compactZone(pages, own, 4), /no zone of this number/],
+      ["decayPcp of a zone", () => decayPcp(m, own, 0), /no zone of this number/],
+      ["zoneFields", () => zoneFields(m, own), /no zone of this number/],
+      ["decayPcp of a CPU", () => decayPcp(m, 0, own), /no such CPU/],
+      ["drainCpu", () => drainCpu(m, own), /no such CPU/],
+      ["passTo", () => passTo(m, taken, own), /no such CPU/],
+      ["passHandle", () => passHandle(pages, handle, own), /no such CPU/],
+    ]);
+  }
+  for (const number of [-1, 0.5, Number.NaN]) {
+    refuses([
+      ["compactZone up to", () => compactZone(pages, 0, 4, number), /has an index/],
+      ["setProactiveness", () => setProactiveness(pages, number), /is 0 to 100/],
+      ["setMarks", () => setMarks(m, { minFreeKbytes: number }), /whole numbers/],
+      ["a scale", () => setMarks(m, { watermarkScaleFactor: number }), /whole numbers/],
+      ["a ratio", () => setMarks(m, { lowmemReserveRatio: [256, number] }), /whole numbers/],
+      ["allocPagesBulk", () => allocPagesBulk(m, GFP_KERNEL, number, []), /a number of pages/],
+      ["decayPcp", () => decayPcp(m, 0, 0, number), /a number of pages/],
+    ]);
+  }
+  refuses([["more than all", () => setProactiveness(pages, 101), /0 to 100 \(101\)/]]);
+  dropPage(pages, handle);
+  freePages(m, taken, 0);
+  expect.deepEqual([...verify(m), ...verifyPages(pages)], []);
+});
+
+test("ranges and blocks that there are not", () => {
+  const holes = [{ start: 1024, end: 2048 }];
+  const m = bootMemory({ zones: [{ ...zone, pages: 2560, holes }], cma: true });
+  const pages = managePages(m);
+  for (const count of [0, -64, 1.5, Number.NaN]) {
+    refuses([
+      ["takeRange", () => takeRange(pages, 0, count, 1), /a range has pages/],
+      ["allocContigRange", () => allocContigRange(m, 0, count, 1), /a range has pages/],
+      ["offlinePages", () => offlinePages(pages, 0, count), /whole pageblocks/],
+      ["onlinePages", () => onlinePages(pages, 1024, count), /whole pageblocks/],
+      ["lendCma", () => lendCma(m, 1024, count), /whole pageblocks/],
+    ]);
+  }
+  for (const type of [-1, 0.5, 99, Number.NaN]) {
+    refuses([["of no type", () => takeRange(pages, 0, 64, type), /no mobility type/]]);
+  }
+  for (const pfn of [0.5, Number.NaN]) {
+    refuses([
+      ["from no pfn", () => takeRange(pages, pfn, 64, 1), /starts at a pfn/],
+      ["offline from no pfn", () => offlinePages(pages, pfn, 512), /whole pageblocks/],
+      ["lent from no pfn", () => lendCma(m, pfn, 512), /whole pageblocks/],
+    ]);
+  }
+  refuses([["half in a hole", () => lendCma(m, 1536, 1024), /in a hole .*\(2048\)/]]);
+  expect.equal(zoneFields(m, 0).cma_pages, 0);
+  // What is no mistake, but cannot be had.
+  expect.equal(takeRange(pages, 900, 400, 1), "-EBUSY");
+  expect.equal(takeRange(pages, 1e12, 64, 1), "-EBUSY");
+  expect.deepEqual([...verify(m), ...verifyPages(pages)], []);
+});
+
+test("workers that there are not", () => {
+  const options = { zones: [zone], shared: true, cpus: 2 };
+  const pages = managePages(bootMemory(options));
+  for (const cpu of [0, -1, 2, 0.5, Number.NaN]) {
+    refuses([
+      ["recover", () => recover(bootMemory(options), [cpu]), /no other CPU/],
+      ["recoverPages", () => recoverPages(pages, [cpu]), /no other CPU/],
+    ]);
+  }
+  refuses([["unlockFrame", () => unlockFrame(pages.m, -1), /not in this memory \(-1\)/]]);
+  expect.deepEqual([...verify(pages.m), ...verifyPages(pages)], []);
+});
+
+test("a page that a handle or an owner has is not freed, or passed on, by its pfn", () => {
+  for (const options of [{}, { shared: true, cpus: 2 }]) {
+    const m = bootMemory({ zones: [zone], ...options });
+    const pages = managePages(m);
+    const bound = bindMemory(m);
+    const handle = newPage(pages, pages.gfp, "anon");
+    const pfn = pinPage(pages, handle);
+    const own = allocPages(m, GFP_KERNEL, 2);
+    ownPages(pages, own, addOwner(pages, { name: "cache" }));
+    for (const [at, order] of [
+      [pfn, 0],
+      [own, 2],
+    ] as const) {
+      refuses([
+        ["freePages", () => freePages(m, at, order), /has a handle or an owner/],
+        ["of a bound memory", () => bound.freePages(at, order), /has a handle or an owner/],
+        ["freePagesPastPcp", () => freePagesPastPcp(m, at, order), /has a handle or an owner/],
+        ["passTo", () => passTo(m, at, 0), /has a handle or an owner/],
+      ]);
+    }
+    expect.deepEqual([...verify(m), ...verifyPages(pages)], []);
+    disownPages(pages, own);
+    bound.freePages(own, 2);
+    unpinPage(pages, handle);
+    dropPage(pages, handle);
+    expect.deepEqual([...verify(m), ...verifyPages(pages)], []);
+  }
+});
+
+test("a page that moved is as much its handle's as before", () => {
+  const m = bootMemory({ zones: [{ ...zone, pages: 4096 }], cpus: 1 });
+  const pages = managePages(m);
+  const handle = newPage(pages, pages.gfp, "anon");
+  const before = touchPage(pages, handle, true);
+  const block = before - (before % 512);
+  expect.deepEqual(offlinePages(pages, block, 512), { done: true });
+  const after = touchPage(pages, handle, true);
+  expect.notEqual(after, before);
+  refuses([["freePages", () => freePages(m, after, 0), /has a handle or an owner/]]);
+  expect.deepEqual([...verify(m), ...verifyPages(pages)], []);
 });

@@ -58,11 +58,6 @@ export function createCma(
 ): CmaArea {
   const { m } = pages;
   assert(m.cma, "this memory was not made with cma: true");
-  const block = 2 ** m.pageblockOrder;
-  assert(
-    count > 0 && basePfn % block === 0 && count % block === 0,
-    "a CMA area is whole pageblocks",
-  );
   const isBits = Number.isInteger(orderPerBit) && orderPerBit >= 0;
   assert(isBits && count % 2 ** orderPerBit === 0, "an area is whole bits", orderPerBit);
   assert(cmaNamed(pages, name) === undefined, "another area has this name");

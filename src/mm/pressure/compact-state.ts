@@ -10,6 +10,7 @@
  *
  * Linux: struct zone, pg_data_t, include/linux/mmzone.h; PB_migrate_skip
  */
+import { assert } from "../../base/assert.ts";
 import type { CompactZone } from "../compaction.ts";
 import { addRegion } from "../image.ts";
 import type { Memory } from "../memory.ts";
@@ -47,6 +48,7 @@ export interface CompactState {
 }
 
 export function compactState(m: Memory, proactiveness: number | undefined): CompactState {
+  if (proactiveness !== undefined) assertProactiveness(proactiveness);
   const { image, zoneCount, nodes } = m;
   const words = (name: string, count: number): Int32Array =>
     new Int32Array(addRegion(image, name, count * 4).buffer);
@@ -125,4 +127,8 @@ class StoredZone implements CompactZone {
   set cachedSync(pfn: number) {
     this.#words[this.#at + 4] = pfn;
   }
+}
+
+export function assertProactiveness(value: number): void {
+  assert(value >>> 0 === value && value <= 100, "compaction_proactiveness is 0 to 100", value);
 }

@@ -12,6 +12,8 @@
  *
  * Linux: compact_zone(), mm/compaction.c
  */
+import { assert } from "../../base/assert.ts";
+import { assertOrder, assertZone } from "../arguments.ts";
 import { blockStart } from "../compaction.ts";
 import { resetIsolationSuitable } from "../compaction-hints.ts";
 import { drainFrom } from "../drain.ts";
@@ -44,7 +46,8 @@ export type CompactResult =
 
 /**
  * Compacts one zone for a block of `order`, as kcompactd would; for -1 all of it, as a write to
- * /proc/sys/vm/compact_memory. Nothing happens in a memory without migration.
+ * /proc/sys/vm/compact_memory. Nothing happens in a memory without migration. Asserts zone, order, and
+ * `highest`: the index of the highest zone that the block is for.
  *
  * Linux: compact_node(), kcompactd_do_work(), mm/compaction.c
  */
@@ -55,6 +58,9 @@ export function compactZone(
   highest = 15,
   flags = 0,
 ): CompactResult {
+  assertZone(pages.m, zone);
+  if (order !== -1) assertOrder(pages.m, order);
+  assert(highest >>> 0 === highest, "a zone has an index", highest);
   const all = order < 0;
   const mode = all ? "full" : "light";
   const wish: RunWish = { order, mode, highest, flags, whole: all, ignoreSkipHint: all };

@@ -23,8 +23,9 @@
  */
 import { assert } from "../../base/assert.ts";
 import { allocPages, freePages, NO_PFN } from "../allocate.ts";
+import { assertCpu } from "../arguments.ts";
 import { pageBytes } from "../bytes.ts";
-import { type Memory, ORDER_MASK, pfnOf, rowOf } from "../memory.ts";
+import { type Memory, ORDER_MASK, OWNED, pfnOf, rowOf } from "../memory.ts";
 import { giveTo, lockHandle, tryFreeHandle, unlockHandle } from "./handle-lock.ts";
 import { addLru, removeLru } from "./lru.ts";
 import {
@@ -113,7 +114,7 @@ function takeRow(pages: Pages, gfp: number): number {
 function settle(pages: Pages, handle: number, row: number, flags: number, kind: number): void {
   const isAnon = kind === HANDLE_ANON;
   const isActive = isAnon && !pages.rule.anonInactive;
-  pages.handleOf[row] = handle;
+  claimRow(pages, row, handle);
   pages.flags[row] = flags | (isAnon ? PG_ANON : 0) | (isActive ? PG_ACTIVE : 0);
   pages.place[handle] = row;
   pages.kind[handle] = kind;
@@ -234,10 +235,17 @@ export function dropLocked(pages: Pages, handle: number): void {
   if (setSlot(pages, handle, 0)) kind[handle] = HANDLE_FREE;
 }
 
+/** The block at `row` is a handle's or an owner's: nobody frees it by its pfn (W3). */
+export function claimRow({ m, handleOf }: Pages, row: number, word: number): void {
+  handleOf[row] = word;
+  m.state[row] |= OWNED;
+}
+
 /** A page is nobody's: no list, no owner. */
 export function forget(pages: Pages, row: number): void {
   if ((pages.flags[row] & PG_LRU) !== 0) removeLru(pages, row);
   pages.flags[row] = 0;
+  pages.m.state[row] &= ~OWNED;
   pages.handleOf[row] = 0;
 }
 
@@ -298,7 +306,7 @@ export function usePinned<T>(
 /** The handle goes with `cpu` from now on: before its number is sent there. Asserts that the CPU exists. */
 export function passHandle(pages: Pages, handle: number, cpu: number): void {
   const { m, shared } = pages;
-  assert(cpu >= 0 && cpu < m.cpuCount, "no such CPU", cpu);
+  assertCpu(m, cpu);
   if (shared === null) return;
   enter(pages, handle);
   shared.owner[handle] = cpu + 1;

@@ -19,7 +19,7 @@ import {
   zoneOf,
 } from "../memory.ts";
 import { plug } from "../plugged.ts";
-import { CMA, HIGHATOMIC, MOVABLE, UNMOVABLE } from "../rule.ts";
+import { CMA, HIGHATOMIC, ISOLATE, MOVABLE, UNMOVABLE } from "../rule.ts";
 import { heldInRange, type RangeRefusal, takeRange } from "./move-range.ts";
 import type { Pages } from "./pages.ts";
 
@@ -43,8 +43,8 @@ export function offlinePages(pages: Pages, pfn: number, count: number): OfflineA
   assertBlocks(m, pfn, count);
   for (let at = pfn; at < pfn + count; at += size) {
     const type = m.blockType[rowOf(m, at) >> m.pageblockOrder];
-    // What is lent stays: its area could not have it back.
-    const refusal = type === CMA ? "-EBUSY" : takeRange(pages, at, size, type);
+    // What is lent stays: its area could not have it back. What another worker isolates is his.
+    const refusal = type === CMA || type === ISOLATE ? "-EBUSY" : takeRange(pages, at, size, type);
     if (refusal === null) continue;
     const held = heldInRange(pages, at, size);
     for (let own = pfn; own < at; own++) freePages(m, own, 0);

@@ -13,6 +13,7 @@ import { type CompactResult, isKswapdRunning, runOver } from "./compact.ts";
 import { deferCompaction, endDeferral, isDeferred, MAX_DEFER_SHIFT } from "./compact-defer.ts";
 import { newRun, type Run } from "./compact-run.ts";
 import {
+  assertProactiveness,
   DAEMON_WORDS,
   K_HIGHEST,
   K_LOCK,
@@ -175,9 +176,10 @@ function proactiveRun(pages: Pages, zone: number): Run {
 
 /**
  * Writes vm.compaction_proactiveness, 0 to 100: kcompactd of every node looks at once. Nothing in eras
- * that have none. Linux: compaction_proactiveness_sysctl_handler(), mm/compaction.c
+ * that have none. Asserts the value. Linux: compaction_proactiveness_sysctl_handler(), mm/compaction.c
  */
 export function setProactiveness({ m, compaction }: Pages, value: number): void {
+  assertProactiveness(value);
   if (compaction.rule.proactiveness === 0) return;
   compaction.proactiveness = value;
   if (value === 0) return;

@@ -7,7 +7,7 @@
  * Linux: migrate_pages(), move_to_new_folio(), putback_movable_pages(), mm/migrate.c
  */
 import { freePages } from "../allocate.ts";
-import { KIND_MASK, MOBILE, ORDER_MASK, pfnOf, TAKEN } from "../memory.ts";
+import { KIND_MASK, MOBILE, ORDER_MASK, OWNED, pfnOf, TAKEN } from "../memory.ts";
 import {
   giveTo,
   isAskedHere,
@@ -121,7 +121,7 @@ function settleAt(pages: Pages, from: number, to: number): boolean {
   if (handle < 0 && !askMoved(pages, handle, pfnOf(m, from), pfnOf(m, to), order)) return false;
   handleOf[to] = handle;
   flags[to] = flags[from];
-  m.state[to] = MOBILE | order;
+  m.state[to] = MOBILE | OWNED | order;
   if (handle > 0) {
     pages.place[handle] = to;
     if (shared !== null) giveTo(m, to, shared.owner[handle] - 1);

@@ -5,6 +5,7 @@
  * Linux: __alloc_pages_may_oom(), mm/page_alloc.c; out_of_memory(), constrained_alloc(),
  * mm/oom_kill.c; try_charge_memcg(), mem_cgroup_oom(), mm/memcontrol.c
  */
+import { assertOrder } from "../arguments.ts";
 import { ALLOC_CMA, ALLOC_WMARK_HIGH } from "../gfp-alloc.ts";
 import { COSTLY_ORDER, type Memory, requestOf, Z_NODE, ZONE_WORDS } from "../memory.ts";
 import { MOVABLE } from "../rule.ts";
@@ -41,6 +42,7 @@ export function oomVerdict(
   order: number,
   bounds: OomBounds = {},
 ): OomVerdict {
+  assertOrder(pages.m, order);
   const has = (...names: readonly string[]): boolean =>
     names.some((name) => (gfp & (pages.m.gfp.era.bits.get(`__GFP_${name}`) ?? 0)) !== 0);
   const constraint = constraintOf(pages, gfp, has, bounds);

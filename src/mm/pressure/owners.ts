@@ -9,7 +9,7 @@
 import { assert } from "../../base/assert.ts";
 import { KIND_MASK, MOBILE, rowOf, TAKEN } from "../memory.ts";
 import { isAskedHere, numberOfOwner, ownerWord } from "./handle-lock.ts";
-import { forget, markAccessed } from "./handles.ts";
+import { claimRow, forget, markAccessed } from "./handles.ts";
 import { addLru } from "./lru.ts";
 import type { PageOwner, Pages } from "./pages.ts";
 
@@ -37,7 +37,7 @@ export function ownPages(pages: Pages, pfn: number, owner: number): void {
   assert(isOurs, "it belongs to another CPU", pfn);
   const own = pages.owners[owner - 1];
   assert(own !== undefined, "no such owner", owner);
-  pages.handleOf[row] = ownerWord(pages, owner);
+  claimRow(pages, row, ownerWord(pages, owner));
   pages.flags[row] = 0;
   if (own.mayFree !== undefined) addLru(pages, row);
 }

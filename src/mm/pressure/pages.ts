@@ -20,6 +20,7 @@
  *
  *   W1  a page with handle h has place[h] as its row, and the other way round
  *   W2  a page on an LRU list has an owner; a handle's page is on one
+ *   W3  a block has an owner if, and only if, its state says OWNED: then no free by its pfn matches
  *
  * In a shared memory all of this is everybody's, and `handle-lock.ts` says who may write what when.
  *

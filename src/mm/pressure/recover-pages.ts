@@ -12,13 +12,13 @@
  */
 import { assert } from "../../base/assert.ts";
 import { holderOf, inheritWord, lockWord, unlockWord } from "../lock.ts";
-import { type Memory, Z_ROW, Z_ROW_END, ZONE_WORDS, zoneOf } from "../memory.ts";
-import { mendLocks, type Recovered, recoverFrames } from "../recover.ts";
+import { type Memory, OWNED, Z_ROW, Z_ROW_END, ZONE_WORDS, zoneOf } from "../memory.ts";
+import { assertOthers, mendLocks, type Recovered, recoverFrames } from "../recover.ts";
 import { LRU_LISTS, Z_ACTIVE, Z_INACTIVE, Z_LRU_LOCK } from "../words.ts";
 import { setReclaimActive } from "./balance-node.ts";
 import { DAEMON_WORDS, K_LOCK, K_ORDER, K_WOKEN } from "./compact-state.ts";
 import { cpuOfOwner, giveTo, lockHandle, unlockHandle, unlockLru } from "./handle-lock.ts";
-import { forget } from "./handles.ts";
+import { claimRow, forget } from "./handles.ts";
 import { addLru, homeZone, lruHead, putOn, takeOff } from "./lru.ts";
 import {
   HANDLE_ANON,
@@ -64,7 +64,7 @@ interface Wake {
 export function recoverPages(pages: Pages, dead: readonly number[]): RecoveredPages {
   const { m, shared } = pages;
   assert(shared !== null, "this memory was not made with shared: true");
-  assert(!dead.includes(m.cpu), "no other CPU", m.cpu);
+  assertOthers(m, dead);
   // Whoever is alive and has what is wanted below may be waiting for a zone.
   const inFlight = mendLocks(m, dead);
   takeWord(shared.words, W_RECOVER_LOCK, dead, m.cpu);
@@ -121,9 +121,13 @@ function settleRows({ pages, dead, stuck }: Wake, home: number): void {
     if (isTorn) flags[row] &= ~PG_LRU;
     else if ((flags[row] & PG_LRU) !== 0) takeOff(pages, row);
     flags[row] &= ~PG_ISOLATED;
-    if (handle > 0 && place[handle] === row && isUsed(pages, handle)) continue;
+    if (handle > 0 && place[handle] === row && isUsed(pages, handle)) {
+      claimRow(pages, row, handle);
+      continue;
+    }
     if (handle > 0) giveTo(m, row, holder);
     flags[row] = 0;
+    m.state[row] &= ~OWNED;
     handleOf[row] = 0;
   }
   if (isTorn) relist(pages, home, rows);

@@ -1,5 +1,5 @@
 /**
- * Do pages and their owners hold together? W1, W2, R1, R2 and R3, against the frames
+ * Do pages and their owners hold together? W1, W2, W3, R1, R2 and R3, against the frames
  * themselves; in a shared memory, when nobody is at it, T4, T5 and A1 too.
  *
  * Linux: what mm/debug.c and CONFIG_DEBUG_VM check, put together.
@@ -8,6 +8,7 @@ import {
   KIND_MASK,
   MOBILE,
   ORDER_MASK,
+  OWNED,
   rowOf,
   TAKEN,
   Z_NODE,
@@ -119,6 +120,8 @@ function verifyLists(pages: Pages, broken: string[]): void {
   for (let row = m.firstRow; row < m.rows; row++) {
     if (handleOf[row] > 0 && pages.place[handleOf[row]] !== row)
       broken.push(`W1: row ${row} has handle ${handleOf[row]}, which is elsewhere`);
+    if ((handleOf[row] !== 0) !== ((m.state[row] & OWNED) !== 0))
+      broken.push(`W3: row ${row} has handle ${handleOf[row]} and state ${m.state[row]}`);
     if ((flags[row] & PG_LRU) !== 0 && !listed.has(row))
       broken.push(`R2: row ${row} is on no list`);
   }
