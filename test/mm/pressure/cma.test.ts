@@ -170,6 +170,25 @@ test("S12 a page that is held in place: the next place is tried, then -EBUSY say
   expectBytes(own, kept);
 });
 
+test("kernels without migration say which pages were in the way", () => {
+  const hole = { start: 1024, end: 1536 };
+  const m = bootMemory({
+    cma: true,
+    zones: [{ name: "Normal", startPfn: 0, pages: 2048, holes: [hole] }],
+  });
+  const pages = managePages(m, { migration: false });
+  const own = createCma(pages, "still", hole.start, 512);
+  const handles = Array.from({ length: 1500 }, () => newPage(pages, pages.gfp, "anon"));
+  const inside = handles
+    .flatMap((handle) => (handle === NO_HANDLE ? [] : [touchPage(pages, handle, true)]))
+    .filter((pfn) => pfn >= hole.start && pfn < hole.end)
+    .sort((a, b) => a - b);
+  const answer = cmaAlloc(own, 512, 0);
+  expect.ok("reason" in answer && inside.length > 0);
+  expect.equal(answer.reason, "-EBUSY");
+  expect.deepEqual(answer.held, inside);
+});
+
 test("an area at either end of a zone is as good as one in its middle", () => {
   const low = { name: "DMA32", startPfn: 0, pages: 2 ** 13 };
   const high = { name: "Normal", startPfn: 2 ** 13, pages: 2 ** 13 };
