@@ -6,8 +6,7 @@
  */
 import { type GfpEra, type GfpName, gfpBits } from "./gfp-era.ts";
 
-/** 2.6.11; 2.6.9 is the same without __GFP_ZERO. */
-const BITS_2_6_11: ReadonlyMap<string, number> = new Map([
+const BITS_2_6_9: ReadonlyMap<string, number> = new Map([
   ["__GFP_DMA", 0x01],
   ["__GFP_HIGHMEM", 0x02],
   ["__GFP_WAIT", 0x10],
@@ -20,8 +19,10 @@ const BITS_2_6_11: ReadonlyMap<string, number> = new Map([
   ["__GFP_NOFAIL", 0x800],
   ["__GFP_NORETRY", 0x1000],
   ["__GFP_COMP", 0x4000],
-  ["__GFP_ZERO", 0x8000],
 ]);
+
+/** Pages are zeroed by who asks for them up to 2.6.10. */
+const BITS_2_6_11: ReadonlyMap<string, number> = new Map([...BITS_2_6_9, ["__GFP_ZERO", 0x8000]]);
 
 const BITS_2_6_18: ReadonlyMap<string, number> = new Map([
   ...BITS_2_6_11,
@@ -64,7 +65,7 @@ function composites(bits: ReadonlyMap<string, number>): GfpName[] {
   }
   if (bits.has("__GFP_MOVABLE")) names.push(["GFP_HIGHUSER_MOVABLE", gfpBits(bits, ...movable)]);
   names.push(["GFP_HIGHUSER", gfpBits(bits, ...user, "__GFP_HIGHMEM")]);
-  // 2.6.11 has no cpuset flag: GFP_USER is GFP_KERNEL there, and is printed as such.
+  // 2.6.9 and 2.6.11 have no cpuset flag: GFP_USER is GFP_KERNEL there, and is printed as such.
   if (bits.has("__GFP_HARDWALL")) names.push(["GFP_USER", gfpBits(bits, ...user)]);
   if (bits.has("__GFP_RECLAIMABLE")) {
     names.push(["GFP_TEMPORARY", gfpBits(bits, ...kernel, "__GFP_RECLAIMABLE")]);
@@ -132,9 +133,17 @@ function era(
 
 /** Oldest first. The values of 2.6.24 to 2.6.30 are those of reports; those of 2.6.31 hold to 4.3. */
 export const GFP_ERAS_2_6: readonly GfpEra[] = [
+  era(BITS_2_6_9, {
+    name: "2.6.9",
+    since: "2.6.9",
+    basis: "read",
+    prints: "nowhere",
+    migratetypes: "none",
+    zoneRule: "table",
+  }),
   era(BITS_2_6_11, {
     name: "2.6.11",
-    since: "2.6.9",
+    since: "2.6.11",
     basis: "read",
     prints: "nowhere",
     migratetypes: "none",

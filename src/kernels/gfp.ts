@@ -1,5 +1,5 @@
 /**
- * Which GFP flags a kernel has: the values moved six times between 2.6.9 and 6.18.
+ * Which GFP flags a kernel has: the values moved seven times between 2.6.9 and 6.18.
  *
  * A version gets the newest era that is not newer than it. Policy names ("6.1") are versions too.
  */

@@ -8,7 +8,7 @@
 import { assert } from "../base/assert.ts";
 import { clip, type Range, rangeList, totalLength } from "../base/range.ts";
 import { giveBlock, linkHead } from "./buddy.ts";
-import { buildZonelists, type ZonelistOrder } from "./build-zonelists.ts";
+import { buildZonelists } from "./build-zonelists.ts";
 import { gfpZoneTable } from "./gfp.ts";
 import { layMemory } from "./lay-memory.ts";
 import { type MarkOptions, setMarks } from "./marks.ts";
@@ -27,6 +27,7 @@ import {
 } from "./memory.ts";
 import type { AllocatorRule } from "./rule.ts";
 import { allocatorRule, RULE_6_1 } from "./rule-eras.ts";
+import type { ZonelistOrder } from "./zonelist-order.ts";
 
 /** One zone of `bootMemory`. */
 export interface BootZone {
@@ -104,7 +105,7 @@ export function bootMemory(options: BootOptions): Memory {
   zones.forEach((zone, z) => {
     freeToZone(m, z, zone.ram);
   });
-  buildZonelists(m, zones, options.zonelistOrder ?? rule.zonelistOrder);
+  buildZonelists(m, zones, options.era ?? rule.name, options.zonelistOrder);
   setMarks(m, options);
   return m;
 }

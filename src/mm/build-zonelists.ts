@@ -7,19 +7,18 @@ import { totalLength } from "../base/range.ts";
 import { ALLOC_NOFRAGMENT } from "./gfp-alloc.ts";
 import type { Memory, ZoneSpec } from "./memory.ts";
 import { RECLAIMABLE } from "./rule.ts";
-import { nodeFallbackOrders, prefersZoneOrder, zonelist, zonelistByZone } from "./zonelist.ts";
+import { nodeFallbackOrders, zonelist, zonelistByZone } from "./zonelist.ts";
+import { hasZoneOrder, type ZonelistOrder } from "./zonelist-order.ts";
 
 /**
- * `numa_zonelist_order` of 2.6.23 to 4.13: what it was set to, or what the kernel chose itself
- * ("default"). Before and since there is node order only.
+ * Every node's lists, to every highest zone, with and without other nodes: in the order of the kernel
+ * `version`, or the `wanted` one.
  */
-export type ZonelistOrder = "node" | "zone" | "default";
-
-/** Every node's lists, to every highest zone, with and without other nodes. */
 export function buildZonelists(
   m: Memory,
   zones: readonly ZoneSpec[],
-  wanted: ZonelistOrder = "node",
+  version: string,
+  wanted?: ZonelistOrder,
 ): void {
   const populated = zones.flatMap((zone) => (zone.ram.length > 0 ? [zone] : []));
   const withMemory = [...new Set(populated.map((zone) => zone.node))];
@@ -28,8 +27,7 @@ export function buildZonelists(
     distance: (from, to) => (from === to ? 10 : 20),
   });
   const sized = populated.map((zone) => ({ ...zone, pages: totalLength(zone.ram) }));
-  const byZone = wanted === "zone" || (wanted === "default" && prefersZoneOrder(sized));
-  const listFor = byZone ? zonelistByZone : zonelist;
+  const listFor = hasZoneOrder(version, sized, wanted) ? zonelistByZone : zonelist;
   let at = 0;
   m.nodes.forEach((node, place) => {
     const refs = listFor(orders.get(node) ?? [node], populated);

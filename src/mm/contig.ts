@@ -14,7 +14,7 @@ import { assert } from "../base/assert.ts";
 import { freePages } from "./allocate.ts";
 import { unlink } from "./buddy.ts";
 import { drainZone } from "./drain-all.ts";
-import { type IsFit, isolateBlocks, largeBuddy, restoreBlocks } from "./isolate.ts";
+import { type IsFit, isHole, isolateBlocks, largeBuddy, restoreBlocks } from "./isolate.ts";
 import { lockZone, unlockZone } from "./lock.ts";
 import {
   FREE,
@@ -30,7 +30,7 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "./memory.ts";
-import { plugLent } from "./plugged.ts";
+import { plugLent, reachOver, zoneToBe } from "./plugged.ts";
 import { countPages } from "./queue.ts";
 import { CMA } from "./rule.ts";
 import { C_ISOLATED_FROM, C_ISOLATED_TO, C_ISOLATED_TYPE, lineOf } from "./share-words.ts";
@@ -164,8 +164,8 @@ function blocksOf(m: Memory, pfn: number, pages: number): { from: number; to: nu
 }
 
 /**
- * Makes whole pageblocks a CMA area, lent to movable requests from now on. They must lie in a hole
- * between a zone's pages: asserted, before any is lent. Linux: init_cma_reserved_pageblock(), mm/mm_init.c
+ * Makes whole pageblocks a CMA area, lent to movable requests from now on. They must lie in a hole of
+ * a zone, between its pages or at either end: asserted, before any is lent. Linux: init_cma_reserved_pageblock(), mm/mm_init.c
  */
 export function lendCma(m: Memory, pfn: number, pages: number): void {
   const size = 1 << m.pageblockOrder;
@@ -175,15 +175,15 @@ export function lendCma(m: Memory, pfn: number, pages: number): void {
     pfn,
   );
   for (let at = pfn; at < pfn + pages; at += size) {
-    const row = rowOf(m, at);
-    const isHole = row >= 0 && zoneOf(m, row) >= 0 && m.state[row] === 0;
-    assert(isHole, "a CMA area lies in a hole within a zone's RAM", at);
+    const isFree = zoneToBe(m, at) >= 0 && isHole(m, rowOf(m, at));
+    assert(isFree, "a CMA area lies in a hole within a zone", at);
   }
   for (let at = pfn; at < pfn + pages; at += size) {
     const row = rowOf(m, at);
-    const zone = zoneOf(m, row);
+    const zone = zoneToBe(m, at);
     const words = zone * ZONE_WORDS;
     lockZone(m, zone);
+    reachOver(m, zone, row);
     m.touched[row >> m.sectionShift] = 1;
     m.blockType[row >> m.pageblockOrder] = CMA;
     plugLent(m, row);

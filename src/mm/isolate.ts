@@ -12,11 +12,13 @@
 import { giveBlock, unlink } from "./buddy.ts";
 import { partExtent } from "./extent.ts";
 import { movableFrom, moveFree } from "./fallback.ts";
+import { lockZone, unlockZone } from "./lock.ts";
 import {
   FREE,
   KIND_MASK,
   type Memory,
   ORDER_MASK,
+  PCP,
   Z_ROW,
   Z_ROW_END,
   ZONE_WORDS,
@@ -71,6 +73,24 @@ export function largeBuddy(m: Memory, start: number): number {
     return row + (1 << (state & ORDER_MASK)) > start ? row : start;
   }
   return start;
+}
+
+/** Whether a pageblock is a hole: nothing in it, and no larger block, free or in use, reaches over it. Takes the zone's lock. */
+export function isHole(m: Memory, start: number): boolean {
+  const rows = m.state.subarray(start, start + (1 << m.pageblockOrder));
+  const zone = zoneOf(m, start);
+  if (zone >= 0) {
+    lockZone(m, zone);
+    partExtent(m, zone, start);
+    unlockZone(m, zone);
+  }
+  for (let order = m.pageblockOrder + 1; order <= m.maxOrder; order++) {
+    const row = start & (-1 << order);
+    const state = m.state[row];
+    const isBlock = (state & KIND_MASK) !== 0 && (state & KIND_MASK) !== PCP;
+    if (isBlock && row + (1 << (state & ORDER_MASK)) > start) return false;
+  }
+  return rows.every((state) => state === 0);
 }
 
 /** Linux: set_migratetype_isolate(), mm/page_isolation.c */

@@ -40,7 +40,7 @@ export function sizesOf(spec: MemorySpec): Sizes {
   const shift = sectionShiftFor(spec);
   const lruHeads = zones.length * TYPE_COUNT * ORDERS + zones.length * cpus * PCP_LISTS;
   const headRows = lruHeads + zones.length * LRU_LISTS;
-  const sections = sectionsOf(zones, shift);
+  const sections = sectionsOf(spec, shift);
   const headSections = Math.ceil(headRows / 2 ** shift);
   const rows = (headSections + sections.length) * 2 ** shift;
   assert(rows < 2 ** 31, "more than 2^31 frames cannot be indexed", rows);
@@ -70,12 +70,21 @@ function sectionShiftFor(spec: MemorySpec): number {
   return Math.max(spec.maxOrder, Math.min(SECTION_SHIFT_MAX, needed));
 }
 
-/** Numbers of the sections that hold RAM, ascending. */
-function sectionsOf(zones: readonly ZoneSpec[], shift: number): number[] {
+/** Numbers of the sections that hold RAM, or may: CMA areas lie at a zone's ends too. Ascending. */
+function sectionsOf({ zones, cma }: MemorySpec, shift: number): number[] {
   const found = new Set<number>();
   const size = 2 ** shift;
-  for (const { ram } of zones) {
-    for (const { start, end } of ram) {
+  for (const { ram, startPfn, spanned } of zones) {
+    const first = ram[0];
+    const last = ram.at(-1);
+    const ends =
+      cma && first !== undefined && last !== undefined
+        ? [
+            { start: startPfn, end: first.start },
+            { start: last.end, end: startPfn + spanned },
+          ]
+        : [];
+    for (const { start, end } of [...ram, ...ends]) {
       for (let s = Math.floor(start / size); s * size < end; s++) found.add(s);
     }
   }

@@ -5,7 +5,7 @@
  *
  * Linux: present_pages, pageblocks under pfn_to_online_page(), include/linux/memory_hotplug.h
  */
-import { type Memory, rowOf, zoneOf } from "./memory.ts";
+import { type Memory, rowOf, Z_ROW, Z_ROW_END, ZONE_WORDS, zoneOf } from "./memory.ts";
 
 /** Values of `plugged`: as it was laid out; RAM in a hole; taken out; in a hole and CMA's. */
 const AS_LAID = 0;
@@ -28,6 +28,38 @@ export function plug(
 /** The pageblock at `row` is CMA's. */
 export function plugLent({ cpus, plugged, pageblockOrder }: Memory, row: number): void {
   if (cpus !== null) plugged[row >> pageblockOrder] = LENT;
+}
+
+/**
+ * Zone of a pageblock that is RAM, or a hole within the zone's span that may become some; -1 for none.
+ * A zone without any RAM is in no zonelist, and what lies beyond another zone's RAM is not reached:
+ * there are no holes.
+ */
+export function zoneToBe(m: Memory, pfn: number): number {
+  const row = rowOf(m, pfn);
+  const zone = row < 0 ? -1 : zoneOf(m, row);
+  if (row < 0 || zone >= 0) return zone;
+  const end = pfn + (1 << m.pageblockOrder);
+  return m.spec.zones.findIndex((own) => {
+    const first = own.ram[0]?.start ?? end;
+    const last = own.ram.at(-1)?.end ?? pfn;
+    const isBetween = m.spec.zones.some(
+      ({ ram }) =>
+        ram !== own.ram &&
+        ram.some(({ start, end: to }) => start < Math.max(end, last) && to > Math.min(pfn, first)),
+    );
+    return (
+      own.ram.length > 0 && pfn >= own.startPfn && end <= own.startPfn + own.spanned && !isBetween
+    );
+  });
+}
+
+/** The rows of a zone reach over the pageblock at `row`: it had no RAM as far out. Under the zone's lock. */
+export function reachOver(m: Memory, zone: number, row: number): void {
+  const words = zone * ZONE_WORDS;
+  const end = row + (1 << m.pageblockOrder);
+  if (row < m.zone[words + Z_ROW]) m.zone[words + Z_ROW] = row;
+  if (end > m.zone[words + Z_ROW_END]) m.zone[words + Z_ROW_END] = end;
 }
 
 /** Pages of a zone that are lent to CMA. */

@@ -48,7 +48,6 @@ export const RULE_6_1: AllocatorRule = {
   batchBytesMax: 1024 * 1024,
   batchBelowPower: true,
   reservesByRatio: true,
-  zonelistOrder: "node",
   movableIsSpecial: "with-highmem",
 };
 
@@ -156,12 +155,11 @@ const RULE_4_9: AllocatorRule = {
   countsScanned: true,
   since: "4.6",
   basis: "inferred",
-  differs: [ONE_LIST, "node order alone, which is from 4.14 on"],
+  differs: [ONE_LIST],
   gfpVersion: "4.9",
   proc: "4.9",
   fallback: "direct",
   batchBytesMax: 512 * 1024,
-  zonelistOrder: "default",
 };
 
 /** What the kernels before 4.4 kept for the worst case. Linux: setup_zone_migrate_reserve() */
@@ -203,11 +201,7 @@ export const RULE_2_6: AllocatorRule = {
   name: "2.6",
   since: "2.6.12",
   basis: "read",
-  zonelistOrder: "node",
-  differs: [
-    "cold per-CPU lists beside hot ones",
-    "mobility types of 2.6.24 to 2.6.35, zone order of 2.6.23 and later",
-  ],
+  differs: ["cold per-CPU lists beside hot ones", "mobility types of 2.6.24 to 2.6.35"],
   gfpVersion: "2.6.18",
   proc: "2.6",
   mobility: false,

@@ -119,11 +119,6 @@ export interface AllocatorRule {
   readonly batchBelowPower: boolean;
   /** lowmem_reserve_ratio keeps pages back by default (2.6.11). */
   readonly reservesByRatio: boolean;
-  /**
-   * Which nodes and zones come first where nobody says: the nearest node (up to 2.6.22, and since 4.14),
-   * or what the kernel chooses by its zones' sizes.
-   */
-  readonly zonelistOrder: "node" | "default";
   /** When Movable has a min of its own outside lowmem: always (6.12), or while HighMem feeds it. */
   readonly movableIsSpecial: "always" | "with-highmem";
 }

@@ -106,11 +106,12 @@ export interface SizedZone extends Zoneref {
 
 /**
  * Whether those kernels chose zone order by themselves: where low memory is scarce, so that no node
- * should use up its own while others have Normal memory.
+ * should use up its own while others have Normal memory. Up to 2.6.34 a node without Normal memory
+ * (`needsNormal` false) did not speak against it.
  *
  * Linux: default_zonelist_order(), mm/page_alloc.c of 2.6.39
  */
-export function prefersZoneOrder(populated: readonly SizedZone[]): boolean {
+export function prefersZoneOrder(populated: readonly SizedZone[], needsNormal = true): boolean {
   const isLow = ({ name }: SizedZone): boolean => name === "DMA" || name === "DMA32";
   const nodes = [...new Set(populated.map((zone) => zone.node))];
   const sum = (zones: readonly SizedZone[]): number =>
@@ -122,7 +123,7 @@ export function prefersZoneOrder(populated: readonly SizedZone[]): boolean {
   return nodes.every((node) => {
     const own = populated.filter((zone) => zone.node === node);
     const total = sum(own);
-    if (!own.some((zone) => zone.name === "Normal")) return false;
+    if (needsNormal && !own.some((zone) => zone.name === "Normal")) return false;
     const lowShare = sum(own.filter(isLow));
     // A large node that is nearly all low memory would leave its own for others' every time.
     return !(lowShare > 0 && total > average && lowShare > (total * 70) / 100);

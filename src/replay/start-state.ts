@@ -89,7 +89,7 @@ export function startState(
     bytes: null,
     bytesPfn: 0,
   });
-  buildZonelists(m, zones, rule.zonelistOrder);
+  buildZonelists(m, zones, facts.upstream);
   const state: StartState = {
     m,
     skip: new Uint8Array(m.blockType.length),

@@ -343,3 +343,22 @@ test("a page that moved is as much its handle's as before", () => {
   refuses([["freePages", () => freePages(m, after, 0), /has a handle or an owner/]]);
   expect.deepEqual([...verify(m), ...verifyPages(pages)], []);
 });
+
+test("memory inside a larger block is no hole: not lent, not brought online again", () => {
+  // A largest block is two pageblocks; the second one of a free or taken block has nothing of its own.
+  const holes = [{ start: 4096, end: 6144 }];
+  const m = bootMemory({ zones: [{ ...zone, pages: 8192, holes }], cma: true });
+  const pages = managePages(m);
+  const taken = allocPages(m, GFP_KERNEL, 10);
+  createCma(pages, "two", 4096, 1024);
+  refuses([
+    ["half of a taken block", () => lendCma(m, taken + 512, 512), /in a hole/],
+    ["half of an extent", () => lendCma(m, 2048 + 512, 512), /in a hole/],
+    ["half of an area", () => createCma(pages, "half", 4608, 512), /in a hole/],
+    ["half of a taken block", () => onlinePages(pages, taken + 512, 512), /is online/],
+    ["half of an extent", () => onlinePages(pages, 2048 + 512, 512), /is online/],
+  ]);
+  onlinePages(pages, 5120, 1024);
+  freePages(m, taken, 10);
+  expect.deepEqual([...verify(m), ...verifyPages(pages)], []);
+});

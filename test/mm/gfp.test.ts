@@ -190,7 +190,7 @@ test("text that is no request is an issue that helps", () => {
   assert.equal(mend("gfp_kernel", "6.1"), "did you mean GFP_KERNEL?");
   assert.equal(mend("GFP_KERNEL|ZERO", "6.1"), "did you mean __GFP_ZERO?");
   assert.equal(mend("GFP_KERNEL|__GFP_ZEOR", "6.1"), "did you mean __GFP_ZERO?");
-  assert.match(mend("__GFP_WAIT", "6.1") ?? "", /it is one of 2\.6\.11, .*2\.6\.39$/);
+  assert.match(mend("__GFP_WAIT", "6.1") ?? "", /it is one of 2\.6\.9, 2\.6\.11, .*2\.6\.39$/);
   assert.match(mend("__GFP_ATOMIC", "6.12") ?? "", /4\.9.*6\.1$/);
   assert.match(mend("GFP_KERNEL|", "6.1") ?? "", /joined with \|/);
   assert.match(mend("", "6.1") ?? "", /joined with \|/);
@@ -239,7 +239,9 @@ test("hostile text neither throws nor takes long", () => {
 
 test("versions find their era, and others none", () => {
   const rows: [version: string, era: string | null][] = [
-    ["2.6.9", "2.6.11"],
+    ["2.6.9", "2.6.9"],
+    ["2.6.10", "2.6.9"],
+    ["2.6.11", "2.6.11"],
     ["2.6.14", "2.6.11"],
     ["2.6.15", "2.6.20"],
     ["2.6.18-8.el5", "2.6.20"],
@@ -441,6 +443,8 @@ test("a request by name means the same in every era, and a name that the kernel 
     kernels.slice(1).map((era) => bits(era, "GFP_ATOMIC|__GFP_ZERO")),
     ["0x8020", "0x488020", "0xb20", "0x920"],
   );
+  assert.throws(() => bits("2.6.9", "GFP_ATOMIC|__GFP_ZERO"), /no GFP flag of this name/);
+  assert.equal(bits("2.6.11", "GFP_ATOMIC|__GFP_ZERO"), "0x8020");
   assert.throws(() => bits("2.6.18", "GFP_HIGHUSER_MOVABLE"), /no GFP flag of this name/);
   assert.throws(() => bits("6.1", ""), /no GFP flag of this name/);
 });

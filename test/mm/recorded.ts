@@ -99,7 +99,7 @@ function stateOf(lines: readonly string[], change: Partial<AllocatorRule>): Memo
     bytes: null,
     bytesPfn: 0,
   });
-  buildZonelists(m, zones);
+  buildZonelists(m, zones, era);
   m.state.fill(TAKEN, m.firstRow);
   for (const [key, rest] of rows) if (key.startsWith("types ")) setTypes(m, key, rest);
   for (const [key, rest] of rows) linkList(m, key, rest);

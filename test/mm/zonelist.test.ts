@@ -6,6 +6,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { allocPages, bootMemory, GFP_KERNEL, NO_PFN } from "../../src/mm/index.ts";
 import { nodeFallbackOrders, prefersZoneOrder, zonelist } from "../../src/mm/zonelist.ts";
+import { hasZoneOrder } from "../../src/mm/zonelist-order.ts";
 import { corpusFiles, corpusNames } from "../support/corpus.ts";
 import { zonesOf } from "../support/zones.ts";
 
@@ -158,7 +159,7 @@ test("zone order: other nodes' Normal memory goes before the own DMA memory", ()
   assert.equal(firstAfter("default"), "the other node");
 });
 
-test("zone order is what kernels of 2.6.36 to 4.13 chose here, others go by node", () => {
+test("zone order is what kernels of 2.6.23 to 3.17 chose here, others go by node", () => {
   const zones = [
     { name: "DMA", startPfn: 0, pages: 4096 },
     { name: "Normal", startPfn: 4096, pages: 4096 },
@@ -167,8 +168,17 @@ test("zone order is what kernels of 2.6.36 to 4.13 chose here, others go by node
   for (const [era, after] of [
     ["2.6.9", "own DMA"],
     ["2.6.18", "own DMA"],
+    ["2.6.22", "own DMA"],
+    ["2.6.23", "the other node"],
     ["2.6.39", "the other node"],
     ["3.10", "the other node"],
+    ["3.17.8", "the other node"],
+    ["3.18", "own DMA"],
+    ["4.4", "own DMA"],
+    ["4.9", "own DMA"],
+    ["4.13.16", "own DMA"],
+    ["4.14", "own DMA"],
+    ["4.18", "own DMA"],
     ["4.19", "own DMA"],
     ["6.1", "own DMA"],
     ["6.12", "own DMA"],
@@ -190,4 +200,20 @@ test("the order that 2.6.39 chose for itself", () => {
   assert.equal(prefersZoneOrder([dma32(0, 500), normal(0, 300), normal(1, 100)]), false);
   assert.equal(prefersZoneOrder([dma32(0, 100), normal(1, 400)]), false);
   assert.equal(prefersZoneOrder([dma32(0, 390), normal(0, 60), normal(1, 400)]), false);
+});
+
+test("from 3.18 to 4.13 words decide: 32-bit kernels take zones", () => {
+  const zone = (node: number, name: string, index: number) => ({ node, index, name, pages: 100 });
+  const wide = [zone(0, "DMA32", 1), zone(0, "Normal", 2), zone(1, "Normal", 2)];
+  const narrow = [zone(0, "DMA", 0), zone(0, "Normal", 1), zone(1, "HighMem", 2)];
+  const has = (version: string): boolean[] =>
+    [wide, narrow].map((zones) => hasZoneOrder(version, zones, undefined));
+  for (const version of ["3.18", "4.4.302", "4.9", "4.13"])
+    assert.deepEqual(has(version), [false, true]);
+  for (const version of ["2.6.18", "2.6.22", "4.14", "4.15.0-213-generic", "6.1"]) {
+    assert.deepEqual(has(version), [false, false]);
+  }
+  // A node without Normal memory speaks against it since 2.6.35.
+  assert.deepEqual(has("2.6.34"), [true, true]);
+  assert.deepEqual(has("2.6.35"), [true, false]);
 });

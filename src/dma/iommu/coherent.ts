@@ -5,7 +5,7 @@
  *
  * Linux: iommu_dma_alloc(), __iommu_dma_alloc_pages(), drivers/iommu/dma-iommu.c
  */
-import { allocPages, freePages, NO_PFN } from "../../mm/allocate.ts";
+import { allocPages, freePages, NO_PFN, zeroPages } from "../../mm/allocate.ts";
 import { type Memory, rowOf, TAKEN } from "../../mm/memory.ts";
 import type { CoherentBlock } from "../ops.ts";
 import { DMA_ATTR_ALLOC_SINGLE_PAGES, DMA_ATTR_FORCE_CONTIGUOUS } from "../words.ts";
@@ -36,8 +36,19 @@ export function takeBlock(
 ): RemappedBlock | null {
   const flags = gfp | m.gfp.zero;
   const mayWait = (gfp & m.gfp.direct) !== 0 && (attrs & DMA_ATTR_FORCE_CONTIGUOUS) === 0;
-  if (!mayWait) return oneBlock(m, pages, flags);
-  return gatherPages(m, pages, flags, attrs, pageShifts);
+  const block = mayWait
+    ? gatherPages(m, pages, flags, attrs, pageShifts)
+    : oneBlock(m, pages, flags);
+  if (block !== null && m.gfp.zero === 0) zeroRuns(m, block);
+  return block;
+}
+
+/** Up to 2.6.10 there is no flag for it: who asks for pages zeroes them. */
+function zeroRuns(m: Memory, { runs }: RemappedBlock): void {
+  for (const { physical, length } of runs) {
+    for (let at = physical; at < physical + length; at += PAGE_BYTES)
+      zeroPages(m, at / PAGE_BYTES, 0);
+  }
 }
 
 /** Pages from wherever there are some; as they are, unless `flags` want zeros. */

@@ -7,6 +7,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import { freePages, freePagesPastPcp } from "../allocate.ts";
+import { isHole } from "../isolate.ts";
 import { lockZone, unlockZone } from "../lock.ts";
 import {
   type Memory,
@@ -18,7 +19,7 @@ import {
   ZONE_WORDS,
   zoneOf,
 } from "../memory.ts";
-import { plug } from "../plugged.ts";
+import { plug, reachOver, zoneToBe } from "../plugged.ts";
 import { CMA, HIGHATOMIC, ISOLATE, MOVABLE, UNMOVABLE } from "../rule.ts";
 import { heldInRange, type RangeRefusal, takeRange } from "./move-range.ts";
 import type { Pages } from "./pages.ts";
@@ -73,14 +74,13 @@ export function onlinePages(pages: Pages, pfn: number, count: number): void {
   const size = 2 ** m.pageblockOrder;
   assertBlocks(m, pfn, count);
   for (let at = pfn; at < pfn + count; at += size) {
-    const row = rowOf(m, at);
-    const isHole = m.state.subarray(row, row + size).every((state) => state === 0);
-    assert(isHole, "this memory is online", at);
+    assert(isHole(m, rowOf(m, at)), "this memory is online", at);
   }
   for (let at = pfn; at < pfn + count; at += size) {
     const row = rowOf(m, at);
-    const zone = zoneOf(m, row);
+    const zone = zoneToBe(m, at);
     lockZone(m, zone);
+    reachOver(m, zone, row);
     m.touched[row >> m.sectionShift] = 1;
     // RAM first: what a worker that dies leaves between is a gap in it.
     plug(m, row, true);
@@ -100,13 +100,8 @@ function assertBlocks(m: Memory, pfn: number, count: number): void {
     pfn,
   );
   for (let at = pfn; at < pfn + count; at += size) {
-    const row = rowOf(m, at);
-    const zone = row < 0 ? -1 : zoneOf(m, row);
-    assert(
-      zone >= 0 && zone === zoneOf(m, rowOf(m, pfn)),
-      "memory of one zone comes and goes at once",
-      at,
-    );
+    const zone = zoneToBe(m, at);
+    assert(zone >= 0 && zone === zoneToBe(m, pfn), "memory of one zone comes and goes at once", at);
   }
 }
 

@@ -181,12 +181,13 @@ function headOf(m: Memory, row: number): number {
   return kind === TAKEN || kind === MOBILE ? head : -1;
 }
 
-/** Whether nothing in a range is held in place: pfns of what is, for those who want to know why. */
+/** pfns of what is held in place in a range, for those who want to know why: all of it where nothing moves. */
 export function heldInRange(pages: Pages, pfn: number, count: number): number[] {
   const held: number[] = [];
   for (let at = pfn; at < pfn + count; at++) {
     const row = headOf(pages.m, rowOf(pages.m, at));
-    if (row >= 0 && !isMovable(pages, row) && held.at(-1) !== pfnOf(pages.m, row)) {
+    const isHeld = row >= 0 && !(pages.migration && isMovable(pages, row));
+    if (isHeld && held.at(-1) !== pfnOf(pages.m, row)) {
       held.push(pfnOf(pages.m, row));
     }
   }

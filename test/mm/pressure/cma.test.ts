@@ -169,3 +169,53 @@ test("S12 a page that is held in place: the next place is tried, then -EBUSY say
   expect.ok(!isLent(touchPage(pages, locked, false)));
   expectBytes(own, kept);
 });
+
+test("kernels without migration say which pages were in the way", () => {
+  const hole = { start: 1024, end: 1536 };
+  const m = bootMemory({
+    cma: true,
+    zones: [{ name: "Normal", startPfn: 0, pages: 2048, holes: [hole] }],
+  });
+  const pages = managePages(m, { migration: false });
+  const own = createCma(pages, "still", hole.start, 512);
+  const handles = Array.from({ length: 1500 }, () => newPage(pages, pages.gfp, "anon"));
+  const inside = handles
+    .flatMap((handle) => (handle === NO_HANDLE ? [] : [touchPage(pages, handle, true)]))
+    .filter((pfn) => pfn >= hole.start && pfn < hole.end)
+    .sort((a, b) => a - b);
+  const answer = cmaAlloc(own, 512, 0);
+  expect.ok("reason" in answer && inside.length > 0);
+  expect.equal(answer.reason, "-EBUSY");
+  expect.deepEqual(answer.held, inside);
+});
+
+test("an area at either end of a zone is as good as one in its middle", () => {
+  const low = { name: "DMA32", startPfn: 0, pages: 2 ** 13 };
+  const high = { name: "Normal", startPfn: 2 ** 13, pages: 2 ** 13 };
+  for (const start of [0, 2 ** 12, 2 ** 13 - 2 ** 11]) {
+    for (const options of [{}, { shared: true }]) {
+      const hole = { start, end: start + 2 ** 11 };
+      // The smallest sections: those that the area is in have no RAM.
+      const m = bootMemory({ cma: true, zones: [{ ...low, holes: [hole] }, high], ...options });
+      const pages = managePages(m);
+      const own = createCma(pages, "edge", start, 2 ** 11);
+      const gfp = gfpOf(m, "GFP_HIGHUSER_MOVABLE|__GFP_DMA32");
+      const handles: number[] = [];
+      for (let h = newPage(pages, gfp, "anon"); h !== NO_HANDLE; h = newPage(pages, gfp, "anon")) {
+        handles.push(h);
+      }
+      const lent = handles.filter((handle) => {
+        const pfn = touchPage(pages, handle, true);
+        return pfn >= hole.start && pfn < hole.end;
+      });
+      expect.ok(lent.length > 1024, `${lent.length} pages of the area are used`);
+      for (const handle of handles) if (!lent.includes(handle)) dropPage(pages, handle);
+      const answer = cmaAlloc(own, 2 ** 11, 0);
+      expect.equal(answer.pfn, start);
+      expect.deepEqual([...verify(m), ...verifyPages(pages)], []);
+      cmaRelease(own, start, 2 ** 11);
+      for (const handle of lent) dropPage(pages, handle);
+      expect.deepEqual([...verify(m), ...verifyPages(pages)], []);
+    }
+  }
+});

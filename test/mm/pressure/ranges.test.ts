@@ -182,6 +182,11 @@ describe("a range", () => {
     equal(take(own, 0, 4), "-EBUSY");
     equal(take(own, 2, 4), null);
   });
+
+  test("without migration is held by all that is in it", () => {
+    const own = laid(["aoka..", ...ROOM], { migration: false });
+    deepEqual(heldInRange(own.pages, FIRST, 6), [FIRST, FIRST + 1, FIRST + 2, FIRST + 3]);
+  });
 });
 
 describe("a CMA area", () => {
