@@ -7,12 +7,14 @@ import { entriesOf, linuxMap } from "../../scripts/linux-map.ts";
 
 /** Files of mm/ that have no counterpart: plumbing of this project. */
 const OWN = new Set([
+  "arguments.ts",
   "index.ts",
   "image.ts",
   "extent.ts",
   "bound.ts",
   "bound-views.ts",
   "create-memory.ts",
+  "recover-zone.ts",
   "rule.ts",
   "refusal-words.ts",
   "verify.ts",
