@@ -4,10 +4,16 @@
 //   node examples/buddy-lesson.ts
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { writeBuddyinfo } from "../src/formats/buddyinfo.ts";
-import { allocPages, bootMemory, freePages, GFP_KERNEL, NO_PFN } from "../src/mm/index.ts";
-import { buddyinfoOf } from "../src/mm/procfs.ts";
-import { explainRefusal } from "../src/mm/refusal.ts";
+import { writeBuddyinfo } from "../src/formats/index.ts";
+import {
+  allocPages,
+  bootMemory,
+  buddyinfoOf,
+  explainRefusal,
+  freePages,
+  GFP_KERNEL,
+  NO_PFN,
+} from "../src/mm/index.ts";
 
 /** Runs the lesson; `print` takes its lines. */
 export function buddyLesson(print: (line: string) => unknown): void {

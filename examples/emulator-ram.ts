@@ -5,7 +5,7 @@
 //   node examples/emulator-ram.ts
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { createMemory, NO_PFN } from "../src/mm/create-memory.ts";
+import { createMemory, NO_PFN } from "../src/mm/index.ts";
 
 const MIB = 1024 * 1024;
 const DEVICE_REACH = 16 * MIB; // 24 address lines
