@@ -12,6 +12,7 @@
  * Linux: page_alloc_cpu_dead(), mm/page_alloc.c
  */
 import { assert } from "../base/assert.ts";
+import { assertOthers } from "./arguments.ts";
 import { borrowedBy, type Claim, claim, type Dead, deadOf, tryClaim } from "./claim.ts";
 import { endLoan, stopAsking } from "./drain-all.ts";
 import { restoreBlocks } from "./isolate.ts";
@@ -59,14 +60,6 @@ export function recover(m: Memory, dead: readonly number[]): Recovered {
   const isManaged = m.cpus !== null && m.cpus[lineOf(0) + C_MANAGED] !== 0;
   assert(!isManaged, "pages of this memory have owners: `recoverPages` knows them");
   return recoverFrames(m, dead);
-}
-
-/** Nobody recovers itself. */
-export function assertOthers(m: Memory, dead: readonly number[]): void {
-  for (const cpu of dead) {
-    const isOther = Number.isInteger(cpu) && cpu !== m.cpu && cpu >= 0 && cpu < m.cpuCount;
-    assert(isOther, "no other CPU", cpu);
-  }
 }
 
 /** The same, after whoever knows the pages' owners has done his part. */

@@ -11,9 +11,10 @@
  * Linux: exit_mmap(), mm/mmap.c; munlock and put_page of what a task had pinned
  */
 import { assert } from "../../base/assert.ts";
+import { assertOthers } from "../arguments.ts";
 import { holderOf, inheritWord, lockWord, unlockWord } from "../lock.ts";
 import { type Memory, OWNED, Z_ROW, Z_ROW_END, ZONE_WORDS, zoneOf } from "../memory.ts";
-import { assertOthers, mendLocks, type Recovered, recoverFrames } from "../recover.ts";
+import { mendLocks, type Recovered, recoverFrames } from "../recover.ts";
 import { LRU_LISTS, Z_ACTIVE, Z_INACTIVE, Z_LRU_LOCK } from "../words.ts";
 import { setReclaimActive } from "./balance-node.ts";
 import { DAEMON_WORDS, K_LOCK, K_ORDER, K_WOKEN } from "./compact-state.ts";
