@@ -5,14 +5,23 @@ import { attachMemory, type Memory, type SharedMemory } from "../../src/mm/index
 
 export class Crash extends Error {}
 
-/** Writes left until the end; the same for all views of all CPUs. */
-export const life: { left: number } = { left: Number.POSITIVE_INFINITY };
+/**
+ * Writes left until the end, the same for all views of all CPUs; and whether it came. `finally` blocks
+ * still run then, of a CPU that is no more: what they throw is not to be heeded.
+ */
+export const life: { left: number; isOver: boolean } = {
+  left: Number.POSITIVE_INFINITY,
+  isOver: false,
+};
 
 type View = Int32Array | Uint16Array | Uint8Array;
 const views = new WeakMap<object, View>();
 
 function write(): void {
-  if (life.left <= 0) throw new Crash();
+  if (life.left <= 0) {
+    life.isOver = true;
+    throw new Crash();
+  }
   life.left--;
 }
 

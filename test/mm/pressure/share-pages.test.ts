@@ -48,7 +48,7 @@ import { rowOf } from "../../../src/mm/memory.ts";
 import { tryToFreePages } from "../../../src/mm/pressure/direct.ts";
 import { isolatePage, migratePage, putBack } from "../../../src/mm/pressure/migrate.ts";
 import { N_KSWAPD_LOCK, N_KSWAPD_WOKEN } from "../../../src/mm/pressure/pages.ts";
-import { Crash, countAtomics, life as lifetime, mortal } from "../../support/crashing.ts";
+import { countAtomics, life as lifetime, mortal } from "../../support/crashing.ts";
 import {
   BLOCK,
   expectNothingLeft,
@@ -444,13 +444,14 @@ function crashIn(
   read(life.pages, both);
   const dying = mortal(() => attach(life, 1));
   lifetime.left = writes;
+  lifetime.isOver = false;
   let isDone = false;
   try {
     touchPage(dying, both, true);
     act(dying, here, out);
     isDone = true;
   } catch (error) {
-    if (!(error instanceof Crash)) throw error;
+    if (!lifetime.isOver) throw error;
   } finally {
     lifetime.left = Number.POSITIVE_INFINITY;
   }
@@ -474,11 +475,12 @@ function crashAt(era: string, slots: StoreKind, steps: readonly Step[], writes: 
   const dying = mortal(() => attach(life, 1));
   const program = new Program(dying, said);
   lifetime.left = writes;
+  lifetime.isOver = false;
   let used = 0;
   try {
     for (const own of steps) program.run(own);
   } catch (error) {
-    if (!(error instanceof Crash)) throw error;
+    if (!lifetime.isOver) throw error;
   } finally {
     used = writes - lifetime.left;
     lifetime.left = Number.POSITIVE_INFINITY;
