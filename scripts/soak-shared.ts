@@ -10,29 +10,19 @@
  * not hold, with 2 for a wrong option.
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { endOf, herd, killRound, settle, start } from "../test/support/share-pages-life.ts";
+import { numberOptions } from "./number-options.ts";
 
 const WORKERS = 4;
 const ERAS = ["2.6", "2.6.39", "3.10", "5.10", "6.1", "6.12"];
 
-const { values } = parseArgs({
-  options: {
-    ops: { type: "string", default: "1e7" },
-    kills: { type: "string", default: "1000" },
-    seed: { type: "string", default: "17" },
-  },
-});
-const ops = Number(values.ops);
-const kills = Number(values.kills);
-const seed = Number(values.seed);
-if ([ops, kills, seed].every((value) => Number.isSafeInteger(value) && value >= 0)) await soak();
-else {
-  console.error("--ops, --kills and --seed are whole numbers");
+const given = numberOptions({ ops: "1e7", kills: "1000", seed: "17" });
+if (typeof given === "string") {
+  process.stderr.write(`${given}\n`);
   process.exitCode = 2;
-}
+} else await soak(given.ops, given.kills, given.seed);
 
-async function soak(): Promise<void> {
+async function soak(ops: number, kills: number, seed: number): Promise<void> {
   const steps = Math.ceil(ops / WORKERS / ERAS.length);
   for (const era of ERAS) {
     const own = herd(era, WORKERS + 1, steps, seed, false);
