@@ -21,6 +21,7 @@ const iovaWorker = fileURLToPath(new URL("iova-worker.ts", import.meta.url));
 const explainWorker = fileURLToPath(new URL("explain-worker.ts", import.meta.url));
 const bootWorker = fileURLToPath(new URL("boot-worker.ts", import.meta.url));
 
+const replayWorker = fileURLToPath(new URL("replay-worker.ts", import.meta.url));
 const sharedWorker = fileURLToPath(new URL("shared-worker.ts", import.meta.url));
 
 /** The allocator is not in the first three: it stays the module that is published. */
@@ -31,6 +32,7 @@ const BUNDLES = {
   "swiotlb-worker": { input: swiotlbWorker, external: [/^node:/] },
   "iova-worker": { input: iovaWorker, external: [/^node:/] },
   "explain-worker": { input: explainWorker, external: [/^node:/, /tree-sitter/] },
+  "replay-worker": { input: replayWorker, external: [/^node:/] },
   "boot-worker": { input: bootWorker, external: [/^node:/, "zonewright/mm"] },
   "worker-whole": { input: worker, ...withEngine() },
   "worker-bare": { input: worker, ...withEngine(), plugins: [withoutExtras()] },

@@ -4,8 +4,8 @@
  */
 import { spawnSync } from "node:child_process";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { workerPath } from "./bundle.ts";
 import { median } from "./measure.ts";
 import type { RunOptions } from "./run.ts";
 import { digits, renderTable } from "./table.ts";
@@ -64,8 +64,7 @@ function memoryRows(say: RunOptions["say"]): string[][] {
 }
 
 function runOnce(name: string, events: number): unknown {
-  const worker = fileURLToPath(new URL("replay-worker.ts", import.meta.url));
-  const args = [worker, name, String(events)];
+  const args = [workerPath("replay-worker"), name, String(events)];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
   if (status !== 0) throw new Error(`replay ${name} ended with ${status}: ${stderr.trim()}`);
   return JSON.parse(stdout);

@@ -36,7 +36,7 @@ const BENCHMARKS = {
   off: { run: runOff, workers: ["worker-whole", "worker-bare"] },
   balance: { run: runBalance, workers: [] },
   shared: { run: runShared, workers: ["shared-worker", "worker"] },
-  replay: { run: runReplay, workers: [] },
+  replay: { run: runReplay, workers: ["replay-worker"] },
   explain: { run: runExplain, workers: ["explain-worker"] },
   dma: { run: runDma, workers: ["dma-worker"] },
   swiotlb: { run: runSwiotlb, workers: ["swiotlb-worker"] },

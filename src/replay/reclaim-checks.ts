@@ -123,7 +123,7 @@ export class ReclaimChecks {
         if (e.a > 1) for (const own of this.#threads.values()) own.failures = 0;
         break;
     }
-    this.#asked.length = 0;
+    if (this.#asked.length > 0) this.#asked.length = 0;
   }
 
   /**
