@@ -5,21 +5,16 @@ import { attachMemory, type Memory, type SharedMemory } from "../../src/mm/index
 
 export class Crash extends Error {}
 
-/**
- * Writes left until the end, the same for all views of all CPUs; and whether it came. `finally` blocks
- * still run then, of a CPU that is no more: what they throw is not to be heeded.
- */
-export const life: { left: number; isOver: boolean } = {
-  left: Number.POSITIVE_INFINITY,
-  isOver: false,
-};
+/** Writes left until the end; the same for all views of all CPUs. */
+export const life: { left: number } = { left: Number.POSITIVE_INFINITY };
+let isOver = false;
 
 type View = Int32Array | Uint16Array | Uint8Array;
 const views = new WeakMap<object, View>();
 
 function write(): void {
   if (life.left <= 0) {
-    life.isOver = true;
+    isOver = true;
     throw new Crash();
   }
   life.left--;
@@ -46,6 +41,25 @@ function counting(view: View): View {
   });
   views.set(proxy, view);
   return proxy;
+}
+
+/**
+ * Runs what a mortal CPU does until it ends or has made so many writes: how many it came to, and whether it
+ * ended. `finally` blocks of a CPU that is no more run all the same: what they throw is not heeded.
+ */
+export function until(writes: number, act: () => void): { used: number; isDone: boolean } {
+  life.left = writes;
+  isOver = false;
+  let used = 0;
+  try {
+    act();
+  } catch (error) {
+    if (!isOver) throw error;
+  } finally {
+    used = writes - life.left;
+    life.left = Number.POSITIVE_INFINITY;
+  }
+  return { used, isDone: !isOver };
 }
 
 const ATOMIC_WRITES = ["store", "exchange", "compareExchange", "add", "sub", "or", "and"] as const;

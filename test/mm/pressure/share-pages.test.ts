@@ -48,7 +48,7 @@ import { rowOf } from "../../../src/mm/memory.ts";
 import { tryToFreePages } from "../../../src/mm/pressure/direct.ts";
 import { isolatePage, migratePage, putBack } from "../../../src/mm/pressure/migrate.ts";
 import { N_KSWAPD_LOCK, N_KSWAPD_WOKEN } from "../../../src/mm/pressure/pages.ts";
-import { countAtomics, life as lifetime, mortal } from "../../support/crashing.ts";
+import { countAtomics, mortal, until } from "../../support/crashing.ts";
 import {
   BLOCK,
   expectNothingLeft,
@@ -443,18 +443,10 @@ function crashIn(
   const both = handles.findLast((handle) => life.pages.place[handle] === 0) ?? 0;
   read(life.pages, both);
   const dying = mortal(() => attach(life, 1));
-  lifetime.left = writes;
-  lifetime.isOver = false;
-  let isDone = false;
-  try {
+  const { isDone } = until(writes, () => {
     touchPage(dying, both, true);
     act(dying, here, out);
-    isDone = true;
-  } catch (error) {
-    if (!lifetime.isOver) throw error;
-  } finally {
-    lifetime.left = Number.POSITIVE_INFINITY;
-  }
+  });
   recoverPages(life.pages, [1]);
   expectWhole(life);
   const left = handles.filter((handle) => life.pages.kind[handle] !== 0);
@@ -474,17 +466,9 @@ function crashAt(era: string, slots: StoreKind, steps: readonly Step[], writes: 
   for (let i = 0; i < 420; i++) said.set(make(i % 3 === 0 ? other : life.pages, i), new Set([i]));
   const dying = mortal(() => attach(life, 1));
   const program = new Program(dying, said);
-  lifetime.left = writes;
-  lifetime.isOver = false;
-  let used = 0;
-  try {
+  const { used } = until(writes, () => {
     for (const own of steps) program.run(own);
-  } catch (error) {
-    if (!lifetime.isOver) throw error;
-  } finally {
-    used = writes - lifetime.left;
-    lifetime.left = Number.POSITIVE_INFINITY;
-  }
+  });
   recoverPages(life.pages, [1]);
   expectWhole(life);
   for (const [handle, values] of said) {
